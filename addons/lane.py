@@ -1,0 +1,265 @@
+"""The lane: uvicorn's server protocol on a connection that the front accepted, with the gateway's application behind it.
+
+uvicorn does the reading and writing. This subclass adds what a gateway owes its clients: bounds on the head, one
+strict look at it, the request target byte for byte, an answer that ends with the connection for HTTP/1.0, and a row
+for what could not be read. `on_headers_complete` replaces uvicorn's own, because that one decodes the path as ASCII
+and drops a bare ``?``; the exact version is pinned and the contract test covers it.
+"""
+
+import asyncio
+import re
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from mitmproxy import connection
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from addons.lanes import Lanes, Refusal
+from gateway.model.call import Origin
+from gateway.model.cause import Cause
+
+if TYPE_CHECKING:
+    from addons.mode import GatewayInstance
+
+HEAD_BYTES = 65_536
+HEAD_FIELDS = 100
+HEAD_SECONDS = 30.0
+WRITE_BUFFER_BYTES = 65_536
+"""What may lie in one client's socket layer before the upstream is slowed down; asyncio's TLS default is 512 KiB."""
+
+_BAD_TARGET = re.compile(rb"[\x00-\x20\x7f]")
+_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class MalformedError(Exception):
+    """The head breaks a rule that httptools does not check."""
+
+
+class Lane(HttpToolsProtocol):
+    """One client connection.
+
+    Args:
+        lanes: What all lanes share.
+        origin: The provider that the client asked for by CONNECT or absolute URL; None in base-URL mode.
+        client: mitmproxy's view of this client, for a hand-over.
+    """
+
+    def __init__(
+        self, lanes: Lanes, instance: "GatewayInstance", origin: Origin | None, client: connection.Client
+    ) -> None:
+        super().__init__(lanes.config, lanes.state, {"origin": origin, "lane": self})
+        self.lanes, self.instance, self.origin, self.client_conn = lanes, instance, origin, client
+        self._open = False
+        self._early = b""
+        self._head_bytes = 0
+        self._in_head = True
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._broken = False
+        self.upgrade_to = Origin("https", "", 443)
+
+    def secured(self, transport: asyncio.Transport) -> None:
+        """Begin, after TLS: ``start_tls`` calls no connection_made, and data may have come before it returned."""
+        tls = transport.get_extra_info("ssl_object")
+        client = self.client_conn
+        client.tls = True
+        client.alpn = (tls.selected_alpn_protocol() or "").encode() or None
+        client.tls_version = tls.version()
+        client.cipher = tls.cipher()[0]
+        client.sni = self.origin.host if self.origin else None
+        client.timestamp_tls_setup = time.time()
+        if not self._open:
+            self.connection_made(transport)
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start reading."""
+        self._open = True
+        transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+        super().connection_made(transport)
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the application that the client left."""
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+        if self._open:
+            super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, within bounds."""
+        if not self._open:
+            self._early += data
+            if len(self._early) > HEAD_BYTES:
+                self._early = b""
+            return
+        if self._broken:
+            return
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._broken or self.parser is None:
+            return
+        if self._in_head and self._head_bytes:
+            if self._head_bytes > HEAD_BYTES:
+                self.send_400_response(f"the request's head is over {HEAD_BYTES} bytes")
+            elif self._head_timer is None:
+                self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_too_slow)
+        elif self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_too_slow(self) -> None:
+        self.send_400_response(f"the request's head did not arrive within {HEAD_SECONDS:.0f} s")
+
+    # Parser callbacks
+
+    def on_message_begin(self) -> None:
+        """Start a head."""
+        super().on_message_begin()
+        self._in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, within bounds."""
+        if len(self.headers) >= HEAD_FIELDS:
+            message = f"more than {HEAD_FIELDS} header fields"
+            raise MalformedError(message)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Check the head and start the application's task, or queue it behind the one that runs (pipelining)."""
+        self._in_head, self._head_bytes = False, 0
+        parser, scope, target = self.parser, self.scope, self.url
+        version = parser.get_http_version()
+        scope["method"] = parser.get_method().decode("ascii")
+        if version != "1.1":
+            scope["http_version"] = version
+        self._check(target, version)
+        path, _, query = target.partition(b"?")
+        scope["path"] = path.decode("latin-1")
+        scope["raw_path"], scope["query_string"] = path, query
+        state: dict[str, Any] = scope["state"]
+        state["target"] = target
+        if parser.should_upgrade() and self._should_upgrade():
+            return
+        cycle_type = RequestResponseCycle if version == "1.1" else CloseDelimitedCycle
+        before, self.cycle = (
+            self.cycle,
+            cycle_type(
+                scope=scope,
+                transport=self.transport,
+                flow=self.flow,
+                logger=self.lanes.logger,
+                access_logger=self.lanes.logger,
+                access_log=False,
+                default_headers=[],
+                message_event=asyncio.Event(),
+                expect_100_continue=self.expect_100_continue,
+                keep_alive=version != "1.0" and parser.should_keep_alive(),
+                on_response=self.on_response_complete,
+            ),
+        )
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _check(self, target: bytes, version: str) -> None:
+        if _BAD_TARGET.search(target):
+            message = "a control character or space in the request's path"
+            raise MalformedError(message)
+        hosts = lengths = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length":
+                lengths += 1
+            if not value.isascii() or not value.isalnum():
+                if _BAD_VALUE.search(value):
+                    message = f"a control character in the header {name.decode('latin-1')}"
+                    raise MalformedError(message)
+        if hosts != 1 and (hosts or version == "1.1"):
+            message = "two Host headers" if hosts else "no Host header"
+            raise MalformedError(message)
+        if lengths > 1:
+            message = "two Content-Length headers"
+            raise MalformedError(message)
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what cannot be read, once, and close; a response that is under way is finished first."""
+        self._broken = True
+        error = sys.exception()
+        while error is not None and not isinstance(error, MalformedError):
+            error = error.__context__
+        if error is not None:
+            msg = str(error)
+        elif msg.startswith("Invalid HTTP"):
+            msg = f"not valid HTTP: {sys.exception()}"
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self._say_400(msg)
+        self.lanes.refused(
+            Refusal(
+                at=time.time(),
+                client=f"{self.client[0]}:{self.client[1]}" if self.client else "unknown",
+                host=self.origin.host if self.origin else "",
+                cause=Cause.CLIENT_MALFORMED_REQUEST,
+                detail=msg,
+                status=400,
+            )
+        )
+
+    def _say_400(self, why: str) -> None:
+        text = why.replace("\\", "\\\\").replace('"', '\\"')
+        text = "".join(c if c.isprintable() else "?" for c in text)
+        body = (
+            f'{{"error":{{"message":"whygate could not read this request: {text}. Nothing was sent on; '
+            f'check what wrote it.","type":"whygate_error","param":null,"code":"client.malformed_request"}}}}'
+        ).encode()
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-whygate-cause: client.malformed_request\r\n"
+            b"x-should-retry: false\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        self.transport.close()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Give the connection to mitmproxy, aimed at the provider's own address."""
+        found = self.lanes.locate(self.origin, self.url)
+        if found is None:
+            self.send_400_response("a WebSocket upgrade for no provider that is known here")
+            return
+        self.upgrade_to, self.url = found
+        name = str(self.upgrade_to).partition("://")[2].encode()
+        self.scope["headers"] = [(k, name if k == b"host" else v) for k, v in self.scope["headers"]]
+        super().handle_websocket_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Upgrades other than WebSocket (h2c) are ignored, as RFC 9110 section 7.8 allows."""
+
+
+class CloseDelimitedCycle(RequestResponseCycle):
+    """Answers HTTP/1.0, which knows no chunks: without a length the end of the connection ends the body.
+
+    A broken answer is ended by a reset, since a plain close would look finished.
+    """
+
+    async def run_asgi(self, app: Any) -> None:  # noqa: ANN401 - uvicorn's signature
+        """Run, and reset the connection when the answer did not reach its end."""
+        await super().run_asgi(app)
+        if self.response_started and not self.response_complete:
+            self.transport.abort()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send without chunking."""
+        if message["type"] == "http.response.start":
+            named = any(name.lower() == b"content-length" for name, _ in message["headers"])
+            if not named:
+                self.chunked_encoding, self.expected_content_length = False, sys.maxsize
+        elif message["type"] == "http.response.body" and self.expected_content_length > sys.maxsize // 2:
+            if not message.get("more_body", False):
+                self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)

@@ -1,0 +1,5 @@
+"""``python -m gateway`` is ``whygate``."""
+
+from gateway.cli import main
+
+main()

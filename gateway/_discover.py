@@ -1,0 +1,16 @@
+"""Finds plug-ins: every module of a package that exports one constant of one type, in the order of file names."""
+
+import importlib
+import pkgutil
+
+
+def discover[T](package: str, constant: str, kind: type[T]) -> dict[str, T]:
+    """Give module name -> the constant. TypeError when a file of the package exports no such thing."""
+    found: dict[str, T] = {}
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        value = getattr(importlib.import_module(f"{package}.{module.name}"), constant, None)
+        if not isinstance(value, kind):
+            message = f"{package}.{module.name} exports no {constant} of type {kind.__name__}"
+            raise TypeError(message)
+        found[module.name] = value
+    return found

@@ -1,0 +1,192 @@
+"""The path as an ASGI application: one task for each exchange, cancelled when the app leaves.
+
+Works behind the lane, and in memory behind any ASGI transport, which is how most tests drive it. The lane tells the
+origin and the raw target in ``scope["state"]``; without it a request is in base-URL mode.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from gateway.model.call import Call, Mode, Origin
+from gateway.path import serve
+from gateway.stages import Stages
+
+REPLAY_BYTES = 8_388_608
+"""A body up to this is kept whole, so that it can be sent again; a larger one is streamed and sent once."""
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+
+class AbortedError(Exception):
+    """Tells the server to cut the connection: the answer has no proper end."""
+
+
+class ClientLeftError(Exception):
+    """The app hung up while its request was still coming."""
+
+
+class Gateway:
+    """The application."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        task = asyncio.current_task()
+        assert task is not None
+        arrived_at, arrived = self._stages.clock.wall(), self._stages.clock.now()
+        body, more = await _read(receive)
+        if body is None:
+            return  # it left before it had asked
+        reply = AsgiReply(send)
+        watch = _Watch(receive, task, reply)
+        if not more:
+            watch.begin()
+        call = _call(scope, arrived_at, arrived, body, complete=not more)
+        try:
+            await serve(self._stages, call, reply, watch.upload() if more else None)
+        except asyncio.CancelledError:
+            if not reply.left:
+                raise
+            task.uncancel()
+        finally:
+            watch.end()
+        if reply.aborted:
+            raise AbortedError
+
+
+class AsgiReply:
+    """The app's side, over ``send``, which waits while the app does not read."""
+
+    __slots__ = ("_send", "aborted", "done", "left", "started")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = self.done = self.aborted = self.left = False
+
+    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Give the head."""
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": list(headers)})
+
+    async def write(self, data: bytes) -> None:
+        """Give bytes."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self, data: bytes = b"") -> None:
+        """Give the last bytes."""
+        self.done = True  # before the server wakes the watcher
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    def abort(self) -> None:
+        """Mark the answer as cut; the server does it when the application raises."""
+        self.aborted = True
+
+
+async def _read(receive: Receive) -> tuple[bytes | None, bool]:
+    """Read the body up to what can be sent again.
+
+    Returns:
+        The bytes (None when the app left), and whether more is to come.
+    """
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        return None, False
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body", False):
+        return body, False
+    parts, size = [body], len(body)
+    while size <= REPLAY_BYTES:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None, False
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if not message.get("more_body", False):
+            return b"".join(parts), False
+    return b"".join(parts), True
+
+
+class _Watch:
+    """Listens to the app once its request is in: when it leaves before its answer is out, the exchange is cancelled."""
+
+    def __init__(self, receive: Receive, task: "asyncio.Task[Any]", reply: AsgiReply) -> None:
+        self._receive, self._task, self._reply = receive, task, reply
+        self._watcher: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Listen from now on."""
+        self._watcher = asyncio.get_running_loop().create_task(self._listen())
+
+    def end(self) -> None:
+        """Stop listening."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def upload(self) -> AsyncIterator[bytes]:
+        """Give what follows of a large request, then listen."""
+        more = True
+        while more:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self._left()
+                raise ClientLeftError
+            more = message.get("more_body", False)
+            yield message.get("body", b"")
+        self.begin()
+
+    async def _listen(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._left()
+
+    def _left(self) -> None:
+        if not self._reply.done:
+            self._reply.left = True
+            self._task.cancel()
+
+
+def _call(scope: Scope, arrived_at: float, arrived: float, body: bytes, *, complete: bool) -> Call:
+    state: MutableMapping[str, Any] = scope.get("state") or {}
+    origin: Origin | None = state.get("origin")
+    headers = tuple(scope["headers"])
+    target: bytes | None = state.get("target")
+    if target is None:
+        target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+    if origin is not None and not target.startswith(b"/"):
+        target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
+    client = scope.get("client")
+    return Call(
+        id=new_id(arrived_at),
+        arrived_at=arrived_at,
+        arrived=arrived,
+        client=f"{client[0]}:{client[1]}" if client else "",
+        mode=Mode.BASE_URL if origin is None else Mode.PROXY,
+        method=scope["method"],
+        origin=origin or _own_origin(headers),
+        target=target,
+        headers=headers,
+        body=body,
+        body_complete=complete,
+    )
+
+
+def _own_origin(headers: tuple[tuple[bytes, bytes], ...]) -> Origin:
+    host = next((value for name, value in headers if name == b"host"), b"").decode("latin-1")
+    return Origin("http", host.rpartition(":")[0].strip("[]") or host, 80)
+
+
+def new_id(epoch_seconds: float) -> str:
+    """Give a ULID: 10 characters of time in milliseconds, 16 of randomness (github.com/ulid/spec)."""
+    number = (int(epoch_seconds * 1000) & ((1 << 48) - 1)) << 80 | int.from_bytes(os.urandom(10), "big")
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))

@@ -1,0 +1,319 @@
+"""Ask the provider: ``(queue -> attempt)*`` until an answer is good, or trying again cannot help any more.
+
+The one loop in which things are done in order: the gate gives a permit, `_try` makes one attempt, `next_step` decides,
+we sleep. The permit is held until the answer has ended, so that concurrency counts what is really running.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+
+from gateway.diagnose.engine import diagnose
+from gateway.diagnose.evidence import Evidence
+from gateway.egress.classify import classify
+from gateway.egress.headers import request_headers
+from gateway.egress.relay import Relayed, read_usage, relay_bytes, relay_events
+from gateway.egress.retry import Retry, Stop, next_step, stated_wait_seconds
+from gateway.egress.send import Incoming, LoopError, Outgoing
+from gateway.egress.timeline import Timeline
+from gateway.excerpt import readable
+from gateway.identify.guard import HOP_HEADER
+from gateway.model.attempt import Attempt, ReplyHead
+from gateway.model.cause import Cause
+from gateway.model.decision import Forward, Refuse
+from gateway.model.diagnosis import Diagnosis
+from gateway.model.event import Live
+from gateway.model.exchange import Admitted, Answered, Outcome
+from gateway.model.failure import NetFailure, Phase
+from gateway.model.flow import State
+from gateway.refusing import refuse
+from gateway.reply import Reply, cache_status, failure_status, marks, own_error, passed_on, verdict
+from gateway.stages import Stages
+
+EXCERPT_BYTES = 65_536
+SMALL_BYTES = 65_536
+"""A body of stated length up to this is read before its head goes out: if it breaks, the app gets a clear 502."""
+
+KEEP_BYTES = 4_194_304
+ERROR_BODY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tried:
+    """One attempt: an answer that may be given on, or a failure with its verdict."""
+
+    incoming: Incoming | None
+    head: ReplyHead | None
+    body: bytes
+    whole: bool
+    failure: NetFailure | None
+    diagnosis: Diagnosis | None
+
+
+class Asking:
+    """One call on its way to the provider. Lives for one `ask`; holds what the loop carries from attempt to attempt."""
+
+    def __init__(
+        self, stages: Stages, admitted: Admitted, live: Live, reply: Reply, rest: AsyncIterator[bytes] | None
+    ) -> None:
+        self._stages, self._admitted, self._live, self._reply, self._rest = stages, admitted, live, reply, rest
+        self._call, self._route = admitted.call, admitted.route
+        self._deadline = self._call.arrived + self._route.timeout_seconds
+        self.attempts: list[Attempt] = []
+        self.queued_seconds = 0.0
+        self._waited_seconds = 0.0
+        self._upstream_seconds = 0.0
+
+    async def ask(self) -> Answered:
+        """Run the loop; the answer has been given when this returns."""
+        stages, live, waited, failures = self._stages, self._live, 0.0, 0
+        stages.budget.asked(self._route.upstream.host, self._route.key, stages.clock.now())
+        while True:
+            permit = await stages.gate.acquire(
+                self._route, live, deadline=self._deadline, size_bytes=len(self._call.body)
+            )
+            if isinstance(permit, Refuse):
+                refused = replace(permit, queued_seconds=self.queued_seconds + permit.queued_seconds)
+                return await refuse(stages, self._admitted, refused, self._reply, tuple(self.attempts))
+            self.queued_seconds += permit.queued_seconds
+            tried = None
+            try:
+                tried = await self._try(waited)
+                if tried.diagnosis is None:
+                    return await self._deliver(tried)
+                failures += tried.head is None or stated_wait_seconds(tried.head) is None
+                step = self._next(tried, tried.diagnosis, failures)
+                if not isinstance(step, Retry):
+                    return await self._give_up(tried, tried.diagnosis, spent=step.spent)
+            finally:
+                permit.release()
+                if tried is not None and tried.incoming is not None:
+                    tried.incoming.abort()
+            waited = step.after_seconds
+            reason = f"waiting to try again: {tried.diagnosis.title.lower()}"
+            live.enter(State.WAITING, reason, round(waited * 1000))
+            self._waited_seconds += waited
+            await stages.sleep(waited)
+
+    # one attempt
+
+    async def _try(self, waited_seconds: float) -> _Tried:
+        live, number = self._live, len(self.attempts) + 1
+        live.attempts = number
+        live.enter(State.CONNECTING)
+        began, timeline = self._stages.clock.now(), Timeline()
+        incoming: Incoming | None = None
+        failure: NetFailure | None = None
+        body, whole = b"", False
+        try:
+            incoming = await self._stages.upstream.open(self._outgoing(), timeline)
+            timeline.enter(Phase.BODY)
+            body, whole = await _first_part(incoming)
+        except asyncio.CancelledError:
+            self._note(number, waited_seconds, timeline, incoming, None)
+            raise
+        except LoopError as error:
+            failure = replace(classify(error, Phase.CONNECT), detail=str(error))
+            return self._looped(number, waited_seconds, timeline, failure)
+        except Exception as error:  # noqa: BLE001 - every failure of the upstream becomes a value here
+            failure = classify(error, timeline.phase)
+            if incoming is not None:
+                incoming.abort()
+        self._note(number, waited_seconds, timeline, incoming, failure)
+        self._upstream_seconds += self._stages.clock.now() - began
+        head = incoming.head if incoming is not None else None
+        tried = _Tried(incoming=incoming, head=head, body=body, whole=whole, failure=failure, diagnosis=None)
+        if failure is None and head is not None and head.status < 400:  # noqa: PLR2004 - RFC 9110 section 15
+            return tried
+        return replace(tried, diagnosis=diagnose(self._evidence(head=head, body=body, failure=failure)))
+
+    def _note(
+        self, number: int, waited: float, timeline: Timeline, incoming: Incoming | None, failure: NetFailure | None
+    ) -> None:
+        marks_ = timeline.finish(ok=failure is None)
+        head = incoming.head if incoming is not None else None
+        self.attempts.append(Attempt(number=number, waited_seconds=waited, marks=marks_, head=head, failure=failure))
+
+    def _looped(self, number: int, waited: float, timeline: Timeline, failure: NetFailure) -> _Tried:
+        self._note(number, waited, timeline, None, failure)
+        refused = Refuse(cause=Cause.PROXY_LOOP_DETECTED, status=508, why=failure.detail)
+        verdict_ = diagnose(self._evidence(refused=refused))
+        return _Tried(incoming=None, head=None, body=b"", whole=False, failure=failure, diagnosis=verdict_)
+
+    def _outgoing(self) -> Outgoing:
+        call, route = self._call, self._route
+        chunked = self._rest is not None and b"content-length" not in call.index
+        local = route.upstream.host in {"127.0.0.1", "::1", "localhost"}
+        hop = (HOP_HEADER, self._stages.instance.encode()) if local else None
+        return Outgoing(
+            method=call.method,
+            origin=route.upstream,
+            target=route.target,
+            headers=request_headers(call, route.upstream, chunked=chunked, hop=hop),
+            body=call.body,
+            rest=self._rest,
+            chunked=chunked,
+            ca_file=route.provider.upstream_ca_file,
+        )
+
+    def _next(self, tried: _Tried, diagnosis: Diagnosis, failures: int) -> Retry | Stop:
+        now = self._stages.clock.now()
+        return next_step(
+            number=len(self.attempts),
+            failures=failures,
+            head=tried.head,
+            failure=tried.failure,
+            cause=diagnosis.cause,
+            can_repeat=self._rest is None,
+            left_seconds=self._deadline - now,
+            may_spend=lambda: self._stages.budget.spend(self._route.upstream.host, self._route.key, now),
+            policy=self._stages.policy,
+            draw=self._stages.draw(),
+        )
+
+    # the answer
+
+    async def _deliver(self, tried: _Tried) -> Answered:
+        incoming, head, route = tried.incoming, tried.head, self._route
+        assert incoming is not None
+        assert head is not None
+        await self._start(head, [])
+        first_byte_at = self._stages.clock.now()
+        if tried.whole:
+            await self._reply.end(tried.body)
+            relayed = Relayed(body=tried.body, size_bytes=len(tried.body))
+        elif (shape := route.endpoint.stream) is not None and _is_events(head):
+            relayed = await relay_events(incoming, self._reply, shape, route.provider, self._explain, KEEP_BYTES)
+        else:
+            relayed = await relay_bytes(incoming, self._reply, KEEP_BYTES)
+        return self._answered(head, relayed, first_byte_at)
+
+    async def _give_up(self, tried: _Tried, diagnosis: Diagnosis, *, spent: bool) -> Answered:
+        ours = verdict(diagnosis, spent=spent)
+        if tried.head is None:
+            assert tried.failure is not None
+            status, named = failure_status(tried.failure)
+            status = 508 if diagnosis.cause is Cause.PROXY_LOOP_DETECTED else status
+            body, headers = own_error(self._route.provider, status, diagnosis)
+            head = ReplyHead(status=status, headers=tuple(headers))
+            await self._start(head, ours + named)
+            await self._reply.end(body)
+            outcome = Outcome(head=head, complete=True, excerpt=body, bytes_out=len(body), diagnosis=diagnosis)
+            return Answered(admitted=self._admitted, attempts=tuple(self.attempts), outcome=outcome)
+        await self._start(tried.head, [*ours, (b"proxy-status", b"whygate; received-status=%d" % tried.head.status)])
+        first_byte_at = self._stages.clock.now()
+        if tried.whole or tried.incoming is None:
+            await self._reply.end(tried.body)
+            relayed = Relayed(body=tried.body, size_bytes=len(tried.body))
+        else:
+            if tried.body:
+                await self._reply.write(tried.body)
+            relayed = await relay_bytes(tried.incoming, self._reply, 0)
+        answered = self._answered(tried.head, relayed, first_byte_at)
+        return replace(
+            answered, outcome=replace(answered.outcome, excerpt=tried.body[:EXCERPT_BYTES], diagnosis=diagnosis)
+        )
+
+    async def _start(self, head: ReplyHead, ours: list[tuple[bytes, bytes]]) -> None:
+        spent = self._upstream_seconds + self.queued_seconds + self._waited_seconds
+        overhead = max(0.0, self._stages.clock.now() - self._call.arrived - spent)
+        ours = ours + marks(self._call.id, len(self.attempts), self.queued_seconds, overhead)
+        decision = self._admitted.decision
+        if isinstance(decision, Forward) and decision.cache_key is not None:
+            ours.append(cache_status("fwd=miss"))
+        self._live.status = head.status
+        self._live.enter(State.STREAMING)
+        await self._reply.start(head.status, passed_on(head, ours))
+
+    def _answered(self, head: ReplyHead, relayed: Relayed, first_byte_at: float) -> Answered:
+        usage = relayed.usage
+        if usage is None and relayed.body and head.status == 200:  # noqa: PLR2004
+            encoding = head.header(b"content-encoding")
+            text = relayed.body if encoding is None else (readable(relayed.body, encoding, None) or "").encode()
+            usage = read_usage(self._route.provider, text)
+        diagnosis = None
+        if relayed.failure is not None or relayed.truncated or relayed.stream_error:
+            diagnosis = diagnose(
+                self._evidence(
+                    head=head,
+                    failure=relayed.failure,
+                    stream_truncated=relayed.truncated,
+                    stream_error=relayed.stream_error,
+                )
+            )
+            last = self.attempts[-1]
+            self.attempts[-1] = replace(last, failure=relayed.failure)
+        outcome = Outcome(
+            head=head,
+            excerpt=relayed.stream_error,
+            complete=diagnosis is None,
+            usage=usage,
+            bytes_out=relayed.size_bytes,
+            first_byte_at=first_byte_at,
+            body=relayed.body,
+            diagnosis=diagnosis,
+        )
+        return Answered(admitted=self._admitted, attempts=tuple(self.attempts), outcome=outcome)
+
+    def _explain(self, failure: NetFailure) -> tuple[str, str]:
+        found = diagnose(self._evidence(failure=failure))
+        return found.cause.value, f"whygate: {found.sentence()}"
+
+    def _evidence(
+        self,
+        *,
+        head: ReplyHead | None = None,
+        body: bytes = b"",
+        failure: NetFailure | None = None,
+        refused: Refuse | None = None,
+        stream_truncated: bool = False,
+        stream_error: bytes = b"",
+    ) -> Evidence:
+        text = None
+        if head is not None and body:
+            text = readable(body, head.header(b"content-encoding"), head.header(b"content-type"))
+        return Evidence(
+            provider=self._route.provider,
+            host=self._route.upstream.host,
+            model=self._route.model,
+            head=head,
+            text=text or "",
+            failure=failure,
+            refused=refused,
+            stream_truncated=stream_truncated,
+            stream_error=stream_error,
+            attempts=len(self.attempts),
+        )
+
+
+async def _first_part(incoming: Incoming) -> tuple[bytes, bool]:
+    """Read what is read before the head goes out: a small body of stated length, or the start of an error.
+
+    Returns:
+        The bytes, and whether they are all.
+    """
+    head = incoming.head
+    stated = head.header(b"content-length")
+    if head.status < 400:  # noqa: PLR2004
+        if stated is None or not stated.isdigit() or int(stated) > SMALL_BYTES:
+            return b"", False
+        body = await incoming.all(SMALL_BYTES)
+        return body, True
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(ERROR_BODY_SECONDS):
+            while size < EXCERPT_BYTES:
+                part = await incoming.next()
+                if not part:
+                    return b"".join(parts), True
+                parts.append(part)
+                size += len(part)
+    except TimeoutError:
+        pass
+    return b"".join(parts), False
+
+
+def _is_events(head: ReplyHead) -> bool:
+    kind = head.header(b"content-type") or ""
+    return kind.lower().startswith("text/event-stream") and head.header(b"content-encoding") in {None, "identity"}

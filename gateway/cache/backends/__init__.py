@@ -1,0 +1,1 @@
+"""Plug-ins only: one file for each cache backend, exporting `BACKEND`."""

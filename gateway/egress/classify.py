@@ -1,0 +1,103 @@
+"""From an exception chain to a `NetFailure`: typed first, then errno, then OpenSSL's reason; text never decides.
+
+Every branch has a fault in ``tests/gateway/egress/test_classify.py`` that produces the real exception.
+"""
+
+import errno
+import re
+import socket
+import ssl
+
+import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+
+from gateway.model.failure import NetCode, NetFailure, Phase
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: NetCode.CONNECTION_REFUSED,
+    errno.ECONNRESET: NetCode.CONNECTION_RESET,
+    errno.ECONNABORTED: NetCode.CONNECTION_RESET,
+    errno.EPIPE: NetCode.CONNECTION_RESET,
+    errno.ETIMEDOUT: NetCode.CONNECT_TIMEOUT,
+    errno.ENETUNREACH: NetCode.NETWORK_UNREACHABLE,
+    errno.EHOSTUNREACH: NetCode.NETWORK_UNREACHABLE,
+    errno.ENETDOWN: NetCode.NETWORK_UNREACHABLE,
+    errno.EADDRNOTAVAIL: NetCode.NETWORK_UNREACHABLE,
+    errno.EMFILE: NetCode.OUT_OF_DESCRIPTORS,
+    errno.ENFILE: NetCode.OUT_OF_DESCRIPTORS,
+}
+
+_UNTRUSTED = frozenset({18, 19, 20, 21})
+"""OpenSSL verify codes: self-signed leaf, self-signed in chain, issuer not found locally, leaf alone unverifiable."""
+
+_HOME = re.compile(r"(/home/|/Users/|C:\\Users\\)[^/\\\s]+")
+_DETAIL_CHARACTERS = 300
+
+_BEFORE_SEND = frozenset({Phase.POOL, Phase.DNS, Phase.CONNECT, Phase.TLS})
+
+
+def classify(error: BaseException, phase: Phase) -> NetFailure:
+    """Name a failed attempt. Total: what fits nothing is `NetCode.UNKNOWN` with its words.
+
+    Args:
+        error: What egress caught; its ``__cause__`` and ``__context__`` are looked through.
+        phase: The phase that the attempt was in.
+    """
+    chain = _chain(error)
+    code = _code(chain, phase)
+    if code in {NetCode.TLS_CERTIFICATE, NetCode.TLS_UNTRUSTED_ISSUER, NetCode.TLS_HANDSHAKE} and phase in _BEFORE_SEND:
+        phase = Phase.TLS
+    if code in {NetCode.DNS_FAILURE, NetCode.DNS_TIMEOUT}:
+        phase = Phase.DNS
+    return NetFailure(phase=phase, code=code, detail=_words(chain), sent=phase not in _BEFORE_SEND)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain and len(chain) < 10:  # noqa: PLR2004 - a bound, no meaning
+        chain.append(link)
+        if isinstance(link, BaseExceptionGroup):
+            chain.extend(link.exceptions[:5])
+        os_error = getattr(link, "os_error", None)
+        link = (
+            os_error if isinstance(os_error, OSError) and os_error not in chain else link.__cause__ or link.__context__
+        )
+    return chain
+
+
+def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: PLR0911 - a decision list reads best flat
+    for error in chain:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return NetCode.TLS_UNTRUSTED_ISSUER if error.verify_code in _UNTRUSTED else NetCode.TLS_CERTIFICATE
+        if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
+            return NetCode.DNS_FAILURE
+        if isinstance(error, HttpProcessingError):
+            return NetCode.PROTOCOL_ERROR
+    for error in chain:
+        if isinstance(error, aiohttp.SocketTimeoutError):
+            return NetCode.READ_TIMEOUT
+        if isinstance(error, aiohttp.ServerDisconnectedError):
+            return NetCode.CONNECTION_RESET
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return NetCode.TRUNCATED
+        if isinstance(error, ssl.SSLError):
+            return NetCode.TLS_HANDSHAKE
+        if isinstance(error, OSError) and error.errno in _BY_ERRNO:
+            return _BY_ERRNO[error.errno]
+        if isinstance(error, ConnectionError):
+            return NetCode.CONNECTION_RESET
+        if isinstance(error, TimeoutError):
+            return {Phase.DNS: NetCode.DNS_TIMEOUT, Phase.CONNECT: NetCode.CONNECT_TIMEOUT}.get(
+                phase, NetCode.READ_TIMEOUT
+            )
+    return NetCode.UNKNOWN
+
+
+def _words(chain: list[BaseException]) -> str:
+    """Give the deepest exception that says something, without paths of a home directory, on one line."""
+    for error in reversed(chain):
+        text = " ".join(str(error).split())
+        if text:
+            return _HOME.sub(r"\1...", text)[:_DETAIL_CHARACTERS]
+    return type(chain[0]).__name__

@@ -1,0 +1,183 @@
+"""Give an answer on to the app as it comes, and see how it ends.
+
+Nothing of a proper answer is changed. Server-sent events go out at their borders, so that a broken stream can be ended
+with one error event in the provider's own protocol before the connection is cut: a cut alone looks like a network
+fault, and a clean end would look like success.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import orjson
+
+from gateway.egress.classify import classify
+from gateway.egress.send import Incoming
+from gateway.egress.sse import EventSplitter, data_of
+from gateway.model.failure import NetCode, NetFailure, Phase
+from gateway.model.provider import Provider, StreamNews, StreamShape, Usage
+
+USAGE_BYTES_MAX = 1_048_576
+
+
+class Sink(Protocol):
+    """The app's side of an answer whose head is out."""
+
+    async def write(self, data: bytes) -> None:
+        """Give bytes; waits while the app does not read."""
+        ...
+
+    async def end(self, data: bytes = b"") -> None:
+        """Give the last bytes: the proper end."""
+        ...
+
+    def abort(self) -> None:
+        """Cut it off without a proper end."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relayed:
+    """How the body went.
+
+    Attributes:
+        body: All of it when it was not larger than what was to be kept, else None.
+        failure: The body did not come whole.
+        truncated: A stream ended cleanly without its end mark.
+        stream_error: The events with which the provider itself ended the stream in an error.
+    """
+
+    body: bytes | None
+    size_bytes: int
+    usage: Usage | None = None
+    failure: NetFailure | None = None
+    truncated: bool = False
+    stream_error: bytes = b""
+
+
+Explain = Callable[[NetFailure], tuple[str, str]]
+"""A failure -> slug and message for the error event."""
+
+
+async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int) -> Relayed:
+    """Relay a body that is no known stream."""
+    kept: list[bytes] | None = []
+    size = 0
+    while True:
+        try:
+            data = await incoming.next()
+        except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
+            sink.abort()
+            return Relayed(body=None, size_bytes=size, failure=classify(error, Phase.BODY))
+        if not data:
+            await sink.end()
+            return Relayed(body=None if kept is None else b"".join(kept), size_bytes=size)
+        size += len(data)
+        if kept is not None:
+            if size <= keep_bytes:
+                kept.append(data)
+            else:
+                kept = None
+        await sink.write(data)
+
+
+async def relay_events(
+    incoming: Incoming, sink: Sink, shape: StreamShape, provider: Provider, explain: Explain, keep_bytes: int
+) -> Relayed:
+    """Relay a stream of events of a known protocol."""
+    reader = _Reader(shape, provider, keep_bytes)
+    splitter = EventSplitter()
+    while True:
+        failure = None
+        try:
+            data = await incoming.next()
+        except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
+            data, failure = b"", classify(error, Phase.BODY)
+        if data:
+            ready, whole = splitter.feed(data)
+            if whole:
+                reader.read(whole)
+            if ready:
+                reader.keep(ready)
+                await sink.write(ready)
+            continue
+        inside = splitter.inside
+        rest = splitter.rest()
+        if failure is None and not reader.ended:
+            reader.read(rest)  # a last event without its blank line; some servers leave it out
+        if failure is None and (reader.ended or reader.failed):
+            reader.keep(rest)
+            await sink.end(rest)
+            return reader.result()
+        broken = failure or NetFailure(
+            phase=Phase.BODY, code=NetCode.STREAM_TRUNCATED, detail="the end mark is missing", sent=True
+        )
+        if not inside and not reader.ended and not reader.failed:
+            await sink.write(shape.error_event(*explain(broken), reader.events))
+        sink.abort()
+        return reader.result(failure=failure, truncated=failure is None)
+
+
+class _Reader:
+    """Reads events as they pass: end, error, usage."""
+
+    def __init__(self, shape: StreamShape, provider: Provider, keep_bytes: int) -> None:
+        self._shape, self._provider, self._keep_bytes = shape, provider, keep_bytes
+        self._kept: list[bytes] | None = []
+        self._size = 0
+        self._usage: Usage | None = None
+        self._error = b""
+        self.ended = self.failed = False
+        self.events = 0
+
+    def read(self, events: bytes) -> None:
+        self.events += events.count(b"data:")
+        news = self._shape.read(events)
+        if news is StreamNews.FAILED:
+            self.failed, self._error = True, events[-65_536:]
+        elif news is StreamNews.ENDED or (not self.ended and self._shape.finished(events)):
+            self.ended = True
+        if b'"usage":{' in events or b'"usage": {' in events:
+            self._read_usage(events)
+
+    def _read_usage(self, events: bytes) -> None:
+        for line in data_of(events):
+            if b'"usage"' not in line or len(line) > USAGE_BYTES_MAX:
+                continue
+            usage = read_usage(self._provider, line)
+            if usage is not None:
+                before = self._usage or Usage(None, None)
+                self._usage = Usage(
+                    before.tokens_in if usage.tokens_in is None else usage.tokens_in,
+                    before.tokens_out if usage.tokens_out is None else usage.tokens_out,
+                )
+
+    def keep(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._kept is not None:
+            if self._size <= self._keep_bytes:
+                self._kept.append(data)
+            else:
+                self._kept = None
+
+    def result(self, *, failure: NetFailure | None = None, truncated: bool = False) -> Relayed:
+        whole = self._kept is not None and failure is None and not truncated
+        return Relayed(
+            body=b"".join(self._kept) if whole and self._kept is not None else None,
+            size_bytes=self._size,
+            usage=self._usage,
+            failure=failure,
+            truncated=truncated,
+            stream_error=self._error,
+        )
+
+
+def read_usage(provider: Provider, body: bytes) -> Usage | None:
+    """Read the usage of a JSON body or event; None when it names none."""
+    if len(body) > USAGE_BYTES_MAX or body[:1] != b"{":
+        return None
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return provider.read_usage(document) if isinstance(document, dict) else None

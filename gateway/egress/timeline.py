@@ -1,0 +1,68 @@
+"""When each phase of an attempt began and ended. aiohttp's connector reports to it as to one of its traces."""
+
+import time
+
+from gateway.model.attempt import Mark
+from gateway.model.failure import Phase
+
+
+class Timeline:
+    """The phases of one attempt. Phases follow one another; entering one ends the one before."""
+
+    __slots__ = ("_began", "_marks", "_phase_began", "phase", "reused")
+
+    def __init__(self) -> None:
+        self._began = self._phase_began = time.monotonic()
+        self._marks: list[Mark] = []
+        self.phase = Phase.POOL
+        self.reused = False
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase."""
+        self._end(ok=True)
+        self.phase = phase
+
+    def finish(self, *, ok: bool) -> tuple[Mark, ...]:
+        """End the attempt; the phase it is in ends well or not."""
+        self._end(ok=ok)
+        return tuple(self._marks)
+
+    def _end(self, *, ok: bool) -> None:
+        now = time.monotonic()
+        start, end = (self._phase_began - self._began) * 1000, (now - self._began) * 1000
+        if self.phase is not Phase.POOL or end - start >= 1.0 or not ok:  # taking an idle connection takes microseconds
+            self._marks.append(Mark(self.phase, start, end, ok))
+        self._phase_began = now
+
+    # What aiohttp's connector calls on a trace (aiohttp.tracing.Trace, 3.14).
+
+    async def send_connection_queued_start(self) -> None:
+        """Wait for a free connection."""
+
+    async def send_connection_queued_end(self) -> None:
+        """Got one."""
+
+    async def send_connection_create_start(self) -> None:
+        """A new connection is made."""
+        self.enter(Phase.CONNECT)
+
+    async def send_connection_create_end(self) -> None:
+        """It stands, with TLS."""
+
+    async def send_connection_reuseconn(self) -> None:
+        """An idle connection is used again."""
+        self.reused = True
+
+    async def send_dns_resolvehost_start(self, host: str) -> None:  # noqa: ARG002
+        """The name is looked up."""
+        self.enter(Phase.DNS)
+
+    async def send_dns_resolvehost_end(self, host: str) -> None:  # noqa: ARG002
+        """It was found."""
+        self.enter(Phase.CONNECT)
+
+    async def send_dns_cache_hit(self, host: str) -> None:
+        """It is known."""
+
+    async def send_dns_cache_miss(self, host: str) -> None:
+        """It is not known yet."""

@@ -1,0 +1,45 @@
+"""What the listener refuses before it asks what a call means: other sites' pages, wrong names, loops."""
+
+from urllib.parse import urlsplit
+
+from gateway.model.call import Call, Mode
+from gateway.model.cause import Cause
+from gateway.model.decision import Refuse
+
+HOP_HEADER = b"x-whygate-hop"
+"""Set on requests that go to an address of this machine; one that comes back with it has gone in a circle."""
+
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def refusal(call: Call, instance: str) -> Refuse | None:
+    """Say why a call must not be served, or None.
+
+    Args:
+        instance: What this gateway writes into `HOP_HEADER`.
+    """
+    if call.index.get(HOP_HEADER) == instance.encode():
+        return Refuse(
+            cause=Cause.PROXY_LOOP_DETECTED, status=508, why="this request has already passed through this gateway"
+        )
+    host = _name(call.header(b"host") or "")
+    if call.mode is Mode.BASE_URL:
+        if host not in _LOCAL:
+            why = f"a base URL must name this machine (127.0.0.1 or localhost), not {host or 'nothing'}"
+            return Refuse(cause=Cause.PROXY_DESTINATION_BLOCKED, status=403, why=why)
+        origin = call.header(b"origin")
+        if (origin and _name(urlsplit(origin).netloc) not in _LOCAL) or call.header(b"sec-fetch-site") == "cross-site":
+            why = "a web page of another site tried to use this gateway"
+            return Refuse(cause=Cause.PROXY_DESTINATION_BLOCKED, status=403, why=why)
+    elif host and host != call.origin.host:
+        why = f"the Host header names {host}, but the connection is for {call.origin.host}"
+        return Refuse(cause=Cause.CLIENT_MALFORMED_REQUEST, status=421, why=why)
+    return None
+
+
+def _name(host: str) -> str:
+    """Give the name of a Host header without its port, in lower case."""
+    host = host.strip().lower()
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0] if host.count(":") == 1 else host

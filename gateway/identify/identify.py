@@ -1,0 +1,152 @@
+"""`Identifier.route`: the whole of Identify for one call."""
+
+import hashlib
+import hmac
+import math
+import re
+
+import orjson
+
+from gateway.identify.estimate import Estimates, input_characters
+from gateway.identify.locate import Locator, Place
+from gateway.model.call import Call, Mode, Origin
+from gateway.model.provider import Endpoint, Provider
+from gateway.model.route import Route
+
+DEFAULT_TIMEOUT_SECONDS = 60.0
+PARSED_BYTES = 8_388_608
+_DATE = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
+_ACTING_TOOLS = frozenset({"mcp", "code_interpreter", "image_generation"})
+_TIMEOUT_HEADERS = ((b"x-whygate-timeout-ms", 0.001), (b"x-stainless-read-timeout", 1.0), (b"x-stainless-timeout", 1.0))
+_OTHER = Endpoint(name="other")
+
+
+class Identifier:
+    """Gives calls their meaning.
+
+    Args:
+        secret: The key of fingerprints, 32 bytes; only whoever holds it can tell which credential a fingerprint is of.
+    """
+
+    def __init__(self, locator: Locator, secret: bytes, estimates: Estimates) -> None:
+        self._locator, self._secret, self._estimates = locator, secret, estimates
+
+    def route(self, call: Call) -> Route | None:
+        """Give the call's route, or None when it is for no provider."""
+        place = self._locator.find(None if call.mode is Mode.BASE_URL else call.origin, call.target)
+        if place is None:
+            return None
+        provider = place.provider
+        credential = self._credential(call, provider)
+        key = self._fingerprint(credential) if credential else "none"
+        named = b"\0".join(call.index.get(name, b"") for name in provider.scope_headers)
+        endpoint, exact = _endpoint(provider, place.target)
+        document = _document(call)
+        model = _text(document, "model")
+        characters, media = input_characters(document, endpoint.prompt_fields) if document else (0, 0)
+        stated = next((n for name in endpoint.max_output_fields if (n := _positive(document, name)) is not None), None)
+        group = _DATE.sub("", model)
+        return Route(
+            provider=provider,
+            endpoint=endpoint,
+            upstream=place.upstream,
+            target=place.target,
+            pure=exact and endpoint.pure and call.method == "POST" and not _acts(document),
+            tenant="default",
+            key=key,
+            scope=self._fingerprint(credential + b"\0" + named) if named.strip(b"\0") else key,
+            model=model,
+            model_group=group,
+            stream=document is not None and document.get("stream") is True,
+            input_tokens=self._estimates.tokens_in(group, characters, media),
+            output_tokens=self._estimates.tokens_out(group, stated) if endpoint.max_output_fields else 0,
+            retry_count=_count(call.index.get(b"x-stainless-retry-count")),
+            timeout_seconds=_timeout(call),
+            document=document,
+        )
+
+    def hosts(self) -> frozenset[str]:
+        """Give ``host:port`` of every provider."""
+        return self._locator.hosts()
+
+    def websocket(self, origin: Origin | None, target: bytes) -> tuple[Origin, bytes] | None:
+        """Say where a WebSocket upgrade goes, None when to no provider."""
+        place: Place | None = self._locator.find(origin, target)
+        return None if place is None else (place.upstream, place.target)
+
+    def _credential(self, call: Call, provider: Provider) -> bytes:
+        value = next((v for name in provider.key_headers if (v := call.index.get(name))), b"")
+        return value.removeprefix(b"Bearer ").strip()
+
+    def _fingerprint(self, value: bytes) -> str:
+        return hmac.digest(self._secret, value, hashlib.sha256).hex()[:8]
+
+
+def _endpoint(provider: Provider, target: bytes) -> tuple[Endpoint, bool]:
+    path = target.partition(b"?")[0].decode("latin-1")
+    if provider.base_path:
+        at = path.find(provider.base_path + "/")
+        path = path[at + len(provider.base_path) :] if at >= 0 else path
+    path = path.rstrip("/")
+    exact = provider.endpoints.get(path)
+    if exact is not None:
+        return exact, True
+    parent = path
+    while parent := parent.rpartition("/")[0]:
+        if (endpoint := provider.endpoints.get(parent)) is not None:
+            return endpoint, False
+    return _OTHER, False
+
+
+def _document(call: Call) -> dict[str, object] | None:
+    body = call.body
+    if not body or not call.body_complete or len(body) > PARSED_BYTES or body.lstrip()[:1] != b"{":
+        return None
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
+def _text(document: dict[str, object] | None, name: str) -> str:
+    value = document.get(name) if document is not None else None
+    return value[:200] if isinstance(value, str) else ""
+
+
+def _positive(document: dict[str, object] | None, name: str) -> int | None:
+    value = document.get(name) if document is not None else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _acts(document: dict[str, object] | None) -> bool:
+    """Whether the provider would do something that lasts: keep state that we must not double, or run a tool."""
+    if document is None:
+        return True
+    if document.get("background") or document.get("conversation"):
+        return True
+    tools = document.get("tools")
+    return isinstance(tools, list) and any(
+        isinstance(tool, dict)
+        and isinstance(kind := tool.get("type"), str)
+        and (kind in _ACTING_TOOLS or kind.startswith("computer"))
+        for tool in tools
+    )
+
+
+def _count(value: bytes | None) -> int:
+    return int(value) if value is not None and value.isdigit() and len(value) < 4 else 0  # noqa: PLR2004 - absurd counts count as none
+
+
+def _timeout(call: Call) -> float:
+    for name, unit in _TIMEOUT_HEADERS:
+        value = call.index.get(name)
+        if value is None:
+            continue
+        try:
+            seconds = float(value) * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds > 0:
+            return seconds
+    return DEFAULT_TIMEOUT_SECONDS

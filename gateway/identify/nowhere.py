@@ -1,0 +1,46 @@
+"""The route of a request that is for no provider, so that it has a row and a readable answer all the same."""
+
+from gateway.model.call import Call
+from gateway.model.provider import Endpoint, Provider
+from gateway.model.route import Route
+from gateway.providers import openai
+
+_NO_PROVIDER = Provider(
+    name="",
+    hosts=(),
+    base_url_variable="",
+    base_path="",
+    key_headers=(),
+    scope_headers=(),
+    version_headers=(),
+    endpoints={},
+    declared={},
+    by_status={},
+    read_error=openai.read_error,
+    refine=lambda _status, cause, _declared: cause,
+    read_usage=openai.read_usage,
+    write_error=openai.write_error,
+)
+_NO_ENDPOINT = Endpoint(name="")
+
+
+def nowhere(call: Call) -> Route:
+    """Give a route that leads nowhere."""
+    return Route(
+        provider=_NO_PROVIDER,
+        endpoint=_NO_ENDPOINT,
+        upstream=call.origin,
+        target=call.target,
+        pure=False,
+        tenant="default",
+        key="none",
+        scope="none",
+        model="",
+        model_group="",
+        stream=False,
+        input_tokens=0,
+        output_tokens=0,
+        retry_count=0,
+        timeout_seconds=60.0,
+        document=None,
+    )

@@ -1,0 +1,259 @@
+"""The gate: calls pass in the order in which they came, as fast as the windows and the concurrency allow.
+
+One `Lane` of waiters for each scope (provider, account, model group). A waiter knows its ETA; one that could not be
+served before its app gives up is refused at once. Whoever leaves while waiting gives its place up at that moment.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from gateway.limit.window import Window
+from gateway.model.cause import Cause
+from gateway.model.clock import Clock
+from gateway.model.decision import Refuse
+from gateway.model.event import Live
+from gateway.model.flow import State
+from gateway.model.route import Route
+
+LANES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitRule:
+    """A configured limit for every account of a provider, counted for each model group by itself.
+
+    Attributes:
+        provider: Its name, ``*`` for all.
+        model: A glob.
+        per_second: Requests in any second, None for no such limit; may be broken (0.5 is one in 2 s).
+        per_minute: Requests in any minute.
+        concurrency: Requests at the same time.
+    """
+
+    provider: str = "*"
+    model: str = "*"
+    per_second: float | None = None
+    per_minute: int | None = None
+    concurrency: int | None = None
+
+
+class Permit:
+    """The right to send one request. Give it back once, when the answer has ended."""
+
+    __slots__ = ("_lane", "queued_seconds")
+
+    def __init__(self, lane: "_Lane | None", queued_seconds: float) -> None:
+        self._lane, self.queued_seconds = lane, queued_seconds
+
+    def release(self) -> None:
+        """Give it back; a second time does nothing."""
+        lane, self._lane = self._lane, None
+        if lane is not None:
+            lane.release()
+
+
+class Gate:
+    """All lanes.
+
+    Args:
+        queue_max: Waiters over all lanes.
+        queue_max_bytes: Bytes of bodies that wait.
+    """
+
+    def __init__(self, rules: Sequence[LimitRule], clock: Clock, *, queue_max: int, queue_max_bytes: int) -> None:
+        self._rules, self._clock = tuple(rules), clock
+        self._queue_max, self._queue_max_bytes = queue_max, queue_max_bytes
+        self._lanes: OrderedDict[tuple[str, str, str], _Lane | None] = OrderedDict()
+        self.waiting = 0
+        self.waiting_bytes = 0
+        self.draining = False
+
+    async def acquire(self, route: Route, live: Live, *, deadline: float, size_bytes: int) -> Permit | Refuse:
+        """Wait for the call's turn.
+
+        Args:
+            live: Is told what the call waits for.
+            deadline: Monotonic seconds after which the app has given up.
+            size_bytes: Of the body that waits.
+        """
+        lane = self._lane(route)
+        if self.draining:
+            return Refuse(
+                cause=Cause.PROXY_DRAINING, status=503, why="the gateway is shutting down", retry_after_seconds=1.0
+            )
+        if lane is None:
+            return Permit(None, 0.0)
+        now = self._clock.now()
+        if lane.try_pass(now):
+            return Permit(lane, 0.0)
+        eta_seconds = lane.eta(now) - now
+        refused = self._refuse(lane, eta_seconds, deadline - now, size_bytes)
+        if refused is not None:
+            return refused
+        live.enter(State.QUEUED, lane.reason(now), round(eta_seconds * 1000))
+        self.waiting += 1
+        self.waiting_bytes += size_bytes
+        try:
+            async with asyncio.timeout(max(0.0, deadline - now)):
+                await lane.wait()
+        except TimeoutError:
+            waited = self._clock.now() - now
+            return _too_long(lane.reason(now), waited, lane.eta(self._clock.now()) - self._clock.now())
+        finally:
+            self.waiting -= 1
+            self.waiting_bytes -= size_bytes
+        if self.draining:
+            lane.release()
+            return Refuse(
+                cause=Cause.PROXY_DRAINING, status=503, why="the gateway is shutting down", retry_after_seconds=1.0
+            )
+        return Permit(lane, self._clock.now() - now)
+
+    def drain(self) -> None:
+        """Refuse whoever waits, now and from now on."""
+        self.draining = True
+        for lane in self._lanes.values():
+            if lane is not None:
+                lane.open()
+
+    def _refuse(self, lane: "_Lane", eta_seconds: float, left_seconds: float, size_bytes: int) -> Refuse | None:
+        if self.waiting >= self._queue_max or self.waiting_bytes + size_bytes > self._queue_max_bytes:
+            why = f"{self.waiting} calls already wait for their turn, as many as the queue holds"
+            return Refuse(cause=Cause.PROXY_QUEUE_FULL, status=429, why=why, retry_after_seconds=max(1.0, eta_seconds))
+        if eta_seconds > left_seconds:
+            return _too_long(lane.reason(self._clock.now()), 0.0, eta_seconds)
+        return None
+
+    def _lane(self, route: Route) -> "_Lane | None":
+        key = (route.provider.name, route.scope, route.model_group)
+        try:
+            lane = self._lanes[key]
+        except KeyError:
+            rules = [r for r in self._rules if r.provider in {"*", key[0]} and fnmatchcase(key[2], r.model)]
+            lane = self._lanes[key] = _Lane(rules, self._clock) if rules else None
+            self._forget_idle()
+        else:
+            self._lanes.move_to_end(key)
+        return lane
+
+    def _forget_idle(self) -> None:
+        """Keep the number of scopes bounded; one that counts or waits is never forgotten."""
+        if len(self._lanes) <= LANES_MAX:
+            return
+        now = self._clock.now()
+        for key, lane in list(self._lanes.items())[: LANES_MAX // 10]:
+            if lane is None or lane.idle(now):
+                del self._lanes[key]
+
+
+class _Lane:
+    """One scope: its windows, what is on its way, and who waits."""
+
+    def __init__(self, rules: Sequence[LimitRule], clock: Clock) -> None:
+        self._clock = clock
+        self._windows = [_per_second(r.per_second) for r in rules if r.per_second]
+        self._windows += [Window(r.per_minute, 60.0) for r in rules if r.per_minute]
+        self._concurrency = min((r.concurrency for r in rules if r.concurrency), default=None)
+        self._in_flight = 0
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def try_pass(self, now: float) -> bool:
+        """Pass at once when nobody waits and there is room."""
+        if self._waiters or not self._room(now):
+            return False
+        self._take(now)
+        return True
+
+    def eta(self, now: float) -> float:
+        """Say when a newcomer could pass as far as the windows tell; ends of running calls are not foreseen."""
+        ahead = len(self._waiters)
+        return max((window.free_at(now, ahead) for window in self._windows), default=now)
+
+    def reason(self, now: float) -> str:
+        """Say in words what is waited for."""
+        for window in self._windows:
+            if window.remaining(now) <= 0 or self._waiters:
+                span = {1.0: "second", 60.0: "minute"}.get(window.seconds, f"{window.seconds:.3g} s")
+                return f"configured limit of {window.limit} requests per {span}"
+        return f"configured limit of {self._concurrency} requests at the same time"
+
+    async def wait(self) -> None:
+        """Wait in line; on return one place has been taken."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._arm()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.release()  # the turn came in the same moment as the leaving: pass it on
+            elif waiter in self._waiters:
+                self._waiters.remove(waiter)
+            self._pump()
+            raise
+
+    def release(self) -> None:
+        """A call has ended."""
+        self._in_flight -= 1
+        self._pump()
+
+    def open(self) -> None:
+        """Let everybody go, whatever the limit: they will be refused."""
+        while self._waiters:
+            self._in_flight += 1
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def idle(self, now: float) -> bool:
+        """Whether forgetting it changes nothing."""
+        return not (self._waiters or self._in_flight or any(w.remaining(now) < w.limit for w in self._windows))
+
+    def _room(self, now: float) -> bool:
+        if self._concurrency is not None and self._in_flight >= self._concurrency:
+            return False
+        return all(window.free_at(now) <= now for window in self._windows)
+
+    def _take(self, now: float) -> None:
+        self._in_flight += 1
+        for window in self._windows:
+            window.grant(now)
+
+    def _pump(self) -> None:
+        now = self._clock.now()
+        while self._waiters and self._room(now):
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                self._take(now)
+                waiter.set_result(None)
+        self._arm()
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiters and self._windows:
+            now = self._clock.now()
+            at = max(window.free_at(now) for window in self._windows)
+            if at > now:
+                self._timer = asyncio.get_running_loop().call_later(at - now + 0.0005, self._pump)
+
+
+def _per_second(rate: float) -> Window:
+    """A whole rate may come as one burst each second; a broken one is spaced evenly."""
+    return Window(int(rate), 1.0) if rate == int(rate) else Window(1, 1.0 / rate)
+
+
+def _too_long(reason: str, waited_seconds: float, eta_seconds: float) -> Refuse:
+    why = f"{reason}: its turn would come in {eta_seconds:.1f} s, after the app has given up"
+    return Refuse(
+        cause=Cause.PROXY_QUEUE_TIMEOUT,
+        status=429,
+        why=why,
+        retry_after_seconds=max(1.0, eta_seconds),
+        queued_seconds=waited_seconds,
+    )

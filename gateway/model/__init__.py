@@ -1,0 +1,1 @@
+"""The nouns of whygate. Standard library only, no I/O, no decisions."""

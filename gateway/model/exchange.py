@@ -1,0 +1,72 @@
+"""The facts of one call, each containing the one before: `Call -> Admitted -> Answered -> Concluded`."""
+
+from dataclasses import dataclass
+
+from gateway.model.attempt import Attempt, ReplyHead
+from gateway.model.call import Call
+from gateway.model.decision import Decision
+from gateway.model.diagnosis import Diagnosis
+from gateway.model.provider import Usage
+from gateway.model.route import Route
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """A call with its meaning and what was decided about it."""
+
+    call: Call
+    route: Route
+    decision: Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How the answer went out.
+
+    Attributes:
+        head: What the app got, None when it left before any head.
+        excerpt: First bytes of a failed answer's body, at most 64 KiB, as received.
+        complete: The answer reached its proper end.
+        client_left: The app hung up before that.
+        stream_failed: An error event stood inside a 2xx stream, or the stream broke.
+        internal_error: What of ours went wrong, None normally.
+        body: The whole body as received, while it may still be wanted for the cache.
+        diagnosis: The verdict, where it was needed before the end.
+    """
+
+    head: ReplyHead | None = None
+    excerpt: bytes = b""
+    complete: bool = False
+    client_left: bool = False
+    stream_failed: bool = False
+    usage: Usage | None = None
+    bytes_out: int = 0
+    first_byte_at: float | None = None
+    internal_error: str | None = None
+    body: bytes | None = None
+    diagnosis: Diagnosis | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """An admitted call with its attempts (empty for cached and refused ones) and how the answer went out.
+
+    Attributes:
+        queued_seconds: Spent in our queue, over all attempts.
+    """
+
+    admitted: Admitted
+    attempts: tuple[Attempt, ...]
+    outcome: Outcome
+    queued_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concluded:
+    """The whole exchange. ``diagnosis`` is None when nothing failed. Times are monotonic seconds."""
+
+    answered: Answered
+    diagnosis: Diagnosis | None
+    ended: float
+    cache: str = "none"
+    possible_duplicate: bool = False

@@ -1,0 +1,56 @@
+"""What can go wrong below HTTP, as a value: a closed code, the phase it happened in, and the words of the cause."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """A stretch of one attempt, in the order in which they happen."""
+
+    POOL = "pool"
+    DNS = "dns"
+    CONNECT = "connect"
+    TLS = "tls"
+    SEND = "send"
+    FIRST_BYTE = "first_byte"
+    BODY = "body"
+
+
+class NetCode(StrEnum):
+    """The closed set of failures of an attempt."""
+
+    DNS_FAILURE = "dns_failure"
+    DNS_TIMEOUT = "dns_timeout"
+    NETWORK_UNREACHABLE = "network_unreachable"
+    CONNECTION_REFUSED = "connection_refused"
+    CONNECT_TIMEOUT = "connect_timeout"
+    CONNECTION_RESET = "connection_reset"
+    TLS_CERTIFICATE = "tls_certificate"
+    TLS_UNTRUSTED_ISSUER = "tls_untrusted_issuer"
+    TLS_HANDSHAKE = "tls_handshake"
+    PROXY_UNREACHABLE = "proxy_unreachable"
+    PROXY_AUTH = "proxy_auth"
+    PROXY_DENIED = "proxy_denied"
+    READ_TIMEOUT = "read_timeout"
+    PROTOCOL_ERROR = "protocol_error"
+    TRUNCATED = "truncated"
+    STREAM_TRUNCATED = "stream_truncated"
+    OUT_OF_DESCRIPTORS = "out_of_descriptors"
+    UNKNOWN = "unknown_failure"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetFailure:
+    """One failed attempt.
+
+    Attributes:
+        phase: Where it failed.
+        code: What failed; `UNKNOWN` when nothing known fits.
+        detail: The words of the deepest exception, without addresses of this machine's users or any secret.
+        sent: Whether the upstream may have received the request. False proves that it was never processed.
+    """
+
+    phase: Phase
+    code: NetCode
+    detail: str
+    sent: bool

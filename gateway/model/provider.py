@@ -1,0 +1,109 @@
+"""What we know of a provider: the shape of a plug-in in `gateway.providers`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from gateway.model.cause import Cause
+
+
+class Usage(NamedTuple):
+    """Tokens as the provider counted them; None when it did not say."""
+
+    tokens_in: int | None
+    tokens_out: int | None
+
+
+class StreamNews(StrEnum):
+    """What a block of complete events tells about the stream."""
+
+    GOING = "going"
+    ENDED = "ended"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamShape:
+    """How one protocol streams.
+
+    Attributes:
+        read: Complete events (bytes that end at an event boundary) -> what they say.
+        finished: Whether the events announce the end of the answer without being the end mark (a finish reason).
+        error_event: slug, message and sequence number -> the bytes of one error event in this protocol.
+    """
+
+    read: Callable[[bytes], StreamNews]
+    finished: Callable[[bytes], bool]
+    error_event: Callable[[str, str, int], bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One kind of request.
+
+    Attributes:
+        name: The field's word for it, e.g. ``chat.completions``.
+        pure: Whether asking twice does no harm beyond its price; such a request may be sent again after an ambiguous failure.
+        stream: How it streams, None when it does not.
+        prompt_fields: Fields of the body that count as input.
+        max_output_fields: Fields that bound the output, in order of preference.
+    """
+
+    name: str
+    pure: bool = False
+    stream: StreamShape | None = None
+    prompt_fields: tuple[str, ...] = ()
+    max_output_fields: tuple[str, ...] = ()
+
+
+class Declared(NamedTuple):
+    """What a provider's error envelope says, before it is given a cause."""
+
+    code: str
+    type: str
+    message: str
+    param: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One provider: constants and pure functions, no class to subclass.
+
+    Attributes:
+        base_url_variable: The environment variable that its SDK reads.
+        by_status: What a status means when the envelope is the provider's but names no known code.
+        request_id_headers: Where the provider's own id of a request stands.
+        name: Also the first path segment in base-URL mode.
+        hosts: Exact lower-case names of its API.
+        base_path: What a base URL of this provider's SDK ends with (``/v1`` or nothing).
+        key_headers: Where the credential stands, most specific first.
+        scope_headers: Request headers that name organisation and project.
+        version_headers: Headers that change the meaning of the answer (part of the cache key).
+        endpoints: Path below the host -> what it is.
+        declared: (status or 0 for any, code or type) -> cause; the documented codes.
+        read_error: Body of an error -> what it declares, or None when it is not this provider's envelope.
+        refine: status, cause of the code (or None), what is declared -> a better cause where only the message tells.
+        read_usage: Parsed JSON (a body or one stream event) -> usage, or None.
+        write_error: status, slug, message -> the body of an error in this provider's shape.
+        upstream: Where to send instead of the host asked for: an origin and a path prefix, or None.
+        upstream_ca_file: PEM file to trust for that upstream alone, or None.
+    """
+
+    name: str
+    hosts: tuple[str, ...]
+    base_url_variable: str
+    base_path: str
+    key_headers: tuple[bytes, ...]
+    scope_headers: tuple[bytes, ...]
+    version_headers: tuple[bytes, ...]
+    endpoints: Mapping[str, Endpoint]
+    declared: Mapping[tuple[int, str], Cause]
+    by_status: Mapping[int, Cause]
+    read_error: Callable[[bytes], Declared | None]
+    refine: Callable[[int, Cause | None, Declared], Cause | None]
+    read_usage: Callable[[dict[str, object]], Usage | None]
+    write_error: Callable[[int, str, str], bytes]
+    request_id_headers: tuple[bytes, ...] = ()
+    upstream: str | None = None
+    upstream_ca_file: str | None = None

@@ -1,0 +1,173 @@
+"""Anthropic: api.anthropic.com.
+
+Sources (read 2026-11): docs.claude.com/en/api/errors, /en/api/rate-limits, /en/api/messages, /en/docs/build-with-claude/streaming.
+"""
+
+from collections.abc import Mapping
+
+import orjson
+
+from gateway.model.cause import Cause
+from gateway.model.provider import Declared, Endpoint, Provider, StreamNews, StreamShape, Usage
+
+DECLARED: Mapping[tuple[int, str], Cause] = {
+    (0, "enforced_spend_limit_reached"): Cause.QUOTA_SPEND_LIMIT,
+    (0, "billing_error"): Cause.ACCOUNT_BILLING_INACTIVE,
+    (0, "authentication_error"): Cause.AUTH_INVALID_KEY,
+    (0, "permission_error"): Cause.AUTH_PERMISSION,
+    (413, "request_too_large"): Cause.REQUEST_PAYLOAD_TOO_LARGE,
+    (404, "not_found_error"): Cause.REQUEST_NOT_FOUND,
+    (409, "conflict_error"): Cause.REQUEST_CONFLICT,
+    (0, "rate_limit_error"): Cause.RATE_LIMIT_UNKNOWN,
+    (0, "timeout_error"): Cause.SERVICE_TIMEOUT,
+    (0, "overloaded_error"): Cause.SERVICE_OVERLOADED,
+    (0, "api_error"): Cause.SERVICE_SERVER_ERROR,
+    (400, "invalid_request_error"): Cause.REQUEST_INVALID_PARAMETER,
+}
+"""(status, or 0 for any; ``details.error_code`` or ``error.type``) -> cause."""
+
+BY_STATUS: Mapping[int, Cause] = {
+    400: Cause.REQUEST_INVALID_PARAMETER,
+    401: Cause.AUTH_INVALID_KEY,
+    402: Cause.ACCOUNT_BILLING_INACTIVE,
+    403: Cause.AUTH_PERMISSION,
+    404: Cause.REQUEST_NOT_FOUND,
+    405: Cause.REQUEST_METHOD_NOT_ALLOWED,
+    409: Cause.REQUEST_CONFLICT,
+    413: Cause.REQUEST_PAYLOAD_TOO_LARGE,
+    429: Cause.RATE_LIMIT_UNKNOWN,
+    500: Cause.SERVICE_SERVER_ERROR,
+    502: Cause.SERVICE_UNAVAILABLE,
+    503: Cause.SERVICE_UNAVAILABLE,
+    504: Cause.SERVICE_TIMEOUT,
+    529: Cause.SERVICE_OVERLOADED,
+}
+
+_BY_MESSAGE: tuple[tuple[int, str, Cause], ...] = (
+    (400, "credit balance is too low", Cause.QUOTA_EXHAUSTED),
+    (400, "specified api usage limits", Cause.QUOTA_SPEND_LIMIT),
+    (400, "prompt is too long", Cause.REQUEST_CONTEXT_LENGTH),
+    (400, "exceed context limit", Cause.REQUEST_CONTEXT_LENGTH),
+    (400, "organization has been disabled", Cause.ACCOUNT_DEACTIVATED),
+    (400, "anthropic-version", Cause.REQUEST_API_VERSION),
+    (400, "field required", Cause.REQUEST_MISSING_PARAMETER),
+    (400, "extra inputs are not permitted", Cause.REQUEST_UNSUPPORTED_PARAMETER),
+    (400, "body is not valid json", Cause.REQUEST_INVALID_JSON),
+    (401, "x-api-key header is required", Cause.AUTH_MISSING_KEY),
+    (401, "authentication is required", Cause.AUTH_MISSING_KEY),
+    (404, "model:", Cause.REQUEST_MODEL_NOT_FOUND),
+    (429, "requests per minute", Cause.RATE_LIMIT_REQUESTS),
+    (429, "tokens per minute", Cause.RATE_LIMIT_TOKENS),
+    (429, "concurrent connections", Cause.RATE_LIMIT_CONCURRENCY),
+    (500, "overloaded", Cause.SERVICE_OVERLOADED),
+)
+"""What one ``error.type`` covers and only the message tells apart: status, part of the message in lower case, cause."""
+
+
+def read_error(body: bytes) -> Declared | None:
+    """Read ``{"type": "error", "error": {"type", "message"}}``; None when it is no such envelope."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if (
+        not isinstance(document, dict)
+        or document.get("type") != "error"
+        or not isinstance(error := document.get("error"), dict)
+    ):
+        return None
+    details = error.get("details")
+    code = details.get("error_code") if isinstance(details, dict) else None
+    return Declared(
+        code=code if isinstance(code, str) else "",
+        type=kind if isinstance(kind := error.get("type"), str) else "",
+        message=text if isinstance(text := error.get("message"), str) else "",
+        param="",
+    )
+
+
+def refine(status: int, cause: Cause | None, declared: Declared) -> Cause | None:
+    """Tell apart what Anthropic says only in the message."""
+    message = declared.message.lower()
+    return next((better for at, part, better in _BY_MESSAGE if at == status and part in message), cause)
+
+
+def read_usage(document: dict[str, object]) -> Usage | None:
+    """Read ``usage`` of a Messages body, or of the events `message_start` and `message_delta`."""
+    usage = document.get("usage")
+    if usage is None and isinstance(message := document.get("message"), dict):
+        usage = message.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    parts = [usage.get(key) for key in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")]
+    counted = [part for part in parts if isinstance(part, int)]
+    output = usage.get("output_tokens")
+    return Usage(sum(counted) if counted else None, output if isinstance(output, int) else None)
+
+
+_TYPES = {429: "rate_limit_error", 401: "authentication_error", 403: "permission_error", 413: "request_too_large"}
+
+
+def write_error(status: int, code: str, message: str) -> bytes:
+    """Write an error of ours in Anthropic's envelope; our slug stands beside the type."""
+    return orjson.dumps(
+        {"type": "error", "error": {"type": _TYPES.get(status, "api_error"), "message": message, "code": code}}
+    )
+
+
+def _read_messages(events: bytes) -> StreamNews:
+    news = StreamNews.GOING
+    for line in events.replace(b"\r\n", b"\n").split(b"\n"):
+        if line.startswith(b"event:"):
+            name = line[6:].strip()
+            if name == b"error":
+                return StreamNews.FAILED
+            if name == b"message_stop":
+                news = StreamNews.ENDED
+    return news
+
+
+def _finished(events: bytes) -> bool:
+    position = events.find(b'"stop_reason"')
+    return position >= 0 and events[position + 13 : position + 30].lstrip(b" :").startswith(b'"')
+
+
+def _error_event(code: str, message: str, _number: int) -> bytes:
+    error = {"type": "error", "error": {"type": "api_error", "message": message, "code": code}}
+    return b"event: error\ndata: " + orjson.dumps(error) + b"\n\n"
+
+
+MESSAGES_STREAM = StreamShape(read=_read_messages, finished=_finished, error_event=_error_event)
+
+PROVIDER = Provider(
+    name="anthropic",
+    hosts=("api.anthropic.com",),
+    base_url_variable="ANTHROPIC_BASE_URL",
+    base_path="",
+    key_headers=(b"x-api-key", b"authorization"),
+    scope_headers=(),
+    version_headers=(b"anthropic-version", b"anthropic-beta"),
+    endpoints={
+        "/v1/messages": Endpoint(
+            name="messages",
+            pure=True,
+            stream=MESSAGES_STREAM,
+            prompt_fields=("system", "messages", "tools"),
+            max_output_fields=("max_tokens",),
+        ),
+        "/v1/messages/count_tokens": Endpoint(name="messages.count_tokens", pure=True),
+        "/v1/messages/batches": Endpoint(name="messages.batches"),
+        "/v1/complete": Endpoint(
+            name="complete", prompt_fields=("prompt",), max_output_fields=("max_tokens_to_sample",)
+        ),
+        "/v1/models": Endpoint(name="models"),
+        "/v1/files": Endpoint(name="files"),
+    },
+    declared=DECLARED,
+    by_status=BY_STATUS,
+    read_error=read_error,
+    refine=refine,
+    read_usage=read_usage,
+    write_error=write_error,
+    request_id_headers=(b"request-id",),
+)

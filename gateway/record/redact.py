@@ -1,0 +1,133 @@
+"""Strikes out what must not be stored.
+
+First line: names on a list. A header or query value is kept only when its name is known to be harmless.
+Second line: shapes of credentials, looked for in everything that is kept. Third: the call's own credentials, word for
+word, since providers echo them and not every key has a known shape.
+
+Every pattern is linear in its input: a repeat is either bounded, or of one class and can start only where that class
+could not have begun earlier.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from gateway.model.call import Headers
+
+STRUCK = "[redacted]"
+MAX_HEADERS = 64
+MAX_VALUE_CHARS = 512
+MIN_SECRET_CHARS = 8
+PIECE_CHARS = 4096
+
+_KEPT = frozenset(
+    b"accept accept-encoding age alt-svc anthropic-beta anthropic-version azureml-model-session cache-control"
+    b" cache-status cf-cache-status cf-mitigated cf-ray connection content-encoding content-length content-type"
+    b" date deprecation expect host idempotent-replayed keep-alive openai-beta openai-model openai-processing-ms"
+    b" openai-version proxy-status ratelimit ratelimit-policy ratelimit-limit ratelimit-remaining ratelimit-reset"
+    b" request-id retry-after retry-after-ms server server-timing strict-transport-security sunset te traceparent"
+    b" transfer-encoding upgrade user-agent vary via warning x-amzn-requestid x-cache x-client-request-id"
+    b" x-cloud-trace-context x-envoy-upstream-service-time x-goog-api-client x-ms-client-request-id x-ms-region"
+    b" x-ms-request-id x-request-id x-served-by x-should-retry".split()
+)
+_KEPT_STARTS = (b"x-ratelimit-", b"anthropic-ratelimit-", b"x-stainless-", b"x-whygate-")
+_KEPT_QUERY = frozenset(
+    {"after", "alpha", "alt", "anthropic-version", "api-version", "before", "beta", "include", "include[]", "limit"}
+    | {"model", "order", "page", "page_size", "pageSize", "purpose", "status", "stream", "updateMask", "version"}
+)
+_CREDENTIAL_NAME = re.compile(rb"auth|cookie|credential|key|passw|secret|session|token|organi[sz]ation|project")
+
+_SECRET = re.compile(
+    r"(?P<scheme>\b(?i:bearer|basic)\s{1,8})[\w.~+/=*-]{8,}"
+    r"|(?P<pair>(?i:(?<![a-z0-9])(?:x-)?(?:api[_-]?key|key|access[_-]?token|auth[_-]?token|token|sig|signature"
+    r"|client[_-]?secret|secret|password|passwd))=)[^&\s\"'<>#;]+"
+    r"|(?P<field>\"(?i:(?:x-)?(?:api|goog-api|access|private|secret)[_-]?key|authorization|cookie|password"
+    r"|(?:access|refresh|id|auth)[_-]?token|client[_-]?secret|secret)\"\s{0,8}:\s{0,8}\")[^\"]{1,8192}"
+    r"|(?P<userinfo>://)[^/\s@\"'<>]{1,256}(?=@)"
+    r"|(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"
+    r"|(?<![A-Za-z0-9])(?:sk|pk|rk|ak|sess|org|proj|whsec)[-_][\w*.-]{8,}"
+    r"|(?<![A-Za-z0-9])(?:xai|pplx)-[A-Za-z0-9*]{20,}"
+    r"|(?<![A-Za-z0-9])(?:gsk_|hf_|r8_|nvapi-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abprs]-|ya29\.)[\w*.-]{8,}"
+    r"|(?<![A-Za-z0-9])AIza[\w-]{20,}|(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])",
+)
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """Give the text without credentials: those in ``secrets`` word for word, and whatever is shaped like one."""
+    if len(text) < MIN_SECRET_CHARS:
+        return text
+    for secret in secrets:
+        text = text.replace(secret, STRUCK)
+    if len(text) <= PIECE_CHARS:
+        return _SECRET.sub(_strike, text)
+    return "".join(_SECRET.sub(_strike, piece) for piece in _pieces(text))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a long text where no credential can stand: a search over all of it would keep other threads out for long."""
+    start = 0
+    while len(text) - start > PIECE_CHARS:
+        cut = max(text.rfind(end, start, start + PIECE_CHARS) for end in ("\n", '",', "><")) + 1
+        if cut <= start:
+            break
+        yield text[start:cut]
+        start = cut
+    yield text[start:]
+
+
+def _strike(found: re.Match[str]) -> str:
+    """Keep what introduces the secret (``Bearer``, ``key=``), so that a reader sees what stood there."""
+    return (found["scheme"] or found["pair"] or found["field"] or found["userinfo"] or "") + STRUCK
+
+
+def kept_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
+    """Give the harmless headers as text, in order; a value longer than 512 characters is cut."""
+    kept = []
+    for name, value in headers:
+        if name in _KEPT or name.startswith(_KEPT_STARTS):
+            kept.append((name.decode("latin-1"), scrub(value.decode("latin-1")[:MAX_VALUE_CHARS])))
+            if len(kept) == MAX_HEADERS:
+                break
+    return tuple(kept)
+
+
+def kept_target(target: str) -> str:
+    """Give path and query with every query value struck out whose name is not known to be harmless."""
+    path, mark, query = target.partition("?")
+    if mark:
+        query = "&".join(_kept_pair(pair) for pair in query[:4096].split("&"))
+    return scrub(path[:4096]) + mark + query
+
+
+def _kept_pair(pair: str) -> str:
+    name, mark, value = pair.partition("=")
+    if not mark:
+        # A bare word may be anything, a key among others.
+        return name if name in _KEPT_QUERY else STRUCK
+    return f"{scrub(name)}={scrub(value) if name in _KEPT_QUERY else STRUCK}"
+
+
+def credentials_of(headers: Headers, target: str = "") -> tuple[str, ...]:
+    """Give the secrets that a request carries, to be struck out of what is said about it. Longest first."""
+    found: set[str] = set()
+    for name, value in headers:
+        if name in _KEPT or not _CREDENTIAL_NAME.search(name):
+            continue
+        text = value.decode("latin-1")
+        found.update((text, *re.split(r"[\s;,=]+", text)))
+    pairs = (pair.partition("=") for pair in target.partition("?")[2].split("&"))
+    found.update(text for field, _, text in pairs if field not in _KEPT_QUERY)
+    return tuple(sorted((text for text in found if len(text) >= MIN_SECRET_CHARS), key=len, reverse=True))
+
+
+def scrubbed(value: Any, secrets: Iterable[str] = ()) -> Any:
+    """Give a JSON-like value with every text in it scrubbed; tuples come back as lists."""
+    match value:
+        case str():
+            return scrub(str(value), secrets)
+        case dict():
+            return {name: scrubbed(item, secrets) for name, item in value.items()}
+        case list() | tuple():
+            return [scrubbed(item, secrets) for item in value]
+        case _:
+            return value

@@ -1,0 +1,163 @@
+"""Turns a call, running or over, into its row. Pure: reads no clock, does no I/O."""
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.model.attempt import Attempt
+from gateway.model.call import Call
+from gateway.model.decision import Refuse
+from gateway.model.diagnosis import Diagnosis
+from gateway.model.event import Live
+from gateway.model.exchange import Concluded, Outcome
+from gateway.model.flow import FlowRow, State
+from gateway.model.route import Route
+from gateway.excerpt import readable
+from gateway.record.redact import credentials_of, kept_headers, kept_target, scrub, scrubbed
+
+_USUAL_PORTS = {"https": 443, "http": 80}
+
+
+def utc_text(epoch_seconds: float) -> str:
+    """Give ISO 8601 in UTC with milliseconds and ``Z``. Rows compare as text because all have this form."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def open_row(live: Live) -> FlowRow:
+    """Give the row of a call that is still running, as it stands now."""
+    return FlowRow(
+        seq=live.seq,
+        rev=live.rev,
+        state=live.state,
+        wait_reason=live.wait_reason and scrub(live.wait_reason),
+        eta_ms=live.eta_ms,
+        status=live.status,
+        attempts=tuple(_unfinished(number) for number in range(1, live.attempts + 1)),
+        **_who_and_what(live.call, live.route),
+    )
+
+
+def closed_row(live: Live, concluded: Concluded) -> FlowRow:
+    """Give the row of a call that is over."""
+    answered = concluded.answered
+    call, outcome, diagnosis = live.call, answered.outcome, concluded.diagnosis
+    secrets = credentials_of(call.headers, call.target.decode("latin-1")) if diagnosis or answered.attempts[1:] else ()
+    usage = outcome.usage
+    return FlowRow(
+        seq=live.seq,
+        rev=live.rev + 1,
+        state=State.DONE,
+        ended_at=utc_text(call.arrived_at + concluded.ended - call.arrived),
+        status=outcome.head.status if outcome.head else None,
+        cause=diagnosis.cause.value if diagnosis else None,
+        fault=diagnosis.fault.value if diagnosis and diagnosis.fault else None,
+        precision=diagnosis.precision.value if diagnosis else None,
+        attempts=tuple(_finished(attempt, secrets) for attempt in answered.attempts),
+        tokens_in=usage.tokens_in if usage else None,
+        tokens_out=usage.tokens_out if usage else None,
+        cache=concluded.cache,
+        possible_duplicate=concluded.possible_duplicate,
+        diagnosis=_diagnosis(diagnosis, secrets) if diagnosis else None,
+        request_headers=kept_headers(call.headers),
+        response_headers=kept_headers(outcome.head.headers) if outcome.head else (),
+        body=_body(outcome, secrets) if diagnosis and outcome.excerpt else None,
+        **_times(call, concluded),
+        **_who_and_what(call, answered.admitted.route),
+    )
+
+
+def foreign_row(row: FlowRow, seq: int) -> FlowRow:
+    """Give a row that another part wrote, numbered, and without anything that a row must not hold."""
+    return replace(
+        row,
+        seq=row.seq or seq,
+        path=kept_target(row.path),
+        wait_reason=row.wait_reason and scrub(row.wait_reason),
+        attempts=tuple(scrubbed(row.attempts)),
+        diagnosis=scrubbed(row.diagnosis),
+        request_headers=_kept_again(row.request_headers),
+        response_headers=_kept_again(row.response_headers),
+        body=row.body and scrub(row.body[: 64 * 1024]),
+    )
+
+
+def _kept_again(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return kept_headers(tuple((name.lower().encode(), value.encode("utf-8", "replace")) for name, value in headers))
+
+
+def _who_and_what(call: Call, route: Route | None) -> dict[str, Any]:
+    """Give what a row says from its first moment on."""
+    scheme, host, port = call.origin
+    known: dict[str, Any] = {
+        "id": call.id,
+        "started_at": utc_text(call.arrived_at),
+        "client": call.client,
+        "method": call.method,
+        "host": host if _USUAL_PORTS.get(scheme) == port else f"{host}:{port}",
+        "path": kept_target(call.target.decode("latin-1")),
+    }
+    if route is not None:
+        known |= {
+            "tenant": route.tenant,
+            "key": route.key,
+            "provider": route.provider.name,
+            "endpoint": route.endpoint.name,
+            "model": scrub(route.model[:256]),
+            "stream": route.stream,
+        }
+    return known
+
+
+def _times(call: Call, concluded: Concluded) -> dict[str, Any]:
+    """Give the durations in milliseconds. Overhead is what remains when attempts, queue and waits are taken off."""
+    answered = concluded.answered
+    decision = answered.admitted.decision
+    queued_seconds = answered.queued_seconds or (decision.queued_seconds if isinstance(decision, Refuse) else 0.0)
+    total_ms = (concluded.ended - call.arrived) * 1000
+    elsewhere_ms = queued_seconds * 1000 + sum(
+        attempt.waited_seconds * 1000 + max((mark.end_ms for mark in attempt.marks), default=0.0)
+        for attempt in answered.attempts
+    )
+    first = answered.outcome.first_byte_at
+    return {
+        "queue_ms": round(queued_seconds * 1000, 1),
+        "overhead_ms": round(max(0.0, total_ms - elsewhere_ms), 2),
+        "ttft_ms": None if first is None else round((first - call.arrived) * 1000, 1),
+        "total_ms": round(total_ms, 1),
+    }
+
+
+def _unfinished(number: int) -> dict[str, Any]:
+    return {"n": number, "waited_ms": 0.0, "phases": [], "status": None, "failure": None}
+
+
+def _finished(attempt: Attempt, secrets: tuple[str, ...]) -> dict[str, Any]:
+    failure = attempt.failure
+    return {
+        "n": attempt.number,
+        "waited_ms": round(attempt.waited_seconds * 1000, 1),
+        "phases": [
+            {"name": phase.value, "start_ms": round(start, 2), "end_ms": round(end, 2), "ok": ok}
+            for phase, start, end, ok in attempt.marks
+        ],
+        "status": attempt.head.status if attempt.head else None,
+        "failure": failure
+        and {
+            "phase": failure.phase.value,
+            "code": failure.code.value,
+            "detail": scrub(failure.detail[:500], secrets),
+            "sent": failure.sent,
+        },
+    }
+
+
+def _diagnosis(diagnosis: Diagnosis, secrets: tuple[str, ...]) -> dict[str, Any]:
+    plain: dict[str, Any] = scrubbed(asdict(diagnosis), secrets)
+    return plain
+
+
+def _body(outcome: Outcome, secrets: tuple[str, ...]) -> str | None:
+    head = outcome.head
+    encoding, kind = (head.header(b"content-encoding"), head.header(b"content-type")) if head else (None, None)
+    text = readable(outcome.excerpt, encoding, kind)
+    return None if text is None else scrub(text, secrets)

@@ -1,0 +1,101 @@
+"""The app's side of an exchange, as the path sees it, and what we write there ourselves."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from gateway.egress.headers import response_headers
+from gateway.egress.relay import Sink
+from gateway.model.attempt import ReplyHead
+
+from gateway.model.cause import Again
+from gateway.model.decision import Refuse
+from gateway.model.diagnosis import Diagnosis
+from gateway.model.failure import NetCode, NetFailure
+from gateway.model.provider import Provider
+
+HeaderList = list[tuple[bytes, bytes]]
+
+_TIMEOUTS = frozenset({NetCode.CONNECT_TIMEOUT, NetCode.READ_TIMEOUT, NetCode.DNS_TIMEOUT})
+
+_PROXY_STATUS: dict[NetCode, str] = {
+    NetCode.DNS_FAILURE: "dns_error",
+    NetCode.DNS_TIMEOUT: "dns_timeout",
+    NetCode.NETWORK_UNREACHABLE: "destination_ip_unroutable",
+    NetCode.CONNECTION_REFUSED: "connection_refused",
+    NetCode.CONNECT_TIMEOUT: "connection_timeout",
+    NetCode.CONNECTION_RESET: "connection_terminated",
+    NetCode.TLS_CERTIFICATE: "tls_certificate_error",
+    NetCode.TLS_UNTRUSTED_ISSUER: "tls_certificate_error",
+    NetCode.TLS_HANDSHAKE: "tls_protocol_error",
+    NetCode.READ_TIMEOUT: "connection_read_timeout",
+    NetCode.PROTOCOL_ERROR: "http_protocol_error",
+    NetCode.TRUNCATED: "http_response_incomplete",
+    NetCode.STREAM_TRUNCATED: "http_response_incomplete",
+}
+"""RFC 9209 section 2.3."""
+
+
+class Reply(Sink, Protocol):
+    """Where the answer goes."""
+
+    @property
+    def started(self) -> bool:
+        """Whether a head is out: from then on nothing may be tried again."""
+        ...
+
+    async def start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """Give the head."""
+        ...
+
+
+def marks(flow_id: str, attempts: int, queued_seconds: float, overhead_seconds: float) -> HeaderList:
+    """Give the headers that every answer carries."""
+    return [
+        (b"x-whygate-flow-id", flow_id.encode()),
+        (b"x-whygate-attempts", b"%d" % attempts),
+        (b"x-whygate-queue-ms", b"%d" % round(queued_seconds * 1000)),
+        (b"x-whygate-overhead-ms", b"%.1f" % (overhead_seconds * 1000)),
+    ]
+
+
+def verdict(diagnosis: Diagnosis, *, spent: bool) -> HeaderList:
+    """Give the headers of a failed answer. An SDK that reads ``x-should-retry: false`` does not try in vain."""
+    headers = [(b"x-whygate-cause", diagnosis.cause.value.encode())]
+    if diagnosis.fault is not None:
+        headers.append((b"x-whygate-fault", diagnosis.fault.value.encode()))
+    known = diagnosis.cause != "unknown"
+    if spent or (known and diagnosis.cause.again is Again.NEVER):
+        headers.append((b"x-should-retry", b"false"))
+    return headers
+
+
+def passed_on(head: ReplyHead, ours: HeaderList) -> HeaderList:
+    """Give the provider's headers with ours behind them; of a name that both set, ours stays."""
+    set_by_us = {name for name, _ in ours}
+    return [pair for pair in response_headers(head.headers) if pair[0] not in set_by_us] + ours
+
+
+def own_error(provider: Provider, status: int, diagnosis: Diagnosis) -> tuple[bytes, HeaderList]:
+    """Write an error of ours in the provider's shape."""
+    body = provider.write_error(status, diagnosis.cause.value, f"whygate: {diagnosis.sentence()}")
+    return body, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+
+
+def waits(refuse: Refuse) -> HeaderList:
+    """Say when to come back."""
+    seconds = refuse.retry_after_seconds
+    if seconds is None:
+        return []
+    return [(b"retry-after", b"%d" % max(1, -(-seconds // 1))), (b"retry-after-ms", b"%d" % round(seconds * 1000))]
+
+
+def failure_status(failure: NetFailure) -> tuple[int, HeaderList]:
+    """Give the status for a failure below HTTP, and its name in the registry of RFC 9209."""
+    status = 504 if failure.code in _TIMEOUTS else 502
+    error = _PROXY_STATUS.get(failure.code, "proxy_internal_error")
+    return status, [(b"proxy-status", f"whygate; error={error}".encode())]
+
+
+def cache_status(word: str, age_seconds: float | None = None) -> tuple[bytes, bytes]:
+    """Give ``Cache-Status`` (RFC 9211)."""
+    return (b"cache-status", f"whygate; {word}".encode() + (b"" if age_seconds is None else b"; age=%d" % age_seconds))

@@ -1,0 +1,317 @@
+"""Every setting: name, type, default, unit and the reason for the default. Reads neither configuration nor environment.
+
+Defaults are stated here and nowhere else; ``config/gateway.toml`` is printed from them.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    SecretStr,
+    StringConstraints,
+    model_validator,
+)
+
+from gateway.settings.address import Address, parse_address
+
+MIB = 1024 * 1024
+
+
+def setting(default: Any, description: str, *, unit: str, example: str = "", **limits: Any) -> Any:
+    """Declare one key.
+
+    Args:
+        default: ``...`` for a key that must be given.
+        description: What it does, and why the default is what it is.
+        unit: In words; for a text, what stands in it.
+        example: A value as it stands in TOML, for a key that has no default.
+        limits: Bounds, in pydantic's words.
+    """
+    return Field(default, description=description, json_schema_extra={"unit": unit, "example": example}, **limits)
+
+
+def _loopback_address(value: object) -> Address:
+    """Read an address that only this machine can reach."""
+    address = value if isinstance(value, Address) else parse_address(value if isinstance(value, str) else "")
+    if not address.is_loopback:
+        message = (
+            "an address of this machine (127.0.0.1, [::1] or localhost): clients cannot sign in to the gateway yet,"
+            " so any other address would let strangers use your network and your keys"
+        )
+        raise ValueError(message)
+    return address
+
+
+def _existing_pem(path: Path) -> Path:
+    """Check now what would otherwise fail on the first call."""
+    path = path.expanduser()
+    if not path.is_absolute():
+        message = "an absolute path, so that it means the same whatever directory the gateway starts in"
+        raise ValueError(message)
+    try:
+        text = path.read_bytes()
+    except OSError as exc:
+        message = f"a readable PEM file ({exc.strerror})"
+        raise ValueError(message) from exc
+    if b"-----BEGIN CERTIFICATE-----" not in text:
+        message = "a PEM file with at least one certificate (no BEGIN CERTIFICATE line in it)"
+        raise ValueError(message)
+    return path
+
+
+def _upstream(text: str) -> str:
+    """Check an origin with an optional path, and drop a slash at its end."""
+    try:
+        url = urlsplit(text)
+        address = Address(url.hostname or "", url.port or 0)
+    except ValueError as exc:
+        message = "an address like https://relay.example/v1"
+        raise ValueError(message) from exc
+    if url.scheme not in {"http", "https"} or not address.host:
+        message = "an address like https://relay.example/v1"
+        raise ValueError(message)
+    if url.username is not None or url.query or url.fragment:
+        message = "scheme, host, port and path only: no user name, password, query or fragment"
+        raise ValueError(message)
+    if url.scheme == "http" and not address.is_loopback:
+        message = "https: plain http would show your API key to the network (it is allowed to this machine alone)"
+        raise ValueError(message)
+    return text.rstrip("/")
+
+
+ListenAddress = Annotated[InstanceOf[Address], BeforeValidator(_loopback_address)]
+PemFile = Annotated[Path, Field(strict=False), AfterValidator(_existing_pem)]
+Upstream = Annotated[str, AfterValidator(_upstream)]
+HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9._:\[\]-]+$")]
+ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+Token = Annotated[SecretStr, Field(min_length=16, max_length=256)]
+
+
+class Section(BaseModel):
+    """A table of the file. Frozen; a key that is not declared is an error; ``"8"`` is not a number."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Listen(Section):
+    """The proxy itself: forward proxy and base URLs on one port."""
+
+    address: ListenAddress = setting(
+        Address("127.0.0.1", 8080),
+        "Where apps reach the gateway. Loopback, because whoever reaches it can use your network through it."
+        " Port 0 takes any free port.",
+        unit="HOST:PORT",
+    )
+    drain_seconds: int = setting(
+        120,
+        "How long calls that are under way may go on after the gateway was asked to stop. Two minutes let a long"
+        " streamed answer finish; a second signal stops at once.",
+        unit="seconds",
+        ge=0,
+    )
+
+
+class Page(Section):
+    """The status page and its API."""
+
+    address: ListenAddress = setting(
+        Address("127.0.0.1", 8081),
+        "Where the page is. Apart from the proxy, so that an app which can call the proxy cannot read your log.",
+        unit="HOST:PORT",
+    )
+    token: Token | None = setting(
+        None,
+        "What a reader must present. Left out, a new one is made at each start and printed with the page's link,"
+        " which is the safer choice; set it only for a dashboard that must survive a restart.",
+        unit="text, at least 16 characters",
+        example='"a-long-random-text"',
+    )
+    allowed_hosts: tuple[HostName, ...] = setting(
+        (),
+        "Further names that a browser may use for the page, beside localhost and the loopback addresses. Anything"
+        " else is refused, because a foreign web site could otherwise point its own name at your page.",
+        unit="list of host names without port",
+        strict=False,
+    )
+
+
+class LimitRule(Section):
+    """A limit that you set. What a provider states in its answers is learned and needs no rule."""
+
+    provider: ProviderName = setting(
+        ..., "Which provider it is for: the name that stands in the log.", unit="provider name", example='"openai"'
+    )
+    model: str = setting(
+        "*", "Which models it is for. Every matching rule applies.", unit="glob, for example gpt-4o*", min_length=1
+    )
+    per_second: float | None = setting(
+        None, "Calls started in any one second.", unit="calls per second", example="5.0", gt=0, allow_inf_nan=False
+    )
+    rpm: int | None = setting(None, "Calls started in any one minute.", unit="calls per minute", example="300", ge=1)
+    concurrency: int | None = setting(None, "Calls under way at the same time.", unit="calls", example="8", ge=1)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> Self:
+        if self.per_second is None and self.rpm is None and self.concurrency is None:
+            message = "at least one of per_second, rpm, concurrency"
+            raise ValueError(message)
+        return self
+
+
+class Limits(Section):
+    """How calls are paced, and how many may wait."""
+
+    queue_max: int = setting(
+        10_000,
+        "How many calls may wait at once. Past it a call is refused at once with the reason, so that memory stays"
+        " bounded; 10,000 is far more than one machine's apps wait for in practice.",
+        unit="calls",
+        ge=1,
+    )
+    queue_max_bytes: int = setting(
+        256 * MIB,
+        "How much memory the bodies of waiting calls may hold. Images make calls large, so their number alone does"
+        " not bound memory.",
+        unit="bytes",
+        ge=1,
+    )
+    rules: tuple[LimitRule, ...] = setting(
+        (), "Limits of your own. They cap what is learned from a provider, never raise it.", unit="tables", strict=False
+    )
+
+
+class Retry(Section):
+    """When a call is sent again."""
+
+    max_attempts: int = setting(
+        3,
+        "How often one call is sent at most, the first time included. Waiting for a time that the provider states"
+        " is not counted. 1 never sends again.",
+        unit="attempts",
+        ge=1,
+        le=10,
+    )
+    strict: bool = setting(
+        False,  # noqa: FBT003
+        "true: send again only when it is proven that the provider never took the call. false: also after a"
+        " failure that leaves this open, on routes where asking twice costs no more than its price.",
+        unit="true or false",
+    )
+
+
+class Cache(Section):
+    """Answers that are given again without asking the provider."""
+
+    enabled: bool = setting(
+        True,  # noqa: FBT003
+        "Answer again what was answered before, for the same key: embeddings, moderations, and prompts with an"
+        " explicit temperature of 0.",
+        unit="true or false",
+    )
+    ttl_seconds: int = setting(
+        3_600,
+        "How long an answer may be given again. An hour covers a working session and still notices tomorrow's model.",
+        unit="seconds",
+        ge=1,
+    )
+    max_bytes: int = setting(
+        128 * MIB, "How much memory stored answers may take; the oldest go first.", unit="bytes", ge=MIB
+    )
+
+
+class Record(Section):
+    """The log of calls on this machine."""
+
+    bodies: bool = setting(
+        True,  # noqa: FBT003
+        "Keep the start of a failed answer (64 KiB at most, secrets removed), because it often says why. Bodies of"
+        " calls that went well are never kept.",
+        unit="true or false",
+    )
+    max_age_days: int = setting(
+        14, "How long a call stays in the log. Two weeks cover what people still ask about.", unit="days", ge=1
+    )
+    max_bytes: int = setting(
+        512 * MIB, "How large the log may grow on disk; the oldest calls go first.", unit="bytes", ge=MIB
+    )
+
+
+class Network(Section):
+    """How the gateway reaches providers."""
+
+    ca_file: PemFile | None = setting(
+        None,
+        "Certificates to trust for providers beside the system's own, for a company that inspects TLS.",
+        unit="absolute path of a PEM file",
+        example='"/etc/ssl/company-ca.pem"',
+    )
+
+
+class ProviderEntry(Section):
+    """A provider, or a change to the built-in one of the same name."""
+
+    name: ProviderName = setting(
+        ...,
+        "A built-in name changes that provider; a new one adds a provider that speaks the OpenAI protocol and is"
+        " reached under /NAME on the gateway.",
+        unit="lower-case letters, digits, - and _",
+        example='"openai"',
+    )
+    hosts: tuple[HostName, ...] = setting(
+        (),
+        "Hosts to treat as this provider. Only providers' hosts are decrypted; everything else passes untouched.",
+        unit="list of host names",
+        example='["llm.example.com"]',
+        strict=False,
+    )
+    upstream: Upstream | None = setting(
+        None,
+        "Where to send its calls instead. A path in it goes before the call's own; plain http only to this machine.",
+        unit="address",
+        example='"https://relay.example.com/v1"',
+    )
+    upstream_ca_file: PemFile | None = setting(
+        None,
+        "Certificates to trust for this upstream alone.",
+        unit="absolute path of a PEM file",
+        example='"/etc/ssl/relay-ca.pem"',
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if not self.hosts and self.upstream is None and self.upstream_ca_file is None:
+            message = "at least one of hosts, upstream, upstream_ca_file"
+            raise ValueError(message)
+        return self
+
+
+class Settings(Section):
+    """Everything that can be set."""
+
+    listen: Listen = Listen()
+    page: Page = Page()
+    limits: Limits = Limits()
+    retry: Retry = Retry()
+    cache: Cache = Cache()
+    record: Record = Record()
+    network: Network = Network()
+    providers: tuple[ProviderEntry, ...] = setting((), "Providers.", unit="tables", strict=False)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.listen.address == self.page.address and self.page.address.port:
+            message = f"listen.address and page.address that differ (both are {self.page.address})"
+            raise ValueError(message)
+        names = [entry.name for entry in self.providers]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            message = f"one [[providers]] table for each name (twice: {', '.join(twice)})"
+            raise ValueError(message)
+        return self

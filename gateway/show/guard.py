@@ -1,0 +1,160 @@
+"""Who may see the page: decided before anything is routed, on the request's own headers."""
+
+import hashlib
+import hmac
+import secrets
+from http.cookies import CookieError, SimpleCookie
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+COOKIE = "whygate_token"
+OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+_SECURITY = (
+    (
+        b"content-security-policy",
+        (
+            b"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:;"
+            b" base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        ),
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cache-control", b"no-store"),
+)
+_LOCKED_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>whygate</title>
+<h1>This page needs its link</h1>
+<p>The link holds a token. <code>whygate start</code> prints it when it starts; look for a line with
+<code>?token=</code> in that terminal, and open it here.</p>
+<p>You followed that link already? <a href="/">Open the page</a>.</p></html>"""
+
+
+class Refusal(NamedTuple):
+    """Why a request is not let in."""
+
+    status: int
+    code: str
+    message: str
+
+
+class Guard:
+    """ASGI middleware in front of the page."""
+
+    def __init__(self, app: ASGIApp, *, token: str, allowed_hosts: frozenset[str]) -> None:
+        """Guard ``app``. A host without a port in ``allowed_hosts`` stands for every port of it."""
+        self._app = app
+        self._token = token.encode()
+        # Cookies are sent to every port of a host, so they hold a derived value and not the token itself.
+        self._cookie = hmac.digest(self._token, b"whygate page cookie", hashlib.sha256).hex()
+        self._hosts = frozenset(host.lower() for host in allowed_hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is not allowed, pass on the rest."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+            return
+        headers = Headers(scope=scope)
+        answer = self._answer(scope, headers)
+        await (answer or self._app)(scope, receive, _secured(send))
+
+    def _answer(self, scope: Scope, headers: Headers) -> Response | None:
+        """Give our own answer, or None to let the request in."""
+        refusal = self._refusal(scope, headers)
+        if refusal:
+            return error(refusal.status, refusal.code, refusal.message)
+        path = scope["path"]
+        if path in OPEN_PATHS:
+            return None
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[-1]
+        if path == "/" and scope["method"] == "GET" and given and _same(given.encode(), self._token):
+            response = RedirectResponse("/", status_code=303)
+            response.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
+            return response
+        if self._knows(headers):
+            return None
+        if "text/html" in headers.get("accept", ""):
+            return HTMLResponse(_LOCKED_PAGE, status_code=401)
+        return error(
+            401,
+            "unauthorized",
+            "Send the page token as 'Authorization: Bearer ...'. `whygate start` prints it, and it stands in"
+            " runtime.json of the state directory.",
+        )
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Refusal | None:
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._is_ours(hosts[0]):
+            return Refusal(
+                421,
+                "wrong_host",
+                "This address is not served here. Open the page under the address that `whygate start` printed, or"
+                " add the name to [page] allowed_hosts.",
+            )
+        if scope["method"] not in {"GET", "HEAD"}:
+            return Refusal(405, "method_not_allowed", "The page only reads: use GET.")
+        # Following a link to the front page is harmless: it shows nothing that the cookie does not unlock.
+        navigation = (
+            scope["path"] == "/"
+            and headers.get("sec-fetch-mode") == "navigate"
+            and headers.get("sec-fetch-dest") == "document"
+        )
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+        foreign = origin is not None and _authority(origin) != hosts[0].lower()
+        if foreign or (site not in {"same-origin", "none"} and not navigation):
+            return Refusal(403, "foreign_origin", "Another site asked for this. Open the page directly.")
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        host = host.lower()
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        return host in self._hosts or name in self._hosts or name.strip("[]") in self._hosts
+
+    def _knows(self, headers: Headers) -> bool:
+        scheme, _, given = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _same(given.strip().encode(), self._token):
+            return True
+        try:
+            morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        except CookieError:
+            return False
+        return morsel is not None and _same(morsel.value.encode(), self._cookie.encode())
+
+
+def error(status: int, code: str, message: str) -> Response:
+    """Give an error as every part of the page API writes it."""
+    return Response(
+        orjson.dumps({"error": {"code": code, "message": message}}), status_code=status, media_type="application/json"
+    )
+
+
+def _authority(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _same(given: bytes, expected: bytes) -> bool:
+    return secrets.compare_digest(given, expected)
+
+
+def _secured(send: Send) -> Send:
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            named = {name for name, _ in _SECURITY}
+            kept = [(name, value) for name, value in message["headers"] if name.lower() not in named]
+            message["headers"] = [*kept, *_SECURITY]
+        await send(message)
+
+    return with_headers

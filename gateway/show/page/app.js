@@ -1,0 +1,295 @@
+// Wires the page: what is known, what is shown, and what the reader does.
+
+import { el, setText, show } from "./dom.js";
+import { drawDrawer } from "./drawer.js";
+import { Live, fetchFlow, fetchFlows } from "./live.js";
+import { Rows } from "./rows.js";
+import { causeTitle, clean } from "./words.js";
+
+const MAX_ROWS = 500;
+const FILTERS = ["q", "provider", "cause"];
+const $ = (id) => document.getElementById(id);
+
+const flows = new Map();
+const deadlines = new Map();
+const held = new Map();
+const providers = new Set();
+const causes = new Map();
+let filters = readAddress();
+let paused = false;
+let older = false;
+let cursor = null;
+let lostSince = null;
+let drawing = false;
+let asked = 0;
+let opened = null;
+
+const rows = new Rows($("flows"), openFlow);
+
+// --- what is known -------------------------------------------------------
+
+function learn(flow) {
+  const known = flows.get(flow.id);
+  if (known && known.rev >= flow.rev) return;
+  if (!matches(flow)) { flows.delete(flow.id); return; }
+  flows.set(flow.id, flow);
+  if (flow.eta_ms !== null && flow.state !== "done") deadlines.set(flow.id, performance.now() + flow.eta_ms);
+  else deadlines.delete(flow.id);
+  if (flow.provider) providers.add(flow.provider);
+  if (flow.cause) causes.set(flow.cause, flow.diagnosis?.title || causeTitle(flow.cause));
+  if (opened === flow.id) openFlow(flow.id);
+}
+
+function matches(flow) {
+  if (filters.provider && flow.provider !== filters.provider) return false;
+  if (filters.cause === "*" && !flow.cause) return false;
+  if (filters.cause && filters.cause !== "*") {
+    const family = filters.cause.endsWith(".*") ? filters.cause.slice(0, -1) : null;
+    if (family ? !flow.cause?.startsWith(family) : flow.cause !== filters.cause) return false;
+  }
+  const text = [flow.id, flow.client, flow.tenant, flow.key, flow.provider, flow.method, flow.host, flow.path, flow.endpoint,
+    flow.model, flow.cause, flow.diagnosis?.title, flow.diagnosis?.what_happened].join("\n").toLowerCase();
+  return filters.q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
+}
+
+function newestFirst() {
+  return [...flows.values()].sort((a, b) => b.seq - a.seq);
+}
+
+function take(flow) {
+  if (!paused && !older) { learn(flow); redraw(); return; }
+  if (flows.has(flow.id) && !paused) { learn(flow); redraw(); }
+  else if (held.size < MAX_ROWS && matches(flow)) { held.set(flow.id, flow); drawPause(); }
+}
+
+async function reload() {
+  const turn = ++asked;
+  try {
+    const page = await fetchFlows(filters, null);
+    if (turn !== asked) return;
+    // What came in while we asked is newer than the answer, and stays.
+    const newest = page.flows[0]?.seq ?? 0;
+    const listed = new Set(page.flows.map((flow) => flow.id));
+    for (const flow of [...flows.values()]) if (flow.seq <= newest && !listed.has(flow.id)) flows.delete(flow.id);
+    page.flows.forEach(learn);
+    held.clear();
+    older = false;
+    cursor = page.next_cursor;
+    redraw();
+  } catch (problem) { complain(problem); }
+}
+
+async function loadOlder() {
+  try {
+    const page = await fetchFlows(filters, cursor);
+    page.flows.forEach(learn);
+    cursor = page.next_cursor;
+    const all = newestFirst();
+    if (all.length > MAX_ROWS) {
+      // The newest make room, so the page stays light however far back one goes.
+      all.slice(0, all.length - MAX_ROWS).forEach((flow) => flows.delete(flow.id));
+      older = true;
+    }
+    redraw();
+  } catch (problem) { complain(problem); }
+}
+
+// --- what is shown -------------------------------------------------------
+
+function redraw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => { drawing = false; draw(); });
+}
+
+function draw() {
+  let all = newestFirst();
+  if (all.length > MAX_ROWS) {
+    all.slice(MAX_ROWS).forEach((flow) => flows.delete(flow.id));
+    all = all.slice(0, MAX_ROWS);
+    cursor = String(all[all.length - 1].seq);
+  }
+  rows.draw(all);
+  rows.tick(deadlines);
+  drawCounters(all);
+  drawChoices();
+  drawPause();
+  const filtered = FILTERS.some((name) => filters[name]);
+  show($("empty"), all.length === 0);
+  show($("flows"), all.length > 0);
+  show($("clear"), filtered);
+  setText($("empty-title"), filtered ? "No call matches these filters." : "No calls yet.");
+  $("empty-hint").replaceChildren(...(filtered ? [] : ["Point an app here, unchanged: ", el("code", {}, "whygate run -- your command")]));
+  show($("more"), cursor !== null);
+  show($("older"), older);
+  document.title = `${all.filter((flow) => flow.cause).length || ""} whygate`.trim();
+}
+
+function drawCounters(all) {
+  const tally = new Map();
+  for (const flow of all) if (flow.cause) tally.set(flow.cause, (tally.get(flow.cause) ?? 0) + 1);
+  const running = all.filter((flow) => flow.state !== "done").length;
+  const failed = all.filter((flow) => flow.cause).length;
+  const chip = (label, number, cause, name) => el("button", {
+    type: "button", class: `chip ${name}`, "aria-pressed": String(filters.cause === cause), title: cause === "*" ? "Any failure" : cause || "All",
+    on: { click: () => setFilters({ cause: filters.cause === cause ? "" : cause }) },
+  }, el("b", {}, String(number)), " ", label);
+  const chips = [chip(all.length === 1 ? "call" : "calls", all.length, "", "all")];
+  if (running) chips.push(el("span", { class: "chip running" }, el("i", { class: "spin", "aria-hidden": "true" }), el("b", {}, String(running)), " running"));
+  if (failed) chips.push(chip("failed", failed, "*", "bad"));
+  [...tally].sort((a, b) => b[1] - a[1]).slice(0, 6)
+    .forEach(([cause, number]) => chips.push(chip(clean(causes.get(cause) ?? causeTitle(cause)), number, cause, "cause")));
+  const signature = chips.map((node) => node.textContent + node.getAttribute("aria-pressed")).join("|");
+  if ($("counters").dataset.shown !== signature) {
+    $("counters").dataset.shown = signature;
+    $("counters").replaceChildren(...chips);
+  }
+}
+
+function drawChoices() {
+  choices($("provider"), [...providers].sort(), (name) => clean(name), filters.provider);
+  const slugs = [...new Set([...causes.keys(), ...(filters.cause && filters.cause !== "*" ? [filters.cause] : [])])].sort();
+  choices($("cause"), slugs, (slug) => clean(slug), filters.cause);
+  $("failures").setAttribute("aria-pressed", String(filters.cause === "*"));
+}
+
+function choices(select, values, label, chosen) {
+  const have = new Set([...select.options].map((option) => option.value));
+  if (chosen && !have.has(chosen) && !values.includes(chosen)) values = [...values, chosen];
+  for (const value of values) if (!have.has(value)) select.append(el("option", { value }, label(value)));
+  if (select.value !== chosen) select.value = chosen;
+}
+
+function drawPause() {
+  $("pause").setAttribute("aria-pressed", String(paused));
+  setText($("pause"), paused ? (held.size ? `Follow (${held.size} new)` : "Follow") : "Pause");
+}
+
+function drawHealth(health) {
+  const log = health.log ?? {};
+  const text = log.degraded ?? (health.state === "draining" ? "The gateway is shutting down: running calls may finish, new ones are refused." : "");
+  const lost = log.dropped ? ` ${log.dropped} calls could not be kept.` : "";
+  show($("degraded"), Boolean(text || lost));
+  setText($("degraded"), `${clean(text)}${lost}`.trim());
+  setText($("version"), `whygate ${clean(health.version ?? "")}`);
+}
+
+function drawLink(state, text) {
+  $("link").dataset.state = state;
+  setText($("link-text"), text);
+}
+
+function complain(problem) {
+  if (lostSince === null) { setText($("lost"), clean(problem.message)); show($("lost"), true); }
+}
+
+// --- one call ------------------------------------------------------------
+
+async function openFlow(id) {
+  const returning = opened === null ? document.activeElement : null;
+  opened = id;
+  rows.select(id, false);
+  let flow = flows.get(id);
+  if (flow) drawOne(flow);
+  try { flow = await fetchFlow(id); } catch (problem) { if (!flow) { complain(problem); closeFlow(); } return; }
+  if (opened !== id) return;
+  drawOne(flow);
+  if (returning) $("drawer").focus({ preventScroll: true });
+  history.replaceState(null, "", `${location.pathname}${location.search}#${encodeURIComponent(id)}`);
+}
+
+function drawOne(flow) {
+  $("drawer").replaceChildren(...drawDrawer(flow, { close: closeFlow, copy, filter: (cause) => { closeFlow(); setFilters({ cause }); } }));
+  show($("drawer"), true);
+  document.body.classList.add("with-drawer");
+}
+
+function closeFlow() {
+  const id = opened;
+  opened = null;
+  show($("drawer"), false);
+  document.body.classList.remove("with-drawer");
+  history.replaceState(null, "", location.pathname + location.search);
+  if (id) rows.select(id);
+}
+
+async function copy(text, button) {
+  const label = button.textContent;
+  try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; } catch { button.textContent = "Not allowed here"; }
+  setTimeout(() => { button.textContent = label; }, 1500);
+}
+
+// --- what the reader does ------------------------------------------------
+
+function readAddress() {
+  const query = new URLSearchParams(location.search);
+  return Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ""]));
+}
+
+function setFilters(change) {
+  filters = { ...filters, ...change };
+  const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
+  history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
+  if ($("q").value !== filters.q) $("q").value = filters.q;
+  for (const flow of [...flows.values()]) if (!matches(flow)) flows.delete(flow.id);
+  redraw();
+  reload();
+}
+
+function setPaused(value) {
+  paused = value;
+  if (!paused) reload();
+  drawPause();
+}
+
+let typing = 0;
+$("q").value = filters.q;
+$("q").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => setFilters({ q: $("q").value.trim() }), 150); });
+$("filters").addEventListener("submit", (event) => event.preventDefault());
+$("provider").addEventListener("change", () => setFilters({ provider: $("provider").value }));
+$("cause").addEventListener("change", () => setFilters({ cause: $("cause").value }));
+$("failures").addEventListener("click", () => setFilters({ cause: filters.cause === "*" ? "" : "*" }));
+$("clear").addEventListener("click", () => setFilters({ q: "", provider: "", cause: "" }));
+$("pause").addEventListener("click", () => setPaused(!paused));
+$("back").addEventListener("click", reload);
+$("more").addEventListener("click", loadOlder);
+
+document.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.key === "Escape") {
+    if (document.activeElement === $("q")) $("q").blur();
+    else if (opened) closeFlow();
+    return;
+  }
+  if (event.target.closest("input, select, textarea")) return;
+  const act = {
+    "/": () => $("q").focus(), p: () => setPaused(!paused),
+    j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1),
+  }[event.key];
+  if (!act || (event.key.startsWith("Arrow") && !rows.selected)) return;
+  event.preventDefault();
+  act();
+});
+
+function move(by) {
+  rows.step(by);
+  if (opened && rows.selected && rows.selected !== opened) openFlow(rows.selected);
+}
+
+setInterval(() => { if (!document.hidden) rows.tick(deadlines); }, 1000);
+
+new Live({
+  up() { lostSince = null; show($("lost"), false); drawLink("up", "live"); reload(); },
+  down(locked) {
+    lostSince ??= new Date();
+    drawLink("down", "not connected");
+    setText($("lost"), locked
+      ? "The gateway was started anew and this page's token is no longer good. Open the link that whygate start printed."
+      : `No connection to the gateway since ${lostSince.toLocaleTimeString()}. What you see is what was known then; trying again. Not running? whygate start`);
+    show($("lost"), true);
+  },
+  flow: take,
+  gap: () => { if (!paused && !older) reload(); },
+  health: drawHealth,
+});
+if (location.hash.length > 1) openFlow(decodeURIComponent(location.hash.slice(1)));

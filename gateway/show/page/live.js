@@ -1,0 +1,50 @@
+// Talks to the gateway: one stream of news, and pages of calls on request.
+
+export class Live {
+  constructor(handlers) {
+    this.handlers = handlers;
+    this.delay = 500;
+    this.connect();
+  }
+
+  connect() {
+    this.source?.close();
+    const source = new EventSource("/api/live");
+    this.source = source;
+    source.addEventListener("open", () => { this.delay = 500; this.handlers.up(); });
+    source.addEventListener("flow", (event) => this.handlers.flow(JSON.parse(event.data)));
+    source.addEventListener("health", (event) => this.handlers.health(JSON.parse(event.data)));
+    source.addEventListener("gap", () => this.handlers.gap());
+    source.addEventListener("error", () => this.failed(source));
+  }
+
+  // The browser retries a cut stream itself, but gives up for good on an error status, such as 401 after a restart.
+  async failed(source) {
+    if (source !== this.source) return;
+    let locked = false;
+    if (source.readyState === EventSource.CLOSED) {
+      locked = await fetch("/api/health").then((answer) => answer.status === 401, () => false);
+      setTimeout(() => this.connect(), this.delay);
+      this.delay = Math.min(this.delay * 2, 10000);
+    }
+    this.handlers.down(locked);
+  }
+}
+
+export async function fetchFlows(filters, cursor) {
+  const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
+  query.set("limit", "100");
+  if (cursor) query.set("cursor", cursor);
+  return read(`/api/flows?${query}`);
+}
+
+export function fetchFlow(id) {
+  return read(`/api/flows/${encodeURIComponent(id)}`);
+}
+
+async function read(url) {
+  const answer = await fetch(url, { headers: { accept: "application/json" } });
+  const value = await answer.json();
+  if (!answer.ok) throw new Error(value.error?.message ?? `The gateway answered ${answer.status}.`);
+  return value;
+}

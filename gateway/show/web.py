@@ -1,0 +1,180 @@
+"""The page and its API: reads only, on the gateway's event loop, slow reads in a thread."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from importlib import resources
+from typing import Any
+
+import orjson
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.record.query import BadFilterError, FlowFilter, Reader, since_text
+from gateway.record.recorder import Recorder
+from gateway.show.feed import Feed
+from gateway.show.guard import Guard, error
+
+_TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
+_FILTERS = ("cause", "fault", "status", "provider", "model", "tenant", "kind", "q")
+_QUERY = frozenset({*_FILTERS, "since", "cursor", "limit"})
+MAX_VALUE_CHARS = 200
+MAX_WATCHERS = 32
+
+
+def build_page(
+    recorder: Recorder,
+    *,
+    token: str,
+    health: Callable[[], dict[str, Any]],
+    allowed_hosts: frozenset[str],
+    version: str,
+) -> Starlette:
+    """Give the page as an ASGI application.
+
+    Args:
+        token: Opens everything but ``/healthz`` and ``/readyz``.
+        health: What the gateway says of itself; its ``state`` is ``starting``, ``ready`` or ``draining``.
+        allowed_hosts: Values of the Host header that are answered, with or without a port.
+
+    Returns:
+        An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
+    """
+    if not token:
+        raise ValueError("the page needs a token")
+
+    def whole_health() -> dict[str, Any]:
+        return {"state": "ready", "version": version, "log": recorder.health(), **health()}
+
+    feed = Feed(recorder, whole_health)
+    views = _Views(Reader.of(recorder), feed, whole_health)
+    app = Starlette(
+        routes=[
+            Route("/healthz", views.healthz),
+            Route("/readyz", views.readyz),
+            Route("/api/flows", views.flows),
+            Route("/api/flows/{flow_id}", views.flow),
+            Route("/api/live", views.live),
+            Route("/api/health", views.health),
+            *(Route(path, serve) for path, serve in _files()),
+        ],
+        middleware=[Middleware(Guard, token=token, allowed_hosts=allowed_hosts)],
+        exception_handlers={404: _not_found, 500: _broken, BadFilterError: _bad_value},
+    )
+    app.state.feed = feed
+    return app
+
+
+class _Views:
+    """What the API answers."""
+
+    def __init__(self, reader: Reader, feed: Feed, health: Callable[[], dict[str, Any]]) -> None:
+        self._reader = reader
+        self._feed = feed
+        self._health = health
+        self._watching = 0
+
+    async def flows(self, request: Request) -> Response:
+        """A page of flows, newest first."""
+        query = _query(request)
+        wanted = FlowFilter(
+            **{name: query.get(name, "") for name in _FILTERS}, since=since_text(query.get("since", ""), time.time())
+        )
+        limit = query.get("limit", "100")
+        if not limit.isascii() or not limit.isdigit():
+            raise BadFilterError(f"limit={limit!r}: expected a number from 1 to 500")
+        cursor = query.get("cursor")
+        return Response(
+            await asyncio.to_thread(_page_json, self._reader, wanted, cursor, int(limit[:6])),
+            media_type="application/json",
+        )
+
+    async def flow(self, request: Request) -> Response:
+        """One flow with its body."""
+        found = await asyncio.to_thread(self._reader.get, request.path_params["flow_id"][:64])
+        if found is None:
+            return error(404, "no_such_flow", "No flow with this id is in the log. It may have been deleted by age.")
+        return _json(found)
+
+    async def live(self, request: Request) -> Response:
+        """The live feed."""
+        last = request.headers.get("last-event-id", "")
+        if self._watching >= MAX_WATCHERS:
+            return error(503, "too_many_watchers", f"{MAX_WATCHERS} pages are open already: close one.")
+        number = int(last) if last.isascii() and last.isdigit() and len(last) <= 18 else None
+        return EventSourceResponse(self._events(number if last else None), ping=15, sep="\n", send_timeout=30)
+
+    async def _events(self, last_number: int | None) -> AsyncIterator[ServerSentEvent]:
+        self._watching += 1
+        try:
+            with self._feed.watch(last_number) as watcher:
+                async for event in watcher:
+                    yield ServerSentEvent(data=event.data, event=event.name, id=str(event.number), sep="\n")
+        finally:
+            self._watching -= 1
+
+    async def health(self, _: Request) -> Response:
+        """All that the gateway says of itself."""
+        return _json(self._health())
+
+    async def healthz(self, _: Request) -> Response:
+        """Alive: the process answers, whatever its state."""
+        return _json({"state": self._health()["state"]})
+
+    async def readyz(self, _: Request) -> Response:
+        """Ready for traffic."""
+        state = self._health()["state"]
+        return _json({"state": state}, 200 if state == "ready" else 503)
+
+
+def _page_json(reader: Reader, wanted: FlowFilter, cursor: str | None, limit: int) -> bytes:
+    found = reader.page(wanted, cursor, limit)
+    return orjson.dumps({"flows": found.flows, "next_cursor": found.next_cursor})
+
+
+def _query(request: Request) -> dict[str, str]:
+    query = request.query_params
+    for name, value in query.multi_items():
+        if name not in _QUERY:
+            raise BadFilterError(f"{name[:40]}: not known here; expected one of {', '.join(sorted(_QUERY))}")
+        if len(value) > MAX_VALUE_CHARS:
+            raise BadFilterError(f"{name}: longer than {MAX_VALUE_CHARS} characters")
+    return {name: value for name, value in query.items() if value}
+
+
+def _files() -> list[tuple[str, Callable[[Request], Response]]]:
+    """Read the page's files once. Only what is there at start can ever be asked for."""
+    found = []
+    for item in sorted(resources.files("gateway.show").joinpath("page").iterdir(), key=lambda item: item.name):
+        kind = _TYPES.get(item.name.rpartition(".")[2])
+        if kind is not None:
+            path = "/" if item.name == "index.html" else f"/static/{item.name}"
+            found.append((path, _server(item.read_bytes(), kind)))
+    return found
+
+
+def _server(content: bytes, kind: str) -> Callable[[Request], Response]:
+    async def serve(_: Request) -> Response:
+        return Response(content, media_type=kind)
+
+    return serve  # type: ignore[return-value]
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(value, default=str), status_code=status, media_type="application/json")
+
+
+async def _not_found(_: Request, __: Exception) -> Response:
+    return error(404, "no_such_path", "Nothing is served here. The page is at /, flows are at /api/flows.")
+
+
+async def _broken(_: Request, __: Exception) -> Response:
+    return error(500, "internal_error", "The page failed; calls through the gateway are not affected. See its output.")
+
+
+async def _bad_value(_: Request, problem: Exception) -> Response:
+    return error(400, "bad_query", str(problem))

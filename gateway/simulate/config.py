@@ -1,0 +1,98 @@
+"""What a simulated provider can be told, and the knobs one call can turn."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+MAX_EVENTS = 1_000_000
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+MAX_PAUSE_SECONDS = 3_600.0
+
+LONG_MODEL = "simulate-long"
+LONG_EVENTS = 200
+
+
+class BadKnobError(ValueError):
+    """An ``x-simulate-*`` header holds no usable number; the call is answered with 400."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulatorConfig:
+    """Everything that can be chosen when a simulated provider is built. Limits of ``None`` are off.
+
+    Attributes:
+        requests_per_second: Calls per key in any stretch of 1 second.
+        requests_per_minute: Calls per key in any stretch of 60 seconds.
+        tokens_per_minute: Input plus output tokens per key in any stretch of 60 seconds.
+        concurrency: Calls of one key in progress at the same time.
+        fail_every: Every n-th call that would be answered fails instead.
+        fail_cause: The failure used by ``fail_every``; it may carry parameters (``service.timeout?seconds=2``).
+        first_byte_seconds: Wait before the head of an answer.
+        event_interval_seconds: Wait before each content event but the first.
+        events: Number of content events of a stream; ``None`` means one per word.
+        answer_bytes: Length of the answer's text in bytes of UTF-8; ``None`` means an echo of the prompt.
+        max_body_bytes: Larger request bodies are refused with 413.
+        clock: Monotonic seconds; moves the limits.
+        wall_clock: Seconds since 1970 (UTC); written into answers, headers and the ledger.
+    """
+
+    requests_per_second: int | None = None
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrency: int | None = None
+    fail_every: int | None = None
+    fail_cause: str = "service.overloaded"
+    first_byte_seconds: float = 0.0
+    event_interval_seconds: float = 0.0
+    events: int | None = None
+    answer_bytes: int | None = None
+    max_body_bytes: int = 64 * 1024 * 1024
+    clock: Callable[[], float] = time.monotonic
+    wall_clock: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knobs:
+    """Speed and shape of one answer: the configuration, overridden by the call."""
+
+    first_byte_seconds: float
+    event_interval_seconds: float
+    events: int | None
+    answer_bytes: int | None
+
+
+def knobs_for(config: SimulatorConfig, headers: Mapping[str, str], model: str) -> Knobs:
+    """Return the knobs of one call.
+
+    Raises:
+        BadKnobError: A header is not a number, or is outside the bounds of this module.
+    """
+    knobs = Knobs(
+        first_byte_seconds=config.first_byte_seconds,
+        event_interval_seconds=config.event_interval_seconds,
+        events=LONG_EVENTS if model == LONG_MODEL else config.events,
+        answer_bytes=config.answer_bytes,
+    )
+    if (value := headers.get("x-simulate-events")) is not None:
+        knobs = replace(knobs, events=int(_number("x-simulate-events", value, MAX_EVENTS)))
+    if (value := headers.get("x-simulate-bytes")) is not None:
+        knobs = replace(knobs, answer_bytes=int(_number("x-simulate-bytes", value, MAX_ANSWER_BYTES)))
+    if (value := headers.get("x-simulate-interval-ms")) is not None:
+        wait_ms = _number("x-simulate-interval-ms", value, MAX_PAUSE_SECONDS * 1_000)
+        knobs = replace(knobs, event_interval_seconds=wait_ms / 1_000)
+    if (value := headers.get("x-simulate-first-byte-ms")) is not None:
+        wait_ms = _number("x-simulate-first-byte-ms", value, MAX_PAUSE_SECONDS * 1_000)
+        knobs = replace(knobs, first_byte_seconds=wait_ms / 1_000)
+    return knobs
+
+
+def _number(name: str, text: str, ceiling: float) -> float:
+    try:
+        number = float(text)
+    except ValueError as exc:
+        message = f"{name}: {text!r} is not a number"
+        raise BadKnobError(message) from exc
+    if not 0 <= number <= ceiling:
+        message = f"{name}: {text} is not between 0 and {ceiling:g}"
+        raise BadKnobError(message)
+    return number

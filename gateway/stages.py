@@ -1,0 +1,41 @@
+"""What the path works with: one frozen object, put together by `gateway.app` (or by a test)."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.cache.backend import Store
+from gateway.egress.budget import RetryBudget
+from gateway.egress.retry import RetryPolicy
+from gateway.egress.send import Upstream
+from gateway.identify.estimate import Estimates
+from gateway.identify.identify import Identifier
+from gateway.limit.gate import Gate
+from gateway.model.clock import Clock
+from gateway.model.event import EventSink
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stages:
+    """The stages and what they share.
+
+    Attributes:
+        instance: Marks requests to this machine, so that a circle is seen.
+        secret: The key of fingerprints and cache keys, 32 bytes.
+        store: None when the cache is off.
+        draw: A random number from 0 to 1.
+    """
+
+    clock: Clock
+    instance: str
+    secret: bytes
+    identifier: Identifier
+    estimates: Estimates
+    store: Store | None
+    cache_ttl_seconds: float
+    gate: Gate
+    upstream: Upstream
+    policy: RetryPolicy
+    budget: RetryBudget
+    sink: EventSink
+    draw: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]]
