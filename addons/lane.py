@@ -8,6 +8,8 @@ and drops a bare ``?``; the exact version is pinned and the contract test covers
 
 import asyncio
 import re
+import socket
+import struct
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -57,6 +59,7 @@ class Lane(HttpToolsProtocol):
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
         self._broken = False
+        self._raw_target = b""
         self.upgrade_to = Origin("https", "", 443)
 
     def secured(self, transport: asyncio.Transport) -> None:
@@ -98,6 +101,8 @@ class Lane(HttpToolsProtocol):
         if self._broken:
             return
         if self._in_head:
+            if not self._head_bytes:
+                data = self._in_ascii(data)
             self._head_bytes += len(data)
         super().data_received(data)
         if self._broken or self.parser is None:
@@ -111,6 +116,15 @@ class Lane(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _in_ascii(self, data: bytes) -> bytes:
+        """Escape a request line with bytes outside ASCII for the parser, which refuses them; curl sends such URLs."""
+        end = data.find(b"\n")
+        line = data[: end if end >= 0 else len(data)]
+        if line.isascii() or line.count(b" ") < 2:
+            return data
+        self._raw_target = line[line.index(b" ") + 1 : line.rindex(b" ")]
+        return b"".join(b"%%%02X" % byte if byte > 0x7F else bytes((byte,)) for byte in line) + data[len(line) :]
+
     def _head_too_slow(self) -> None:
         self.send_400_response(f"the request's head did not arrive within {HEAD_SECONDS:.0f} s")
 
@@ -120,6 +134,11 @@ class Lane(HttpToolsProtocol):
         """Start a head."""
         super().on_message_begin()
         self._in_head = True
+
+    def on_message_complete(self) -> None:
+        """The next byte begins a head."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_complete()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, within bounds."""
@@ -131,7 +150,8 @@ class Lane(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Check the head and start the application's task, or queue it behind the one that runs (pipelining)."""
         self._in_head, self._head_bytes = False, 0
-        parser, scope, target = self.parser, self.scope, self.url
+        parser, scope = self.parser, self.scope
+        target, self._raw_target = self._raw_target or self.url, b""
         version = parser.get_http_version()
         scope["method"] = parser.get_method().decode("ascii")
         if version != "1.1":
@@ -168,11 +188,16 @@ class Lane(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _check(self, target: bytes, version: str) -> None:
+        if version not in {"1.0", "1.1"} or self.scope["method"] == "CONNECT":
+            message = "CONNECT without host:port" if self.scope["method"] == "CONNECT" else f"HTTP/{version}"
+            raise MalformedError(message)
         if _BAD_TARGET.search(target):
             message = "a control character or space in the request's path"
             raise MalformedError(message)
+        size = len(target)
         hosts = lengths = 0
         for name, value in self.headers:
+            size += len(name) + len(value) + 4
             if name == b"host":
                 hosts += 1
             elif name == b"content-length":
@@ -187,6 +212,9 @@ class Lane(HttpToolsProtocol):
         if lengths > 1:
             message = "two Content-Length headers"
             raise MalformedError(message)
+        if size > HEAD_BYTES:
+            message = f"a head over {HEAD_BYTES} bytes"
+            raise MalformedError(message)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be read, once, and close; a response that is under way is finished first."""
@@ -198,9 +226,15 @@ class Lane(HttpToolsProtocol):
             msg = str(error)
         elif msg.startswith("Invalid HTTP"):
             msg = f"not valid HTTP: {sys.exception()}"
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.cycle.keep_alive = False
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete and not cycle.more_body:
+            cycle.keep_alive = False
+        elif cycle is not None and cycle.response_started and not cycle.response_complete:
+            self.transport.abort()
         else:
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True  # its request will never be whole: the application is told that the client left
+                cycle.message_event.set()
             self._say_400(msg)
         self.lanes.refused(
             Refusal(
@@ -244,14 +278,14 @@ class Lane(HttpToolsProtocol):
 class CloseDelimitedCycle(RequestResponseCycle):
     """Answers HTTP/1.0, which knows no chunks: without a length the end of the connection ends the body.
 
-    A broken answer is ended by a reset, since a plain close would look finished.
+    A broken answer is ended by a reset, since a plain close would look finished: while the answer is under way the
+    socket is set to reset when it is closed.
     """
 
-    async def run_asgi(self, app: Any) -> None:  # noqa: ANN401 - uvicorn's signature
-        """Run, and reset the connection when the answer did not reach its end."""
-        await super().run_asgi(app)
-        if self.response_started and not self.response_complete:
-            self.transport.abort()
+    def _reset_on_close(self, *, on: bool) -> None:
+        sock = self.transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))
 
     async def send(self, message: ASGISendEvent) -> None:
         """Send without chunking."""
@@ -259,7 +293,9 @@ class CloseDelimitedCycle(RequestResponseCycle):
             named = any(name.lower() == b"content-length" for name, _ in message["headers"])
             if not named:
                 self.chunked_encoding, self.expected_content_length = False, sys.maxsize
+                self._reset_on_close(on=True)
         elif message["type"] == "http.response.body" and self.expected_content_length > sys.maxsize // 2:
             if not message.get("more_body", False):
                 self.expected_content_length = len(message.get("body", b""))
+                self._reset_on_close(on=False)
         await super().send(message)

@@ -111,6 +111,8 @@ class Asking:
             body, whole = await _first_part(incoming)
         except asyncio.CancelledError:
             self._note(number, waited_seconds, timeline, incoming, None)
+            if incoming is not None:
+                incoming.abort()
             raise
         except LoopError as error:
             failure = replace(classify(error, Phase.CONNECT), detail=str(error))
@@ -121,7 +123,7 @@ class Asking:
                 incoming.abort()
         self._note(number, waited_seconds, timeline, incoming, failure)
         self._upstream_seconds += self._stages.clock.now() - began
-        head = incoming.head if incoming is not None else None
+        head = incoming.head if incoming is not None and failure is None else None
         tried = _Tried(incoming=incoming, head=head, body=body, whole=whole, failure=failure, diagnosis=None)
         if failure is None and head is not None and head.status < 400:  # noqa: PLR2004 - RFC 9110 section 15
             return tried

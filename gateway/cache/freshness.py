@@ -1,6 +1,7 @@
 """Which requests may be answered from the cache, and which answers may be kept. Pure."""
 
 import math
+import re
 from dataclasses import dataclass
 
 from gateway.model.attempt import ReplyHead
@@ -11,7 +12,10 @@ ANSWER_BYTES_MAX = 4_194_304
 _ALWAYS = frozenset({"embeddings", "moderations"})
 _AT_ZERO = frozenset({"chat.completions", "responses", "messages"})
 _KEPT_HEADERS = frozenset({b"content-type", b"content-encoding", b"vary"})
-_FILTERED = (b'"content_filter"', b'"refusal"')
+_SPOILED = re.compile(rb'"refusal": ?"|: ?"(?:refusal|content_filter)"')
+"""A refused or filtered answer, in any of the protocols; ``"refusal": null`` stands in every good one of chat."""
+_FORBIDS = re.compile(rb"no-store|private", re.IGNORECASE)
+_FAILED = re.compile(rb'"error": ?\{')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +69,11 @@ def _stated_ttl(asked: str) -> float | None:
 
 def may_store(head: ReplyHead, body: bytes) -> bool:
     """Whether a complete answer may be kept: a 200 that nothing in it forbids or spoils."""
-    if head.status != 200 or len(body) > ANSWER_BYTES_MAX:  # noqa: PLR2004
+    if head.status != 200 or len(body) > ANSWER_BYTES_MAX:
         return False
-    if any(name == b"cache-control" and (b"no-store" in value or b"private" in value) for name, value in head.headers):
+    if any(name == b"cache-control" and _FORBIDS.search(value) for name, value in head.headers):
         return False
-    return not any(mark in body for mark in _FILTERED) and b'"error":{' not in body[:512]
+    return _SPOILED.search(body) is None and _FAILED.search(body, 0, 512) is None
 
 
 def kept_headers(headers: Headers) -> Headers:

@@ -8,6 +8,7 @@ key has no agreed meaning and is compared byte for byte.
 import hashlib
 import hmac
 import json
+from operator import itemgetter
 
 from gateway.model.call import Call
 from gateway.model.route import Route
@@ -28,9 +29,9 @@ def cache_key(call: Call, route: Route, secret: bytes) -> bytes:
         route.target,
         canonical_json(call.body),
     ]
-    for name in (*provider.key_headers, *provider.scope_headers, *provider.version_headers, *_HEADERS):
-        value = call.index.get(name)
-        parts += (name, b"absent" if value is None else b"=" + value)
+    names = {*provider.key_headers, *provider.scope_headers, *provider.version_headers, *_HEADERS}
+    for name, value in sorted((pair for pair in call.headers if pair[0] in names), key=itemgetter(0)):
+        parts += (name, value)
     digest = hmac.new(secret, digestmod=hashlib.sha256)
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))

@@ -55,7 +55,7 @@ def classify(error: BaseException, phase: Phase) -> NetFailure:
 def _chain(error: BaseException) -> list[BaseException]:
     chain: list[BaseException] = []
     link: BaseException | None = error
-    while link is not None and link not in chain and len(chain) < 10:  # noqa: PLR2004 - a bound, no meaning
+    while link is not None and link not in chain and len(chain) < 10:
         chain.append(link)
         if isinstance(link, BaseExceptionGroup):
             chain.extend(link.exceptions[:5])
@@ -66,12 +66,14 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: PLR0911 - a decision list reads best flat
+def _code(chain: list[BaseException], phase: Phase) -> NetCode:
     for error in chain:
         if isinstance(error, ssl.SSLCertVerificationError):
             return NetCode.TLS_UNTRUSTED_ISSUER if error.verify_code in _UNTRUSTED else NetCode.TLS_CERTIFICATE
         if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
             return NetCode.DNS_FAILURE
+        if isinstance(error, aiohttp.ClientPayloadError):
+            return NetCode.TRUNCATED  # before what caused it: aiohttp calls a missing rest a bad message
         if isinstance(error, HttpProcessingError):
             return NetCode.PROTOCOL_ERROR
     for error in chain:
@@ -79,8 +81,6 @@ def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: PLR0911
             return NetCode.READ_TIMEOUT
         if isinstance(error, aiohttp.ServerDisconnectedError):
             return NetCode.CONNECTION_RESET
-        if isinstance(error, aiohttp.ClientPayloadError):
-            return NetCode.TRUNCATED
         if isinstance(error, ssl.SSLError):
             return NetCode.TLS_HANDSHAKE
         if isinstance(error, OSError) and error.errno in _BY_ERRNO:

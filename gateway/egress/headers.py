@@ -32,7 +32,8 @@ def request_headers(call: Call, upstream: Origin, *, chunked: bool, hop: tuple[b
     host_written = length_written = False
     for name, value in call.headers:
         if name == b"host":
-            out.append((name, value if same_host else _authority(upstream)))
+            if not host_written:  # the guard looked at the last of several, so that one counts
+                out.append((name, call.index[name] if same_host else _authority(upstream)))
             host_written = True
         elif name == b"content-length":
             if not chunked:

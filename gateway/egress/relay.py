@@ -66,7 +66,7 @@ async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int) -> Relaye
     while True:
         try:
             data = await incoming.next()
-        except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
+        except Exception as error:
             sink.abort()
             return Relayed(body=None, size_bytes=size, failure=classify(error, Phase.BODY))
         if not data:
@@ -91,7 +91,7 @@ async def relay_events(
         failure = None
         try:
             data = await incoming.next()
-        except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
+        except Exception as error:
             data, failure = b"", classify(error, Phase.BODY)
         if data:
             ready, whole = splitter.feed(data)
@@ -103,9 +103,9 @@ async def relay_events(
             continue
         inside = splitter.inside
         rest = splitter.rest()
-        if failure is None and not reader.ended:
+        if failure is None and not reader.ended and not inside:
             reader.read(rest)  # a last event without its blank line; some servers leave it out
-        if failure is None and (reader.ended or reader.failed):
+        if failure is None and not inside and (reader.ended or reader.failed):
             reader.keep(rest)
             await sink.end(rest)
             return reader.result()

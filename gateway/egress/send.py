@@ -6,10 +6,11 @@ headers, re-encodes non-ASCII ones as UTF-8, keeps cookies and follows redirects
 version of aiohttp is pinned exactly, and ``tests/gateway/egress`` runs against real sockets.
 
 The pool: idle connections are kept `KEEP_ALIVE_SECONDS`; a connection goes back only after a whole answer whose
-request was written whole. Cancelling `open`, `next` or `all` closes the connection at once.
+request was written whole. Cancelling `open` closes the connection at once; after `next` or `all`, `abort` does.
 """
 
 import asyncio
+import functools
 import ipaddress
 import socket
 import ssl
@@ -25,6 +26,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.helpers import TimerNoop
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
 from gateway.egress.timeline import Timeline
@@ -44,6 +46,7 @@ KEEP_ALIVE_SECONDS = 15.0
 
 HEAD_BYTES = 65_536
 HEAD_FIELDS = 128
+INTERIM_MAX = 10
 READ_BYTES = 65_536
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
@@ -145,7 +148,12 @@ class AiohttpUpstream:
         if _is_address(request.origin.host) and self._own_address(request.origin.host, request.origin.port):
             message = f"{request.origin} is the gateway itself"
             raise LoopError(message)
-        connection = await self._connector.connect(cast("Any", key), [cast("Any", timeline)], _TIMEOUT)
+        try:
+            connection = await self._connector.connect(cast("Any", key), [cast("Any", timeline)], _TIMEOUT)
+        except aiohttp.ClientConnectorDNSError as error:
+            if isinstance(error.os_error, LoopError):  # our resolver's refusal in the connector's wrapping
+                raise error.os_error from error
+            raise
         incoming = AiohttpIncoming(connection, request.method)
         try:
             timeline.enter(Phase.SEND)
@@ -206,10 +214,11 @@ class AiohttpIncoming:
         head = request.head()
         if request.rest is None:
             transport.write(head + (_chunk(request.body) + b"0\r\n\r\n" if request.chunked else request.body))
-            await self._protocol._drain_helper()  # noqa: SLF001 - aiohttp's own writer does the same
+            await self._protocol._drain_helper()
         else:
             transport.write(head)
             self._upload = asyncio.get_running_loop().create_task(self._write(transport, request))
+            self._upload.add_done_callback(_seen)
         self._protocol.start_timeout()
 
     async def _write(self, transport: asyncio.WriteTransport, request: Outgoing) -> None:
@@ -219,18 +228,21 @@ class AiohttpIncoming:
             transport.write(frame(request.body))
         async for part in request.rest:
             if part:
-                await self._protocol._drain_helper()  # noqa: SLF001
+                await self._protocol._drain_helper()
                 self._protocol.start_timeout()  # silence counts from the last byte that we wrote
                 transport.write(frame(part))
         if request.chunked:
             transport.write(b"0\r\n\r\n")
 
     async def receive_head(self) -> None:
-        """Wait for the final head; interim ones (1xx) are read over."""
-        while True:
+        """Wait for the final head; interim ones (1xx, RFC 9110 section 15.2) are read over, within reason."""
+        for _ in range(INTERIM_MAX):
             message, payload = await self._read_message()
-            if not 100 <= message.code < 200 or message.code == 101:  # noqa: PLR2004 - 1xx, RFC 9110 section 15.2
+            if message.code >= 200 or message.code == 101:
                 break
+        if message.code < 200:
+            words = "it switched to another protocol unasked" if message.code == 101 else "endless interim answers"
+            raise HttpProcessingError(message=words)
         headers = tuple((name.lower(), value) for name, value in message.raw_headers)
         self.head = ReplyHead(status=message.code, headers=headers)
         self._payload = payload
@@ -353,12 +365,19 @@ class _Resolver(aiohttp_abc.AbstractResolver):
         """Nothing is held."""
 
 
+@functools.lru_cache(maxsize=256)
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)
     except ValueError:
         return False
     return True
+
+
+def _seen(upload: asyncio.Task[None]) -> None:
+    """Take note of how an upload ended; the answer, or its absence, tells the rest."""
+    if not upload.cancelled():
+        upload.exception()
 
 
 def _chunk(data: bytes) -> bytes:

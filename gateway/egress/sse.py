@@ -12,43 +12,58 @@ _BORDERS = (b"\n\n", b"\n\r\n", b"\r\r")
 class EventSplitter:
     """Feed pieces, get bytes that end at an event's border."""
 
-    __slots__ = ("_held", "_parts", "inside")
+    __slots__ = ("_held", "_parts", "_tail", "inside")
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
         self._held = 0
+        self._tail = b""  # the last bytes of the unfinished event: a border may be spread over several pieces
         self.inside = False
         """Whether part of an event has already gone out."""
 
     def feed(self, piece: bytes) -> tuple[bytes, bytes]:
-        """Give ``(ready, whole)``: what may go out now, and the part of it that ends at a border (for reading)."""
-        tail = self._parts[-1][-3:] if self._parts else b""
-        window = tail + piece
+        """Give ``(ready, whole)``: what may go out now, and the part of it that is to be read.
+
+        That part is whole events; of one too large to be held it is the first piece, where its name stands.
+        """
+        window = self._tail + piece
         end = max(window.rfind(border) + len(border) if border in window else -1 for border in _BORDERS)
-        cut = end - len(tail)
-        if end < 0 or cut < 0:
-            self._parts.append(piece)
-            self._held += len(piece)
-            if len(self._parts) > 64:  # noqa: PLR2004 - keeps one-byte pieces cheap
-                self._parts = [b"".join(self._parts)]
-            if self._held > HELD_BYTES or self.inside:
-                self.inside = True
-                return self._take(), b""
-            return b"", b""
+        if end < 0:
+            self._tail = window[-2:]
+            return self._hold(piece)
+        before = len(self._tail)
+        cut = end - before
+        self._tail = window[end:][-2:]
         if not self._parts and cut == len(piece):
             ready = piece
         else:
             ready = b"".join((*self._parts, piece[:cut]))
-            rest = piece[cut:]
-            self._parts, self._held = ([rest], len(rest)) if rest else ([], 0)
-        was_inside, self.inside = self.inside, False
-        return ready, b"" if was_inside else ready
+            self._parts, self._held = [], 0
+        whole = ready
+        if self.inside:
+            self.inside = False
+            first = min(at + len(border) for border in _BORDERS if (at := window.find(border)) >= 0)
+            whole = ready[first - before :]
+        if cut < len(piece):
+            more, start = self._hold(piece[cut:])
+            return ready + more, whole + start
+        return ready, whole
+
+    def _hold(self, piece: bytes) -> tuple[bytes, bytes]:
+        if self.inside:
+            return piece, b""
+        self._parts.append(piece)
+        self._held += len(piece)
+        if self._held > HELD_BYTES:
+            self.inside = True
+            start = self.rest()
+            return start, start
+        if len(self._parts) > 64:
+            self._parts = [b"".join(self._parts)]
+        return b"", b""
 
     def rest(self) -> bytes:
         """Give what is held when the stream ends: an unfinished event, normally nothing."""
-        return self._take()
-
-    def _take(self) -> bytes:
         held = b"".join(self._parts)
         self._parts, self._held = [], 0
         return held
@@ -58,6 +73,6 @@ def data_of(events: bytes) -> list[bytes]:
     """Give the ``data`` lines of complete events, one value a line, without the leading space."""
     return [
         line[5:].removeprefix(b" ")
-        for line in events.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        for line in events.splitlines()
         if line.startswith(b"data:")
     ]

@@ -53,11 +53,11 @@ class Timeline:
         """An idle connection is used again."""
         self.reused = True
 
-    async def send_dns_resolvehost_start(self, host: str) -> None:  # noqa: ARG002
+    async def send_dns_resolvehost_start(self, host: str) -> None:
         """The name is looked up."""
         self.enter(Phase.DNS)
 
-    async def send_dns_resolvehost_end(self, host: str) -> None:  # noqa: ARG002
+    async def send_dns_resolvehost_end(self, host: str) -> None:
         """It was found."""
         self.enter(Phase.CONNECT)
 

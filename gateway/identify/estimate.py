@@ -54,6 +54,7 @@ def input_characters(document: dict[str, object], fields: Iterable[str]) -> tupl
 class _Model:
     factor: float = 1.0
     outputs: deque[int] = field(default_factory=lambda: deque(maxlen=_SAMPLES))
+    learned: int = 0
     usual: int = OUTPUT_TOKENS
 
 
@@ -73,13 +74,9 @@ class Estimates:
         """Estimate the output: what is usual, and never above what the request allows."""
         known = self._models.get(model)
         usual = known.usual if known is not None else OUTPUT_TOKENS
-        return (
-            usual
-            if stated_max is None
-            else min(stated_max, usual)
-            if known is not None and known.outputs
-            else stated_max
-        )
+        if stated_max is None:
+            return usual
+        return min(stated_max, usual) if known is not None and known.outputs else stated_max
 
     def learn(self, model: str, estimated_in: int, tokens_in: int | None, tokens_out: int | None) -> None:
         """Take in what the provider counted."""
@@ -95,5 +92,6 @@ class Estimates:
             known.factor = min(high, max(low, known.factor * (0.9 + 0.1 * tokens_in / estimated_in)))
         if tokens_out is not None:
             known.outputs.append(tokens_out)
-            if len(known.outputs) % 10 == 0 or len(known.outputs) < 10:  # noqa: PLR2004 - sorting each time buys nothing
+            known.learned += 1
+            if known.learned % 10 == 0 or known.learned < 10:
                 known.usual = max(1, sorted(known.outputs)[int(len(known.outputs) * 0.9) - (len(known.outputs) > 1)])

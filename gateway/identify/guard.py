@@ -28,13 +28,21 @@ def refusal(call: Call, instance: str) -> Refuse | None:
             why = f"a base URL must name this machine (127.0.0.1 or localhost), not {host or 'nothing'}"
             return Refuse(cause=Cause.PROXY_DESTINATION_BLOCKED, status=403, why=why)
         origin = call.header(b"origin")
-        if (origin and _name(urlsplit(origin).netloc) not in _LOCAL) or call.header(b"sec-fetch-site") == "cross-site":
+        if (origin and _of_origin(origin) not in _LOCAL) or call.header(b"sec-fetch-site") == "cross-site":
             why = "a web page of another site tried to use this gateway"
             return Refuse(cause=Cause.PROXY_DESTINATION_BLOCKED, status=403, why=why)
     elif host and host != call.origin.host:
         why = f"the Host header names {host}, but the connection is for {call.origin.host}"
         return Refuse(cause=Cause.CLIENT_MALFORMED_REQUEST, status=421, why=why)
     return None
+
+
+def _of_origin(origin: str) -> str:
+    """Give the name in an Origin header; nothing for what is no URL."""
+    try:
+        return urlsplit(origin).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _name(host: str) -> str:

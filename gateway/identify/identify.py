@@ -16,7 +16,8 @@ from gateway.model.route import Route
 DEFAULT_TIMEOUT_SECONDS = 60.0
 PARSED_BYTES = 8_388_608
 _DATE = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
-_ACTING_TOOLS = frozenset({"mcp", "code_interpreter", "image_generation"})
+_ACTING_TOOLS = ("mcp", "code_interpreter", "code_execution", "computer", "image_generation")
+"""Beginnings of their types; some providers put a date behind."""
 _TIMEOUT_HEADERS = ((b"x-whygate-timeout-ms", 0.001), (b"x-stainless-read-timeout", 1.0), (b"x-stainless-timeout", 1.0))
 _OTHER = Endpoint(name="other")
 
@@ -123,19 +124,19 @@ def _acts(document: dict[str, object] | None) -> bool:
     """Whether the provider would do something that lasts: keep state that we must not double, or run a tool."""
     if document is None:
         return True
-    if document.get("background") or document.get("conversation"):
+    if document.get("background") or document.get("conversation") or document.get("mcp_servers"):
         return True
     tools = document.get("tools")
     return isinstance(tools, list) and any(
         isinstance(tool, dict)
         and isinstance(kind := tool.get("type"), str)
-        and (kind in _ACTING_TOOLS or kind.startswith("computer"))
+        and kind.startswith(_ACTING_TOOLS)
         for tool in tools
     )
 
 
 def _count(value: bytes | None) -> int:
-    return int(value) if value is not None and value.isdigit() and len(value) < 4 else 0  # noqa: PLR2004 - absurd counts count as none
+    return int(value) if value is not None and value.isdigit() and len(value) < 4 else 0
 
 
 def _timeout(call: Call) -> float:

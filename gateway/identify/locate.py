@@ -27,7 +27,10 @@ class Locator:
     def __init__(self, providers: Iterable[Provider]) -> None:
         self.providers = tuple(providers)
         self._by_host: dict[tuple[str, int], Provider] = {}
-        self._by_name = {provider.name.encode(): provider for provider in self.providers}
+        self._by_name = {
+            provider.name.encode(): (provider, Origin("https", *_host_port(provider.hosts[0])))
+            for provider in self.providers
+        }
         self._override: dict[str, tuple[Origin, bytes]] = {}
         for provider in self.providers:
             for host in provider.hosts:
@@ -48,11 +51,8 @@ class Locator:
         """
         if origin is None:
             name, slash, rest = target.removeprefix(b"/").partition(b"/")
-            provider = self._by_name.get(name)
-            if provider is None or not slash:
-                return None
-            host, port = _host_port(provider.hosts[0])
-            return self._aim(provider, Origin("https", host, port), b"/" + rest)
+            named = self._by_name.get(name)
+            return None if named is None or not slash else self._aim(*named, b"/" + rest)
         provider = self._by_host.get((origin.host, origin.port))
         if provider is None and origin.scheme == "http":
             provider = self._by_host.get((origin.host, 443))
@@ -69,8 +69,8 @@ class Locator:
 
 
 def _host_port(text: str) -> tuple[str, int]:
-    host, colon, port = text.rpartition(":")
-    return (host.strip("[]").lower(), int(port)) if colon and port.isdigit() else (text.lower(), 443)
+    parts = urlsplit(f"//{text}")
+    return parts.hostname or "", parts.port or 443
 
 
 def _split(upstream: str) -> tuple[Origin, bytes]:

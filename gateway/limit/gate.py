@@ -5,6 +5,7 @@ served before its app gives up is refused at once. Whoever leaves while waiting 
 """
 
 import asyncio
+import math
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ class _Lane:
         self._windows += [Window(r.per_minute, 60.0) for r in rules if r.per_minute]
         self._concurrency = min((r.concurrency for r in rules if r.concurrency), default=None)
         self._in_flight = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        self._waiters: deque[asyncio.Future[float]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     def try_pass(self, now: float) -> bool:
@@ -183,14 +184,16 @@ class _Lane:
 
     async def wait(self) -> None:
         """Wait in line; on return one place has been taken."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._arm()
         try:
             await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.release()  # the turn came in the same moment as the leaving: pass it on
+                for window in self._windows:  # the turn came in the same moment as the leaving: pass it on
+                    window.give_back(waiter.result())
+                self.release()
             elif waiter in self._waiters:
                 self._waiters.remove(waiter)
             self._pump()
@@ -207,16 +210,17 @@ class _Lane:
             self._in_flight += 1
             waiter = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(-math.inf)  # nothing was taken
 
     def idle(self, now: float) -> bool:
         """Whether forgetting it changes nothing."""
         return not (self._waiters or self._in_flight or any(w.remaining(now) < w.limit for w in self._windows))
 
     def _room(self, now: float) -> bool:
-        if self._concurrency is not None and self._in_flight >= self._concurrency:
-            return False
-        return all(window.free_at(now) <= now for window in self._windows)
+        return not self._full() and all(window.free_at(now) <= now for window in self._windows)
+
+    def _full(self) -> bool:
+        return self._concurrency is not None and self._in_flight >= self._concurrency
 
     def _take(self, now: float) -> None:
         self._in_flight += 1
@@ -229,18 +233,18 @@ class _Lane:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 self._take(now)
-                waiter.set_result(None)
+                waiter.set_result(now)
         self._arm()
 
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._waiters and self._windows:
+        if self._waiters and self._windows and not self._full():
             now = self._clock.now()
             at = max(window.free_at(now) for window in self._windows)
-            if at > now:
-                self._timer = asyncio.get_running_loop().call_later(at - now + 0.0005, self._pump)
+            # Also when that moment has come by now: nobody else would look again.
+            self._timer = asyncio.get_running_loop().call_later(max(0.0, at - now) + 0.0005, self._pump)
 
 
 def _per_second(rate: float) -> Window:

@@ -36,6 +36,11 @@ class Window:
         """Count one. Only after `free_at` said now."""
         self._grants.append(now)
 
+    def give_back(self, at: float) -> None:
+        """Take the grant of that moment back: it was not used."""
+        if at in self._grants:
+            self._grants.remove(at)
+
     def remaining(self, now: float) -> int:
         """How many may go at once."""
         self._forget(now)

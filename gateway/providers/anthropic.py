@@ -3,6 +3,7 @@
 Sources (read 2026-11): docs.claude.com/en/api/errors, /en/api/rate-limits, /en/api/messages, /en/docs/build-with-claude/streaming.
 """
 
+import re
 from collections.abc import Mapping
 
 import orjson
@@ -117,7 +118,7 @@ def write_error(status: int, code: str, message: str) -> bytes:
 
 def _read_messages(events: bytes) -> StreamNews:
     news = StreamNews.GOING
-    for line in events.replace(b"\r\n", b"\n").split(b"\n"):
+    for line in events.splitlines():
         if line.startswith(b"event:"):
             name = line[6:].strip()
             if name == b"error":
@@ -127,9 +128,11 @@ def _read_messages(events: bytes) -> StreamNews:
     return news
 
 
+_STOP = re.compile(rb'"stop_reason": ?"')
+
+
 def _finished(events: bytes) -> bool:
-    position = events.find(b'"stop_reason"')
-    return position >= 0 and events[position + 13 : position + 30].lstrip(b" :").startswith(b'"')
+    return _STOP.search(events) is not None
 
 
 def _error_event(code: str, message: str, _number: int) -> bytes:

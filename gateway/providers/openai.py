@@ -4,6 +4,7 @@ Sources (read 2026-11): platform.openai.com/docs/guides/error-codes, /docs/guide
 (chat, responses, embeddings, moderations, streaming), help.openai.com/en/articles/5955604.
 """
 
+import re
 from collections.abc import Mapping
 
 import orjson
@@ -108,9 +109,9 @@ def refine(status: int, cause: Cause | None, declared: Declared) -> Cause | None
         and ("per day" in message or "(RPD)" in message or "(TPD)" in message)
     ):
         return Cause.RATE_LIMIT_DAILY
-    if status == 401 and not declared.code and message.startswith(("You didn't provide an API key", "Missing bearer")):  # noqa: PLR2004
+    if status == 401 and not declared.code and message.startswith(("You didn't provide an API key", "Missing bearer")):
         return Cause.AUTH_MISSING_KEY
-    if status == 400 and "could not parse the JSON body" in message:  # noqa: PLR2004
+    if status == 400 and "could not parse the JSON body" in message:
         return Cause.REQUEST_INVALID_JSON
     return cause
 
@@ -133,7 +134,7 @@ def _count(value: object) -> int | None:
 
 def write_error(status: int, code: str, message: str) -> bytes:
     """Write an error of ours in OpenAI's envelope."""
-    kind = "rate_limit_error" if status == 429 else "whygate_error"  # noqa: PLR2004
+    kind = "rate_limit_error" if status == 429 else "whygate_error"
     return orjson.dumps({"error": {"message": message, "type": kind, "param": None, "code": code}})
 
 
@@ -146,8 +147,7 @@ def _read_chat(events: bytes) -> StreamNews:
 
 
 def _data(events: bytes) -> list[bytes]:
-    lines = events.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    return [line[5:].lstrip(b" ") for line in lines if line.startswith(b"data:")]
+    return [line[5:].lstrip(b" ") for line in events.splitlines() if line.startswith(b"data:")]
 
 
 def _is_error(line: bytes) -> bool:
@@ -158,15 +158,12 @@ def _is_error(line: bytes) -> bool:
     return isinstance(document, dict) and bool(document.get("error"))
 
 
+_FINISH = re.compile(rb'"finish_reason": ?"')
+
+
 def _chat_finished(events: bytes) -> bool:
     """Whether a choice says why it ended; the mark itself may still be on its way."""
-    position = events.find(b'"finish_reason"')
-    while position >= 0:
-        value = events[position + 15 : position + 40].lstrip(b" :")
-        if value.startswith(b'"'):
-            return True
-        position = events.find(b'"finish_reason"', position + 15)
-    return False
+    return _FINISH.search(events) is not None
 
 
 def _chat_error(code: str, message: str, _number: int) -> bytes:
@@ -186,7 +183,7 @@ _FAILS = (b"response.failed", b"error")
 
 def _read_responses(events: bytes) -> StreamNews:
     news = StreamNews.GOING
-    for line in events.replace(b"\r\n", b"\n").split(b"\n"):
+    for line in events.splitlines():
         if line.startswith(b"event:"):
             name = line[6:].strip()
             if name in _FAILS:

@@ -10,6 +10,7 @@ could not have begun earlier.
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from gateway.model.call import Headers
@@ -85,18 +86,24 @@ def kept_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
     kept = []
     for name, value in headers:
         if name in _KEPT or name.startswith(_KEPT_STARTS):
-            kept.append((name.decode("latin-1"), scrub(value.decode("latin-1")[:MAX_VALUE_CHARS])))
+            kept.append((name.decode("latin-1"), _usual(value)))
             if len(kept) == MAX_HEADERS:
                 break
     return tuple(kept)
 
 
-def kept_target(target: str) -> str:
-    """Give path and query with every query value struck out whose name is not known to be harmless."""
-    path, mark, query = target.partition("?")
-    if mark:
-        query = "&".join(_kept_pair(pair) for pair in query[:4096].split("&"))
-    return scrub(path[:4096]) + mark + query
+@lru_cache(maxsize=4096)
+def _usual(value: bytes) -> str:
+    """Scrub a short value that most calls repeat: a kept header's, or a path."""
+    return scrub(value.decode("latin-1")[:MAX_VALUE_CHARS])
+
+
+def kept_target(target: bytes) -> str:
+    """Give path and query as text, with every query value struck out whose name is not known to be harmless."""
+    path, mark, query = target.partition(b"?")
+    if not mark:
+        return _usual(path)
+    return _usual(path) + "?" + "&".join(_kept_pair(pair) for pair in query[:4096].decode("latin-1").split("&"))
 
 
 def _kept_pair(pair: str) -> str:

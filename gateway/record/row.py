@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from gateway.model.attempt import Attempt
@@ -20,7 +21,13 @@ _USUAL_PORTS = {"https": 443, "http": 80}
 
 def utc_text(epoch_seconds: float) -> str:
     """Give ISO 8601 in UTC with milliseconds and ``Z``. Rows compare as text because all have this form."""
-    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    seconds, milliseconds = divmod(round(epoch_seconds * 1000), 1000)
+    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=256)
+def _to_the_second(epoch_seconds: int) -> str:
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat().removesuffix("+00:00")
 
 
 def open_row(live: Live) -> FlowRow:
@@ -71,7 +78,7 @@ def foreign_row(row: FlowRow, seq: int) -> FlowRow:
     return replace(
         row,
         seq=row.seq or seq,
-        path=kept_target(row.path),
+        path=kept_target(row.path.encode()),
         wait_reason=row.wait_reason and scrub(row.wait_reason),
         attempts=tuple(scrubbed(row.attempts)),
         diagnosis=scrubbed(row.diagnosis),
@@ -94,7 +101,7 @@ def _who_and_what(call: Call, route: Route | None) -> dict[str, Any]:
         "client": call.client,
         "method": call.method,
         "host": host if _USUAL_PORTS.get(scheme) == port else f"{host}:{port}",
-        "path": kept_target(call.target.decode("latin-1")),
+        "path": kept_target(call.target),
     }
     if route is not None:
         known |= {

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+from base64 import b64encode
 from http.cookies import CookieError, SimpleCookie
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -29,12 +30,19 @@ _SECURITY = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"cache-control", b"no-store"),
 )
-_LOCKED_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>whygate</title>
+_LOCKED_STYLE = (
+    "body{font:16px/1.6 system-ui,sans-serif;max-width:34em;margin:18vh auto;padding:0 24px}h1{font-size:22px}"
+    "code{font:.92em ui-monospace,monospace;background:#8882;padding:2px 6px;border-radius:5px}"
+)
+_LOCKED_PAGE = f"""<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark">
+<meta name="viewport" content="width=device-width"><title>whygate</title><style>{_LOCKED_STYLE}</style>
 <h1>This page needs its link</h1>
-<p>The link holds a token. <code>whygate start</code> prints it when it starts; look for a line with
-<code>?token=</code> in that terminal, and open it here.</p>
-<p>You followed that link already? <a href="/">Open the page</a>.</p></html>"""
+<p>The link holds a token. <code>whygate start</code> prints it when it starts: look for <code>?token=</code> in that
+terminal, and open the link here.</p>
+<p>You followed it already? <a href="/">Open the page</a></p></html>"""
+# The one page without files of its own: files need the token.
+_LOCKED_HASH = b64encode(hashlib.sha256(_LOCKED_STYLE.encode()).digest()).decode()
+_LOCKED_POLICY = f"default-src 'none'; style-src 'sha256-{_LOCKED_HASH}'; base-uri 'none'; frame-ancestors 'none'"
 
 
 class Refusal(NamedTuple):
@@ -84,7 +92,7 @@ class Guard:
         if self._knows(headers):
             return None
         if "text/html" in headers.get("accept", ""):
-            return HTMLResponse(_LOCKED_PAGE, status_code=401)
+            return HTMLResponse(_LOCKED_PAGE, 401, {"content-security-policy": _LOCKED_POLICY})
         return error(
             401,
             "unauthorized",
@@ -152,9 +160,8 @@ def _same(given: bytes, expected: bytes) -> bool:
 def _secured(send: Send) -> Send:
     async def with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            named = {name for name, _ in _SECURITY}
-            kept = [(name, value) for name, value in message["headers"] if name.lower() not in named]
-            message["headers"] = [*kept, *_SECURITY]
+            named = {name.lower() for name, _ in message["headers"]}
+            message["headers"] = [*message["headers"], *(pair for pair in _SECURITY if pair[0] not in named)]
         await send(message)
 
     return with_headers

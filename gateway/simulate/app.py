@@ -123,6 +123,10 @@ class Simulator:
         request = call.asked_for
         if request is None:
             return None
+        return self._unless_spent(call, request)
+
+    def _unless_spent(self, call: Call, request: str) -> Failure | None:
+        """Return a failure, unless this call has met it as often as its ``times`` allows."""
         failure = asked_failure(request, call.provider)
         times = failure.times
         if times is None and failure.behaviour is Behaviour.REFUSE_TIMES:
@@ -144,7 +148,7 @@ class Simulator:
         every = self.config.fail_every
         if not every or self._answerable % every:
             return None
-        return asked_failure(self.config.fail_cause, call.provider)
+        return self._unless_spent(call, self.config.fail_cause)
 
     async def _refuse(self, call: Call, refusal: Refusal) -> None:
         """Send a refusal that ends a call before it is understood."""

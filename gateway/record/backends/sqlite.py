@@ -36,8 +36,9 @@ COMMIT;
 """
 _INSERT_FLOW = "INSERT INTO flows VALUES (?,?,?,?,?,?,?,?,?,?,?)"
 _INSERT_DETAIL = "INSERT INTO details VALUES (?,?,?)"
-_PAGE = "SELECT d.row FROM flows AS f CROSS JOIN details AS d ON d.seq = f.seq WHERE "
-_NEWEST_FIRST = " ORDER BY f.seq DESC LIMIT ?"
+# The wide table is only touched for rows that are shown, also where SQLite has to sort.
+_PAGE = "SELECT d.row FROM (SELECT seq FROM flows AS f WHERE "
+_NEWEST_FIRST = " ORDER BY f.seq DESC LIMIT ?) AS n CROSS JOIN details AS d ON d.seq = n.seq ORDER BY n.seq DESC"
 
 
 class StoreError(Exception):

@@ -4,7 +4,7 @@ import { el, setText, show } from "./dom.js";
 import { drawDrawer } from "./drawer.js";
 import { Live, fetchFlow, fetchFlows } from "./live.js";
 import { Rows } from "./rows.js";
-import { causeTitle, clean } from "./words.js";
+import { causeTitle, clean, clock } from "./words.js";
 
 const MAX_ROWS = 500;
 const FILTERS = ["q", "provider", "cause"];
@@ -285,8 +285,9 @@ new Live({
     drawLink("down", "not connected");
     setText($("lost"), locked
       ? "The gateway was started anew and this page's token is no longer good. Open the link that whygate start printed."
-      : `No connection to the gateway since ${lostSince.toLocaleTimeString()}. What you see is what was known then; trying again. Not running? whygate start`);
+      : `No connection to the gateway since ${clock(lostSince)}. You see what was known then; trying again. If it does not run: whygate start`);
     show($("lost"), true);
+    show($("degraded"), false);
   },
   flow: take,
   gap: () => { if (!paused && !older) reload(); },

@@ -1,7 +1,7 @@
 // One call in full: the verdict first, then what was done, then the raw facts.
 
 import { el, svg } from "./dom.js";
-import { FAULTS, PRECISIONS, causeTitle, clean, clock, count, duration, outcome, subject, tone } from "./words.js";
+import { FAULTS, PRECISIONS, agent, clean, clock, count, duration, outcome, subject, tone } from "./words.js";
 
 export function drawDrawer(flow, actions) {
   const kind = tone(flow);
@@ -11,7 +11,7 @@ export function drawDrawer(flow, actions) {
       el("h2", { id: "drawer-title" }, outcome(flow)),
       flow.cause ? el("p", { class: "tags" },
         el("code", {}, clean(flow.cause)),
-        flow.fault ? el("span", { title: "Who can fix it" }, `Fix: ${FAULTS[flow.fault] ?? clean(flow.fault)}`) : "",
+        flow.fault ? el("span", { title: "Who can fix it" }, FAULTS[flow.fault] ?? clean(flow.fault)) : "",
         flow.precision ? el("span", { title: "How sure this is" }, PRECISIONS[flow.precision] ?? clean(flow.precision)) : "") : "",
       el("button", { type: "button", class: "close", "aria-label": "Close", on: { click: actions.close } }, "×")),
     ...verdict(flow),
@@ -50,7 +50,7 @@ function list(title, items, tag, name) {
 function slugs(title, items) {
   if (!items?.length) return "";
   return el("div", { class: "slugs" }, el("h3", {}, title),
-    el("p", {}, ...items.map((item) => el("code", { title: clean(item) }, causeTitle(item)))));
+    el("p", {}, ...items.map((item) => el("code", {}, clean(item)))));
 }
 
 function attempts(flow) {
@@ -102,7 +102,7 @@ function facts(flow) {
     ["Model", flow.model], ["Status", flow.status], ["First byte", duration(flow.ttft_ms)], ["Total", duration(flow.total_ms)],
     ["In our queue", flow.queue_ms >= 1 ? duration(flow.queue_ms) : ""], ["Added by us", duration(flow.overhead_ms)],
     ["Tokens", flow.tokens_in === null && flow.tokens_out === null ? "" : `${count(flow.tokens_in)} in, ${count(flow.tokens_out)} out`],
-    ["Cache", flow.cache === "none" ? "" : flow.cache], ["App", flow.client], ["Tenant", flow.tenant],
+    ["Cache", flow.cache === "none" ? "" : flow.cache], ["App", [flow.client, agent(flow)].filter(Boolean).join(", ")], ["Tenant", flow.tenant],
     ["Key", flow.key && flow.key !== "none" ? `fingerprint ${flow.key}` : flow.key], ["Id", flow.id],
   ].filter(([, value]) => value !== "" && value !== null && value !== undefined);
   return el("section", {}, el("h3", {}, "Facts"),

@@ -1,8 +1,8 @@
 // Turns values into words. Pure; knows nothing of the document.
 
 export const FAULTS = {
-  caller: "Your app", policy: "Your account or its admin", network: "Your network", edge: "The provider's edge",
-  provider: "The provider", proxy: "This gateway",
+  caller: "To be fixed in your app", policy: "To be fixed in the account", network: "To be fixed in your network",
+  edge: "The provider's edge decides", provider: "Only the provider can fix it", proxy: "This gateway's own doing",
 };
 export const PRECISIONS = {
   declared: "The provider said so", inferred: "Concluded from what we saw", confirmed: "Confirmed by a check",
@@ -64,7 +64,7 @@ export function sentence(flow) {
 export function wait(flow, left_ms) {
   const reason = clean(flow.wait_reason ?? "");
   if (left_ms === null) return reason;
-  const eta = left_ms > 500 ? `about ${duration(Math.ceil(left_ms / 1000) * 1000)} left` : "any moment now";
+  const eta = left_ms > 500 ? `about ${left_ms < 90000 ? `${Math.ceil(left_ms / 1000)} s` : duration(left_ms)} left` : "any moment now";
   return reason ? `${reason}, ${eta}` : eta;
 }
 
@@ -79,10 +79,16 @@ export function subject(flow) {
   return clean(flow.kind === "api" ? flow.path || flow.host : flow.host);
 }
 
+// The app as it names itself: the product part of its user agent.
+export function agent(flow) {
+  const told = flow.request_headers?.find(([name]) => name === "user-agent")?.[1] ?? "";
+  return clean(told.split(/[\s(]/)[0]).slice(0, 40);
+}
+
 export function subjectDetail(flow) {
   const parts = [flow.provider || flow.host, flow.kind === "api" ? flow.endpoint : flow.kind];
   if (flow.stream) parts.push("stream");
   if (flow.tenant && flow.tenant !== "default") parts.push(flow.tenant);
-  parts.push(flow.client);
+  parts.push(agent(flow) || flow.client);
   return clean(parts.filter(Boolean).join(" · "));
 }

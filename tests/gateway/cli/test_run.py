@@ -1,9 +1,8 @@
 """One command through the gateway: its environment, its signals, its exit code, and the last words."""
 
 import json
-import os
-import pty
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -123,20 +122,24 @@ def test_ctrl_c_in_a_terminal_reaches_the_command_once(whygate: Whygate, page_ap
         "time.sleep(1.5)\n"
         "print(f'got {len(got)}', flush=True)"
     )
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.chdir(whygate.cwd)
-        os.execve(sys.executable, whygate.command("run", "--", sys.executable, "-c", script), whygate.env)
-    seen = b""
-    while b"ready" not in seen:
-        seen += os.read(terminal, 1024)
-    os.write(terminal, b"\x03")
-    while b"got " not in seen:
-        seen += os.read(terminal, 1024)
-    _, status = os.waitpid(pid, 0)
-    os.close(terminal)
+    in_a_terminal = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    command = whygate.command("run", "--", sys.executable, "-c", script)
+    with subprocess.Popen(
+        [sys.executable, "-c", in_a_terminal, *command],
+        cwd=whygate.cwd, env=whygate.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        seen = b""
+        while b"ready" not in seen:
+            seen += process.stdout.read(1024)
+        process.stdin.write(b"\x03")
+        while b"got " not in seen:
+            seen += process.stdout.read(1024)
+        process.stdin.close()
+        code = process.wait(20)
     assert b"got 1" in seen
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert code == 0
     assert page_api.runtime.listen
 
 

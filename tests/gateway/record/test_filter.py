@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.record.backends.sqlite import FlowStore, Ready, open_read_only, select
@@ -58,6 +58,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@settings(deadline=None)
 @given(wanted=FILTERS)
 def test_memory_and_file_agree_on_every_filter(stored: Path, wanted: FlowFilter) -> None:
     """A row must not vanish from a list by being committed."""

@@ -1,0 +1,38 @@
+"""For all tests: nothing leaves this machine, and no setting of the developer's own shines through."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.running import GatewayProcess, RawUpstream, gateway_and_upstream
+
+for name in [n for n in os.environ if n.upper().endswith("_PROXY") or (n.startswith("WHYGATE_") and "_TEST_" not in n)]:
+    del os.environ[name]
+
+_connect = socket.socket.connect
+
+
+def _loopback_only(self: socket.socket, address: Any) -> None:
+    if self.family in {socket.AF_INET, socket.AF_INET6} and not str(address[0]).startswith(
+        ("127.", "::1", "localhost")
+    ):
+        message = f"a test tried to reach {address}"
+        raise AssertionError(message)
+    return _connect(self, address)
+
+
+@pytest.fixture(autouse=True)
+def _stay_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket.socket, "connect", _loopback_only)
+
+
+@pytest.fixture(scope="session")
+def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProcess, RawUpstream]]:
+    """One gateway without limits before a provider of raw bytes, for all wire tests of a worker."""
+    directory: Path = tmp_path_factory.mktemp("wire")
+    with gateway_and_upstream(directory) as both:
+        yield both
