@@ -14,13 +14,15 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
 OPENAI_KEY = "sk-demo-not-a-real-key"
+SEARCH_KEY = "sk-demo-not-a-real-key-either"
 ANTHROPIC_KEY = "sk-ant-demo-not-a-real-key"
 WRONG_KEY = "sk-ant-demo-bad-key"
 
@@ -35,7 +37,7 @@ TIMEOUT_SECONDS = 60.0
 LOOKUP_SECONDS = 8.0
 """How long a name that does not exist may take to be not found; some networks answer that late."""
 
-STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
+STREAMED: Mapping[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 
 _END_MARKS = ("data: [DONE]", '"type":"message_stop"')
 
@@ -81,7 +83,7 @@ class App:
     def embedding(self, text: str) -> Ask:
         """Ask OpenAI for a vector."""
         body = {"model": EMBEDDING_MODEL, "input": text}
-        return Ask(f"{self._openai}/embeddings", {"authorization": f"Bearer {OPENAI_KEY}"}, body)
+        return Ask(f"{self._openai}/embeddings", {"authorization": f"Bearer {SEARCH_KEY}"}, body)
 
     def message(self, prompt: str, model: str = CLAUDE_MODEL, key: str = ANTHROPIC_KEY, **more: Any) -> Ask:
         """Ask Anthropic."""
@@ -109,10 +111,8 @@ class App:
     async def nowhere(self) -> None:
         """Look for a host that does not exist. ``.invalid`` never does (RFC 2606)."""
         status = 0
-        try:
+        with suppress(httpx2.HTTPError):
             status = (await self._client.get("https://no-such-host.invalid/", timeout=LOOKUP_SECONDS)).status_code
-        except httpx2.HTTPError:
-            pass
         self.tally.note(status, whole=False)
 
 

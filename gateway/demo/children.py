@@ -61,9 +61,7 @@ class Report:
 def clean(env: Mapping[str, str]) -> dict[str, str]:
     """Leave out proxies, certificates, keys and settings."""
     return {
-        name: value
-        for name, value in env.items()
-        if name not in _STRANGERS and not name.startswith(_STRANGE_PREFIXES)
+        name: value for name, value in env.items() if name not in _STRANGERS and not name.startswith(_STRANGE_PREFIXES)
     }
 
 
@@ -109,7 +107,7 @@ async def run_app(part: str, env: Mapping[str, str]) -> Report:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gateway.demo.app", part),
         cwd=_SOURCE,
-        env=clean(os.environ) | env,
+        env={**clean(os.environ), **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -142,7 +140,7 @@ async def _ready(process: asyncio.subprocess.Process, state: State, log: Path) -
                     if (await client.get(f"{runtime.page_url}/readyz")).is_success:
                         return runtime
             await asyncio.sleep(_POLL_SECONDS)
-    said = _last_lines(log.read_bytes())
+    said = _last_lines(log.read_bytes())  # noqa: ASYNC240  (a few lines, and nothing else goes on)
     if process.returncode is None:
         what = f"The gateway was not ready after {READY_SECONDS:.0f} s"
         raise DemoError(what, said, "Run it again on a machine that is less busy.")

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +16,7 @@ from gateway.demo.words import line, took, what, who, words
 
 WIDTH_MAX = 100
 ROWS_MAX = 14
+_INDENT = 3
 _FRAMES_A_SECOND = 10
 _AROUND_ROWS = 8
 """Lines of the terminal that are kept for what stands above and below the rows."""
@@ -75,14 +77,14 @@ class Screen:
         return frame(board, self._clock(), self._expected, self._console)
 
     def _print(self, row: Row) -> None:
-        self._console.print("   " + line(row), soft_wrap=True)
+        self._console.print(" " * _INDENT + line(row), soft_wrap=True)
 
 
 def frame(board: Board, now: float, expected: int, console: Console) -> RenderableType:
     """Draw a board: a bar over all calls, their numbers, and the rows that say most."""
     room = max(4, min(ROWS_MAX, console.height - _AROUND_ROWS))
     shown, hidden = board.view(room, now)
-    counts = _counts(board)
+    counts, mark = _counts(board), "=" if console.options.ascii_only else "━"
     table = Table.grid(padding=(0, 2))
     table.add_column(min_width=9, no_wrap=True)
     table.add_column(min_width=9, no_wrap=True)
@@ -104,7 +106,8 @@ def frame(board: Board, now: float, expected: int, console: Console) -> Renderab
         )
     for _ in range(room - len(shown)):
         table.add_row()
-    return Group("", _bar(counts, expected, console), _numbers(counts), "", table)
+    drawn = Group("", _bar(counts, expected, console.width - _INDENT, mark), _numbers(counts), "", table)
+    return Padding(drawn, (0, 0, 0, _INDENT))
 
 
 def _counts(board: Board) -> Counter[str]:
@@ -117,8 +120,7 @@ def _counts(board: Board) -> Counter[str]:
     return counts
 
 
-def _bar(counts: Counter[str], expected: int, console: Console) -> Text:
-    width, mark = console.width, "=" if console.options.ascii_only else "━"
+def _bar(counts: Counter[str], expected: int, width: int, mark: str) -> Text:
     total = max(expected, counts.total(), 1)
     bar, done = Text(), 0
     drawn = 0

@@ -79,7 +79,7 @@ def print_comparison(console: Console, alone: Run, through: Run) -> None:
     add("Retries that helped", "-", str(through.retries_that_helped))
     add("Answers from the cache", "-", str(len(through.hits)))
     add("Seconds", f"{alone.report.seconds:.1f}", f"{through.report.seconds:.1f}")
-    console.print(Padding(table, (0, 0, 0, 3)))
+    console.print(Padding(table, (0, 0, 0, 3), expand=False))
 
 
 def saved(alone: Run, through: Run, tokens: int) -> str:
@@ -113,11 +113,11 @@ def print_failures(console: Console, rows: Sequence[Row]) -> None:
         diagnosis = row["diagnosis"] or {}
         title = Text(printable(diagnosis.get("title") or row["cause"]), "bold red")
         title.append(f"   {printable(row['cause'])}", "not bold dim")
-        console.print(Padding(title, (0, 0, 0, 3)))
+        console.print(Padding(title, (0, 0, 0, 3), expand=False))
         if happened := diagnosis.get("what_happened"):
-            console.print(Padding(Text(printable(happened)), (0, 0, 0, 3)))
+            console.print(Padding(Text(printable(happened)), (0, 0, 0, 3), expand=False))
         if steps := diagnosis.get("what_to_do"):
             grid = Table.grid(padding=(0, 1))
             grid.add_row(Text("Do:", "bold green"), Text(printable(steps[0])))
-            console.print(Padding(grid, (0, 0, 0, 3)))
+            console.print(Padding(grid, (0, 0, 0, 3), expand=False))
         console.print()

@@ -38,7 +38,8 @@ def words(seen: Seen, now: float) -> Words:
     soon = "now" if eta_seconds < 0.05 else f"in {eta_seconds:.1f} s"
     if state == "queued":
         return Words("queued", f"its turn {soon}", "yellow")
-    return Words("waiting", f"tries again {soon}", "magenta")
+    why = printable(row["wait_reason"] or "").partition(": ")[2]
+    return Words("waiting", f"tries again {soon}{why and f' ({why})'}", "magenta")
 
 
 def line(row: Row) -> str:

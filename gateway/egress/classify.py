@@ -66,7 +66,7 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _code(chain: list[BaseException], phase: Phase) -> NetCode:
+def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, PLR0911 - a decision list reads best flat
     for error in chain:
         if isinstance(error, ssl.SSLCertVerificationError):
             return NetCode.TLS_UNTRUSTED_ISSUER if error.verify_code in _UNTRUSTED else NetCode.TLS_CERTIFICATE

@@ -66,7 +66,7 @@ async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int) -> Relaye
     while True:
         try:
             data = await incoming.next()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
             sink.abort()
             return Relayed(body=None, size_bytes=size, failure=classify(error, Phase.BODY))
         if not data:
@@ -91,7 +91,7 @@ async def relay_events(
         failure = None
         try:
             data = await incoming.next()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
             data, failure = b"", classify(error, Phase.BODY)
         if data:
             ready, whole = splitter.feed(data)

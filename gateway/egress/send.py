@@ -214,7 +214,7 @@ class AiohttpIncoming:
         head = request.head()
         if request.rest is None:
             transport.write(head + (_chunk(request.body) + b"0\r\n\r\n" if request.chunked else request.body))
-            await self._protocol._drain_helper()
+            await self._protocol._drain_helper()  # noqa: SLF001 - aiohttp's own writer does the same
         else:
             transport.write(head)
             self._upload = asyncio.get_running_loop().create_task(self._write(transport, request))
@@ -228,7 +228,7 @@ class AiohttpIncoming:
             transport.write(frame(request.body))
         async for part in request.rest:
             if part:
-                await self._protocol._drain_helper()
+                await self._protocol._drain_helper()  # noqa: SLF001 - the same
                 self._protocol.start_timeout()  # silence counts from the last byte that we wrote
                 transport.write(frame(part))
         if request.chunked:

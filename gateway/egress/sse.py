@@ -71,8 +71,4 @@ class EventSplitter:
 
 def data_of(events: bytes) -> list[bytes]:
     """Give the ``data`` lines of complete events, one value a line, without the leading space."""
-    return [
-        line[5:].removeprefix(b" ")
-        for line in events.splitlines()
-        if line.startswith(b"data:")
-    ]
+    return [line[5:].removeprefix(b" ") for line in events.splitlines() if line.startswith(b"data:")]

@@ -128,9 +128,7 @@ def _acts(document: dict[str, object] | None) -> bool:
         return True
     tools = document.get("tools")
     return isinstance(tools, list) and any(
-        isinstance(tool, dict)
-        and isinstance(kind := tool.get("type"), str)
-        and kind.startswith(_ACTING_TOOLS)
+        isinstance(tool, dict) and isinstance(kind := tool.get("type"), str) and kind.startswith(_ACTING_TOOLS)
         for tool in tools
     )
 

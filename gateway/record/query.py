@@ -42,16 +42,16 @@ class Reader:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """Read a log that no gateway is writing to.
+        """Read a log that no gateway is writing to. There is nothing else to show, so its errors are raised.
 
         Raises:
             FileNotFoundError: there is none.
-            sqlite3.Error, StoreError: it cannot be read.
+            sqlite3.Error, StoreError: it cannot be read, now or when a page is asked for.
         """
         if not path.is_file():
             raise FileNotFoundError(path)
         open_read_only(path).close()
-        return cls(path, Ring())
+        return cls(path, Ring(), _raise)
 
     def page(self, wanted: FlowFilter, cursor: str | None = None, limit: int = 100) -> Page:
         """Give the rows after a cursor.
@@ -97,6 +97,10 @@ class Reader:
 def without_body(row: FlowRow) -> dict[str, Any]:
     """Give a row as lists show it."""
     return {**row.as_dict(), "body": None}
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def _seq(cursor: str) -> int:

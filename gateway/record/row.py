@@ -40,6 +40,7 @@ def open_row(live: Live) -> FlowRow:
         eta_ms=live.eta_ms,
         status=live.status,
         attempts=tuple(_unfinished(number) for number in range(1, live.attempts + 1)),
+        request_headers=kept_headers(live.call.headers),
         **_who_and_what(live.call, live.route),
     )
 

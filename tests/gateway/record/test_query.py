@@ -106,7 +106,9 @@ def test_lists_leave_bodies_out_and_one_flow_has_its_body(recorder: Recorder) ->
         until(lambda: recorder.health()["written"] == 1)
 
 
-@pytest.mark.parametrize(("cursor", "limit"), [("x", 10), ("-1", 10), ("1; DROP TABLE flows", 10), (None, 0), (None, 501)])
+@pytest.mark.parametrize(
+    ("cursor", "limit"), [("x", 10), ("-1", 10), ("1; DROP TABLE flows", 10), (None, 0), (None, 501)]
+)
 def test_bad_cursors_and_limits_are_refused(recorder: Recorder, cursor: str | None, limit: int) -> None:
     """Rather than answered with something else."""
     with pytest.raises(BadFilterError):

@@ -194,7 +194,9 @@ def test_past_the_bound_the_oldest_rows_are_dropped_and_counted(
     assert stored_ids(path) == ids[-50:]
 
 
-def test_a_stuck_writer_never_makes_the_path_wait(path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stuck_writer_never_makes_the_path_wait(
+    path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Not started stands for stuck: what comes past the bound is counted at once."""
     monkeypatch.setattr(recorder_module, "QUEUE_ROWS", 10)
     recorder = Recorder(path, clock)

@@ -90,7 +90,11 @@ def test_no_canary_survives_in_any_field() -> None:
     """The same key in a header, the query, the echoed answer, the evidence and an exception's words."""
     call = a_call(
         target=f"/v1/x?key={CANARY}".encode(),
-        headers=((b"authorization", f"Bearer {CANARY}".encode()), (b"user-agent", b"x"), (b"x-new-key", CANARY.encode())),
+        headers=(
+            (b"authorization", f"Bearer {CANARY}".encode()),
+            (b"user-agent", b"x"),
+            (b"x-new-key", CANARY.encode()),
+        ),
     )
     failure = NetFailure(phase=Phase.SEND, code=NetCode.UNKNOWN, detail=f"cannot use {CANARY}", sent=True)
     concluded = a_concluded(
@@ -114,7 +118,12 @@ def test_a_row_of_another_part_is_scrubbed_and_numbered() -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "pack"),
-    [("gzip", gzip.compress), ("deflate", zlib.compress), ("deflate", lambda b: zlib.compress(b)[2:-4]), ("br", brotli.compress)],
+    [
+        ("gzip", gzip.compress),
+        ("deflate", zlib.compress),
+        ("deflate", lambda b: zlib.compress(b)[2:-4]),
+        ("br", brotli.compress),
+    ],
 )
 def test_packed_bodies_are_read(encoding: str, pack: object) -> None:
     """However the provider packed its error."""
@@ -129,7 +138,9 @@ def test_a_bomb_is_unpacked_to_its_bound_only(encoding: str, pack: object) -> No
     assert len(text) <= MAX_BYTES
 
 
-@pytest.mark.parametrize(("body", "encoding"), [(b"junk", "gzip"), (b"x", "zstd"), (b"\0\1", None), (b"", None), (b"q", "br")])
+@pytest.mark.parametrize(
+    ("body", "encoding"), [(b"junk", "gzip"), (b"x", "zstd"), (b"\0\1", None), (b"", None), (b"q", "br")]
+)
 def test_what_cannot_be_read_is_not_kept(body: bytes, encoding: str | None) -> None:
     """Rather nothing than noise."""
     assert readable(body, encoding, None) is None

@@ -135,7 +135,9 @@ def test_damage_is_told_from_a_lock(path: Path) -> None:
     assert not is_damage(sqlite3.OperationalError("database is locked"))
 
 
-@pytest.mark.parametrize("wanted", [FlowFilter(cause="rate_limit.*"), FlowFilter(cause="unknown"), FlowFilter(cause="*")])
+@pytest.mark.parametrize(
+    "wanted", [FlowFilter(cause="rate_limit.*"), FlowFilter(cause="unknown"), FlowFilter(cause="*")]
+)
 def test_failures_are_found_by_index(path: Path, wanted: FlowFilter) -> None:
     """They are few among many."""
     FlowStore(path).close()
@@ -152,7 +154,9 @@ def test_a_page_of_a_hundred_thousand_rows(path: Path, capsys: pytest.CaptureFix
     for first in range(1, 100_001, 500):
         store.write(
             [
-                Ready.of(a_row(n, cause="service.overloaded" if n % 97 == 0 else None, status=503 if n % 97 == 0 else 200))
+                Ready.of(
+                    a_row(n, cause="service.overloaded" if n % 97 == 0 else None, status=503 if n % 97 == 0 else 200)
+                )
                 for n in range(first, first + 500)
             ]
         )

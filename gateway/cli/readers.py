@@ -1,0 +1,195 @@
+"""``whygate tail`` and ``whygate flows``: the log in a terminal. Needs a gateway that runs, or one that ran."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gateway.cli.options import ConfigOption, StateOption, open_state
+from gateway.cli.screen import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gateway.cli.reading import Source
+    from gateway.record.filter import FlowFilter
+
+_PANEL = "Look"
+_MAX_LIMIT = 100_000
+
+CauseOption = Annotated[str, typer.Option("--cause", metavar="SLUG", help="rate_limit.tokens, rate_limit.*, or *.")]
+FaultOption = Annotated[str, typer.Option("--fault", help="caller, policy, network, edge, provider or proxy.")]
+StatusOption = Annotated[str, typer.Option("--status", metavar="CODE", help="429, or a class like 4xx.")]
+ProviderOption = Annotated[str, typer.Option("--provider", metavar="NAME", help="openai, anthropic, ...")]
+ModelOption = Annotated[str, typer.Option("--model", metavar="NAME", help="As the app named it.")]
+SearchOption = Annotated[str, typer.Option("--search", "-q", metavar="WORDS", help="Words that a call must show.")]
+SinceOption = Annotated[
+    str, typer.Option("--since", metavar="WHEN", help="An age (15m, 2h, 1d) or a time in ISO 8601.")
+]
+FailuresOption = Annotated[bool, typer.Option("--failures", "-f", help="Only what failed.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+flows_app = typer.Typer(help="The calls of the log.", invoke_without_command=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs."""
+    app.command("tail", rich_help_panel=_PANEL)(tail)
+    app.add_typer(flows_app, name="flows", rich_help_panel=_PANEL)
+
+
+def tail(
+    cause: CauseOption = "",
+    fault: FaultOption = "",
+    status: StatusOption = "",
+    provider: ProviderOption = "",
+    model: ModelOption = "",
+    search: SearchOption = "",
+    failures: FailuresOption = False,  # noqa: FBT002
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=1000, help="Begin with the last N.")] = 10,
+    as_json: JsonOption = False,  # noqa: FBT002
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Show calls as they end, one line each, until Ctrl-C.
+
+    Example:  whygate tail --failures
+    """
+    from gateway.cli.following import Follower  # noqa: PLC0415
+
+    wanted = _filter(
+        cause=cause or ("*" if failures else ""), fault=fault, status=status, provider=provider, model=model, q=search
+    )
+    console = _console()
+
+    def show(row: dict[str, Any]) -> None:
+        _print_row(console, row, as_json=as_json)
+
+    try:
+        Follower(open_state(state, create=False), wanted, show).follow(lines)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None
+
+
+@flows_app.callback()
+def flows(
+    context: typer.Context,
+    cause: CauseOption = "",
+    fault: FaultOption = "",
+    status: StatusOption = "",
+    provider: ProviderOption = "",
+    model: ModelOption = "",
+    search: SearchOption = "",
+    since: SinceOption = "",
+    failures: FailuresOption = False,  # noqa: FBT002
+    limit: Annotated[int, typer.Option("--limit", min=1, max=_MAX_LIMIT, help="At most so many, newest first.")] = 20,
+    as_json: JsonOption = False,  # noqa: FBT002
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """List calls, newest first.
+
+    Example:  whygate flows --failures --since 2h
+    """
+    if context.invoked_subcommand is not None:
+        context.obj = state
+        return
+    wanted = _filter(
+        cause=cause or ("*" if failures else ""),
+        fault=fault,
+        status=status,
+        provider=provider,
+        model=model,
+        q=search,
+        since=since,
+    )
+    list_flows(wanted, limit, state, as_json=as_json)
+
+
+@flows_app.command("show")
+def show(
+    context: typer.Context,
+    flow_id: Annotated[str, typer.Argument(metavar="ID", help="An id, or `last` for the last failure.")],
+    as_json: JsonOption = False,  # noqa: FBT002
+    config: ConfigOption = None,
+    state: StateOption = None,
+) -> None:
+    """Show one call in full, its verdict first.
+
+    Example:  whygate flows show last
+    """
+    show_flow(flow_id, state or context.obj, as_json=as_json)
+
+
+def list_flows(wanted: "FlowFilter", limit: int, state: Path | None, *, as_json: bool) -> None:
+    """Print flows as a table, or as JSON lines."""
+    from gateway.cli.reading import open_source  # noqa: PLC0415
+    from gateway.show.terminal import table  # noqa: PLC0415
+
+    with open_source(open_state(state, create=False)) as source:
+        rows = source.newest(wanted, limit)
+    console = _console()
+    if as_json:
+        for row in rows:
+            _print_row(console, row, as_json=True)
+    elif rows:
+        console.print(table(rows))
+    else:
+        console.print("No call fits." if any(getattr(wanted, name) for name in wanted.__slots__) else "No calls yet.")
+
+
+def show_flow(flow_id: str, state: Path | None, *, as_json: bool) -> None:
+    """Print one flow in full.
+
+    Raises:
+        UserError: There is none with this id.
+    """
+    from gateway.cli.reading import open_source  # noqa: PLC0415
+    from gateway.show.terminal import detail  # noqa: PLC0415
+
+    with open_source(open_state(state, create=False)) as source:
+        row = source.one(_last_failure(source) if flow_id == "last" else flow_id)
+    if row is None:
+        raise UserError("No call has this id", flow_id, "List them: whygate flows")
+    if as_json:
+        _print_row(_console(), row, as_json=True)
+    else:
+        _console().print(detail(row))
+
+
+def _last_failure(source: "Source") -> str:
+    from gateway.record.filter import FlowFilter  # noqa: PLC0415
+
+    found = source.newest(FlowFilter(cause="*"), 1)
+    if not found:
+        raise UserError("No call of the log failed", "", "See them all: whygate flows")
+    return str(found[0]["id"])
+
+
+def _filter(*, since: str = "", **wanted: str) -> "FlowFilter":
+    from gateway.record.filter import BadFilterError, FlowFilter, since_text  # noqa: PLC0415
+
+    try:
+        return FlowFilter(**wanted, since=since_text(since, time.time()))
+    except BadFilterError as exc:
+        name, _, expected = str(exc).partition(": ")
+        raise UserError(f"A filter means nothing: {name}", "", f"{expected[:1].upper()}{expected[1:]}.") from exc
+
+
+def _console() -> "Console":
+    from rich.console import Console  # noqa: PLC0415
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _print_row(console: "Console", row: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        import orjson  # noqa: PLC0415
+
+        typer.echo(orjson.dumps(row))
+        return
+    from gateway.show.terminal import line  # noqa: PLC0415
+
+    # Wrapped by the terminal rather than cut: the end of the line says what to do.
+    console.print(line(row), soft_wrap=True)

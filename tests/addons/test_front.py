@@ -1,0 +1,109 @@
+"""Where a connection belongs, by its first bytes: the lane or mitmproxy."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from addons.front import Front
+from addons.lanes import Lanes
+
+PROVIDERS = frozenset({"api.openai.com:443", "api.anthropic.com:443", "llm.corp.example:8443"})
+
+TO_MITMPROXY = [
+    "CONNECT api.openai.com:80",
+    "CONNECT api.openai.com:8443",
+    "CONNECT api.anthropic.com:80",
+    "CONNECT openai.com:443",
+    "CONNECT chatgpt.com:443",
+    "CONNECT auth.openai.com:443",
+    "CONNECT platform.openai.com:443",
+    "CONNECT files.oaiusercontent.com:443",
+    "CONNECT cdn.oaistatic.com:443",
+    "CONNECT chat.openai.com:443",
+    "CONNECT status.openai.com:443",
+    "CONNECT claude.ai:443",
+    "CONNECT console.anthropic.com:443",
+    "CONNECT api.openai.com.evil.example:443",
+    "CONNECT evil-api.openai.com:443",
+    "CONNECT xapi.openai.com:443",
+    "CONNECT api.openai.co:443",
+    "CONNECT llm.corp.example:443",
+    "CONNECT github.com:443",
+    "CONNECT github.com:22",
+    "CONNECT pypi.org:443",
+    "CONNECT registry.npmjs.org:443",
+    "CONNECT huggingface.co:443",
+    "CONNECT login.microsoftonline.com:443",
+    "CONNECT register.appattest.apple.com:443",
+    "CONNECT data.appattest.apple.com:443",
+    "CONNECT chatgpt.livekit.cloud:443",
+    "CONNECT 1.2.3.4:443",
+    "CONNECT 127.0.0.1:443",
+    "CONNECT [::1]:443",
+    "CONNECT [2001:db8::1]:8443",
+    "CONNECT localhost:5432",
+    "CONNECT xn--bcher-kva.example:443",
+    "GET http://example.com/",
+    "POST http://example.com:8080/v1/chat/completions",
+    "GET http://127.0.0.1:9/health",
+    "GET http://[::1]:9/",
+    "OPTIONS http://intranet/",
+    "GET http://api.openai.com.evil.example/v1/models",
+    "PROPFIND http://dav.example/x",
+    "GET http://example.com?x=/v1/",
+]
+
+TO_LANE = [
+    "GET /openai/v1/models",
+    "POST /anthropic/v1/messages",
+    "GET /",
+    "GET http://api.openai.com/v1/models",
+    "POST http://API.OpenAI.com/v1/chat/completions",
+    "GET http://llm.corp.example:8443/v1/models",
+    "OPTIONS *",
+]
+
+
+class _Instance:
+    mode = None
+
+    async def handle_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"mitmproxy has %d bytes" % len(got))
+        await reader.read()
+        writer.close()
+
+
+class _Front(Front):
+    def _to_lane(self, origin: Any) -> None:
+        self._settle()
+        self._transport.set_protocol(asyncio.Protocol())
+        self._transport.write(b"lane")
+
+
+async def _answer(head: str) -> bytes:
+    lanes = object.__new__(Lanes)
+    lanes._hosts = PROVIDERS
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Front(cast("Any", _Instance()), lanes), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+    for byte in f"{head} HTTP/1.1\r\nHost: x\r\n\r\n".encode():  # one at a time: the decision may not depend on pieces
+        writer.write(bytes((byte,)))
+        await asyncio.sleep(0)
+    answer = await asyncio.wait_for(reader.read(100), 5)
+    writer.close()
+    await writer.wait_closed()
+    server.close()
+    await server.wait_closed()
+    return answer
+
+
+@pytest.mark.parametrize("head", TO_MITMPROXY)
+async def test_what_is_no_provider_reaches_mitmproxy_with_every_byte(head: str) -> None:
+    assert await _answer(head) == b"mitmproxy has %d bytes" % len(f"{head} HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+@pytest.mark.parametrize("head", TO_LANE)
+async def test_base_urls_and_plain_urls_of_providers_take_the_lane(head: str) -> None:
+    assert await _answer(head) == b"lane"

@@ -1,0 +1,211 @@
+"""What the path expects of every provider. A test module of a provider subclasses this and adds what is its own."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import orjson
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.model.call import Origin
+from gateway.model.cause import Cause
+from gateway.model.provider import Declared, Provider, StreamNews, StreamShape, Usage
+
+LINE_ENDS = (b"\n", b"\r\n", b"\r")
+_WORDS = st.text(max_size=60)
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | _WORDS,
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from(["error", "type", "code", "message", "usage", "details", "input_tokens", "response"]) | _WORDS,
+        inner,
+        max_size=5,
+    ),
+    max_leaves=20,
+)
+
+
+class ProviderContract:
+    """Subclasses give the provider and bodies in the shapes it has been seen to send.
+
+    Attributes:
+        errors: status and body -> the cause that they mean.
+        streams: endpoint -> the events of a whole answer, the last of which is the end mark.
+        finish: endpoint -> an event that announces the end without being its mark, None when there is none.
+        failures: endpoint -> an error event of the provider's own.
+        usages: bodies or events -> what they say about tokens.
+    """
+
+    provider: ClassVar[Provider]
+    errors: ClassVar[tuple[tuple[int, bytes, Cause], ...]]
+    streams: ClassVar[Mapping[str, tuple[bytes, ...]]]
+    finish: ClassVar[Mapping[str, bytes | None]]
+    failures: ClassVar[Mapping[str, bytes]]
+    usages: ClassVar[tuple[tuple[bytes, Usage | None], ...]]
+
+    # names
+
+    def test_its_name_fits_in_a_base_url_and_its_hosts_are_lower_case(self) -> None:
+        assert re.fullmatch(r"[a-z][a-z0-9_-]*", self.provider.name)
+        assert self.provider.hosts
+        assert all(host == host.lower() and "/" not in host for host in self.provider.hosts)
+        assert self.provider.base_url_variable.endswith("_BASE_URL")
+
+    def test_all_header_names_are_written_in_lower_case(self) -> None:
+        provider = self.provider
+        names = (
+            *provider.key_headers,
+            *provider.scope_headers,
+            *provider.version_headers,
+            *provider.request_id_headers,
+        )
+        assert provider.key_headers
+        assert all(name == name.lower() for name in names)
+
+    def test_endpoints_are_paths_below_the_host_with_names_of_their_own(self) -> None:
+        endpoints = self.provider.endpoints
+        assert all(path.startswith("/") and not path.endswith("/") for path in endpoints)
+        names = [endpoint.name for endpoint in endpoints.values()]
+        assert sorted(set(names)) == sorted(names)
+
+    def test_what_streams_also_says_where_its_prompt_stands(self) -> None:
+        for endpoint in self.provider.endpoints.values():
+            assert endpoint.stream is None or endpoint.prompt_fields
+
+    # errors
+
+    def test_each_recorded_error_has_the_cause_that_its_documentation_gives(self) -> None:
+        said = [(status, body, self._cause(status, body)) for status, body, _ in self.errors]
+        assert list(self.errors) == said
+
+    def test_every_declared_code_is_recognised_in_the_providers_own_envelope(self) -> None:
+        for (status, code), cause in self.provider.declared.items():
+            word, _, kind = code.partition("/")
+            declared = self.provider.read_error(self._envelope(word, kind))
+            assert declared is not None
+            assert word in (declared.code, declared.type)
+            assert self.provider.refine(status, cause, declared) is cause
+
+    def test_an_error_of_ours_reads_like_one_of_the_provider(self) -> None:
+        for status in (400, 401, 403, 404, 413, 421, 429, 500, 502, 503, 504, 508):
+            body = self.provider.write_error(status, "proxy.queue_full", "whygate: it is full")
+            declared = self.provider.read_error(body)
+            assert declared is not None
+            assert declared.message == "whygate: it is full"
+            assert orjson.loads(body)["error"]["code"] == "proxy.queue_full"
+
+    def test_no_slug_of_ours_is_mistaken_for_a_code_of_the_provider(self) -> None:
+        assert not {code for _, code in self.provider.declared} & {cause.value for cause in Cause}
+
+    def test_a_refused_limit_is_no_failure_of_the_service(self) -> None:
+        for (status, _), cause in self.provider.declared.items():
+            assert status != 429 or cause.value.startswith(("rate_limit.", "quota.", "service."))
+        assert self.provider.by_status[429].value.startswith("rate_limit.")
+
+    @given(body=st.binary(max_size=300) | _JSON.map(orjson.dumps), status=st.integers(0, 999))
+    def test_reading_an_error_is_total(self, body: bytes, status: int) -> None:
+        declared = self.provider.read_error(body)
+        if declared is not None:
+            assert all(isinstance(word, str) for word in declared)
+            self.provider.refine(status, None, declared)
+
+    @given(words=st.tuples(_WORDS, _WORDS, _WORDS, _WORDS), status=st.integers(0, 999))
+    def test_refining_is_total_and_keeps_what_it_does_not_know(
+        self, words: tuple[str, str, str, str], status: int
+    ) -> None:
+        found = self.provider.refine(status, Cause.UNKNOWN, Declared(*words))
+        assert isinstance(found, Cause)
+
+    def test_what_is_no_envelope_is_not_taken_for_one(self) -> None:
+        for body in (b"", b"{}", b"[]", b"null", b'"error"', b"<html>error</html>", b'{"error": "no"}', b'{"error":[1]}'):
+            assert self.provider.read_error(body) is None, body
+
+    # usage
+
+    def test_usage_is_read_from_each_recorded_body(self) -> None:
+        for body, usage in self.usages:
+            assert self.provider.read_usage(orjson.loads(body)) == usage
+
+    @given(document=st.dictionaries(st.sampled_from(["usage", "message", "response"]), _JSON, max_size=3))
+    def test_reading_usage_is_total_and_never_negative(self, document: dict[str, object]) -> None:
+        usage = self.provider.read_usage(document)
+        if usage is not None:
+            assert all(count is None or (type(count) is int and count >= 0) for count in usage)
+
+    # streams
+
+    def test_a_recorded_stream_ends_at_its_mark_and_not_before(self) -> None:
+        for shape, events in self._streams():
+            for end in LINE_ENDS:
+                *before, last = (event.replace(b"\n", end) for event in events)
+                assert [shape.read(event) for event in before] == [StreamNews.GOING] * len(before)
+                assert shape.read(last) is StreamNews.ENDED
+                assert shape.read(b"".join((*before, last))) is StreamNews.ENDED
+
+    def test_a_finish_reason_announces_the_end(self) -> None:
+        for name, event in self.finish.items():
+            shape, events = self._shape(name), self.streams[name]
+            before = b"".join(events[:1])
+            assert not shape.finished(before)
+            if event is not None:
+                assert shape.finished(event)
+                assert shape.finished(before + event)
+
+    def test_an_error_event_of_the_provider_is_a_failure(self) -> None:
+        for name, event in self.failures.items():
+            shape = self._shape(name)
+            for end in LINE_ENDS:
+                assert shape.read(event.replace(b"\n", end)) is StreamNews.FAILED
+            assert shape.read(self.streams[name][0] + event) is StreamNews.FAILED
+
+    def test_an_error_event_of_ours_is_one_whole_event_that_reads_as_a_failure(self) -> None:
+        for name in self.streams:
+            shape = self._shape(name)
+            event = shape.error_event("network.stream_interrupted", 'it said "no"\r\nand left', 7)
+            assert event.endswith(b"\n\n")
+            assert event.count(b"\n\n") == 1
+            assert b"\r" not in event
+            assert shape.read(event) is StreamNews.FAILED
+            data = orjson.loads(event.partition(b"data: ")[2])
+            assert data["error"]["code"] == "network.stream_interrupted"
+            assert data["error"]["message"] == 'it said "no"\r\nand left'
+
+    def test_a_model_may_talk_about_marks_and_errors(self) -> None:
+        """Words inside an answer are not the protocol."""
+        talk = 'data: [DONE]\n\nevent: error\n\n"error": {"finish_reason": "stop"} "stop_reason": "x" response.completed'
+        for name in self.streams:
+            event = b'event: x\ndata: {"text": ' + orjson.dumps(talk) + b"}\n\n"
+            assert self._shape(name).read(event) is StreamNews.GOING
+            assert not self._shape(name).finished(event)
+
+    @given(events=st.binary(max_size=300))
+    def test_reading_events_is_total(self, events: bytes) -> None:
+        for name in self.streams:
+            shape = self._shape(name)
+            assert shape.read(events) in StreamNews
+            assert shape.finished(events) in {True, False}
+
+    def test_the_upstream_of_a_base_url_is_a_plain_origin(self) -> None:
+        assert str(Origin("https", self.provider.hosts[0], 443)) == f"https://{self.provider.hosts[0]}"
+
+    def _envelope(self, code: str, kind: str) -> bytes:
+        raise NotImplementedError
+
+    def _cause(self, status: int, body: bytes) -> Cause | None:
+        """Follow the documented order: code with type, code, type; then the message; then the status."""
+        declared = self.provider.read_error(body)
+        assert declared is not None
+        keys = (f"{declared.code}/{declared.type}", declared.code, declared.type)
+        table = self.provider.declared
+        found = next((c for key in keys if key for at in (status, 0) if (c := table.get((at, key)))), None)
+        return self.provider.refine(status, found, declared) or self.provider.by_status.get(status)
+
+    def _shape(self, name: str) -> StreamShape:
+        shape = next(e.stream for e in self.provider.endpoints.values() if e.name == name)
+        assert shape is not None
+        return shape
+
+    def _streams(self) -> Iterator[tuple[StreamShape, tuple[bytes, ...]]]:
+        for name, events in self.streams.items():
+            yield self._shape(name), events
