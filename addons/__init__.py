@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from mitmproxy import certs
 from mitmproxy.addons import core, proxyserver, tlsconfig
 
-from addons import mode as mode  # noqa: PLC0414 - importing registers the mode
+from addons import mode as mode
 from addons.lanes import Lanes
 from addons.tunnels import Tunnels
 from addons.websocket import WebSockets

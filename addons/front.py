@@ -46,9 +46,9 @@ class Front(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first bytes, but not for ever."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports share the methods, not the class
-        self._timer = asyncio.get_running_loop().call_later(FIRST_BYTES_SECONDS, transport.abort)
+        self._timer = asyncio.get_running_loop().call_later(FIRST_BYTES_SECONDS, self._transport.abort)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """Forget it: nothing was asked."""
         self._settle()
 

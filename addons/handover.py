@@ -20,7 +20,7 @@ _TLS_FIELDS = ("tls", "alpn", "sni", "tls_version", "cipher", "timestamp_tls_set
 class HandOver(asyncio.Protocol):
     """uvicorn's ``ws`` class."""
 
-    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any]) -> None:  # noqa: ANN401, ARG002 - uvicorn's signature
+    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any]) -> None:
         self._lane: Lane = app_state["lane"]
         self._buffer = b""
         self._transport: asyncio.Transport

@@ -1,4 +1,4 @@
-"""The lane: uvicorn's server protocol on a connection that the front accepted, with the gateway's application behind it.
+"""The lane: uvicorn's server protocol on a connection that the front accepted, the gateway's application behind it.
 
 uvicorn does the reading and writing. This subclass adds what a gateway owes its clients: bounds on the head, one
 strict look at it, the request target byte for byte, an answer that ends with the connection for HTTP/1.0, and a row
@@ -105,8 +105,11 @@ class Lane(HttpToolsProtocol):
                 data = self._in_ascii(data)
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._broken or self.parser is None:
-            return
+        if not self._broken and self.parser is not None:
+            self._watch_head()
+
+    def _watch_head(self) -> None:
+        """Bound a head that has begun and not ended, in size and in time."""
         if self._in_head and self._head_bytes:
             if self._head_bytes > HEAD_BYTES:
                 self.send_400_response(f"the request's head is over {HEAD_BYTES} bytes")
@@ -202,10 +205,9 @@ class Lane(HttpToolsProtocol):
                 hosts += 1
             elif name == b"content-length":
                 lengths += 1
-            if not value.isascii() or not value.isalnum():
-                if _BAD_VALUE.search(value):
-                    message = f"a control character in the header {name.decode('latin-1')}"
-                    raise MalformedError(message)
+            if not value.isalnum() and _BAD_VALUE.search(value):
+                message = f"a control character in the header {name.decode('latin-1')}"
+                raise MalformedError(message)
         if hosts != 1 and (hosts or version == "1.1"):
             message = "two Host headers" if hosts else "no Host header"
             raise MalformedError(message)
@@ -233,7 +235,8 @@ class Lane(HttpToolsProtocol):
             self.transport.abort()
         else:
             if cycle is not None and not cycle.response_complete:
-                cycle.disconnected = True  # its request will never be whole: the application is told that the client left
+                # Its request will never be whole: the application is told that the client left.
+                cycle.disconnected = True
                 cycle.message_event.set()
             self._say_400(msg)
         self.lanes.refused(
@@ -255,7 +258,8 @@ class Lane(HttpToolsProtocol):
             f'check what wrote it.","type":"whygate_error","param":null,"code":"client.malformed_request"}}}}'
         ).encode()
         self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nx-whygate-cause: client.malformed_request\r\n"
+            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+            b"x-whygate-cause: client.malformed_request\r\n"
             b"x-should-retry: false\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
         )
         self.transport.close()
@@ -294,8 +298,11 @@ class CloseDelimitedCycle(RequestResponseCycle):
             if not named:
                 self.chunked_encoding, self.expected_content_length = False, sys.maxsize
                 self._reset_on_close(on=True)
-        elif message["type"] == "http.response.body" and self.expected_content_length > sys.maxsize // 2:
-            if not message.get("more_body", False):
-                self.expected_content_length = len(message.get("body", b""))
-                self._reset_on_close(on=False)
+        elif (
+            message["type"] == "http.response.body"
+            and self.expected_content_length > sys.maxsize // 2
+            and not message.get("more_body", False)
+        ):
+            self.expected_content_length = len(message.get("body", b""))
+            self._reset_on_close(on=False)
         await super().send(message)

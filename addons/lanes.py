@@ -88,6 +88,7 @@ class Lanes:
             server_header=False,
             date_header=False,
             lifespan="off",
+            proxy_headers=False,
             http="httptools",
             ws=websocket,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
@@ -118,7 +119,7 @@ class Lanes:
         context = SSLContext(PROTOCOL_TLS_SERVER)
         context.minimum_version = TLSVersion.TLSv1_2
         context.set_alpn_protocols(["http/1.1"])
-        # The ssl module reads certificates from files only; the directory is ours alone (0700), the file is gone at once.
+        # The ssl module reads certificates from files only; the directory is ours alone (0700), the file gone at once.
         with tempfile.NamedTemporaryFile(dir=self._scratch) as file:
             file.write(pem + leaf.to_pem() + ca.to_pem())
             file.flush()

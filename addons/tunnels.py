@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mitmproxy import connection, ctx, http
-from mitmproxy.proxy import commands, events, layer, layers
+from mitmproxy.proxy import events, layer, layers
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
@@ -61,9 +61,8 @@ class RawTunnel(layers.TCPLayer):
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Count, then relay."""
         tunnel = self._tunnel
-        if tunnel is not None and isinstance(event, events.DataReceived):
-            if event.connection is self.context.server:
-                tunnel.bytes_down += len(event.data)
+        if tunnel is not None and isinstance(event, events.DataReceived) and event.connection is self.context.server:
+            tunnel.bytes_down += len(event.data)
         yield from super().handle_event(event)
 
 

@@ -50,9 +50,8 @@ class WebSockets:
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Record an upgrade that the far side refused."""
-        if flow.client_conn.tls or _is_upgrade(flow):
-            if flow.response is not None and flow.response.status_code != 101:
-                self._report(flow, None)
+        if _is_upgrade(flow) and flow.response is not None and flow.response.status_code != 101:
+            self._report(flow, None)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Record an upgrade that could not be carried."""

@@ -5,12 +5,9 @@ import contextlib
 import errno
 import logging
 import os
-import random
 import secrets
 import signal
-import sys
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import replace
 from typing import Any
 
 import uvicorn
@@ -19,20 +16,13 @@ from mitmproxy import master, options
 from addons import Lanes, Tunnels, WebSockets, certificate_store, chain
 from addons.handover import HandOver
 from addons.reports import Reports
-from gateway._discover import discover
 from gateway.asgi import Gateway
 from gateway.authority import Authority, load_or_create
-from gateway.cache.backend import Backend
-from gateway.egress.budget import RetryBudget
-from gateway.egress.retry import RetryPolicy
+from gateway.compose import compose
 from gateway.egress.send import AiohttpUpstream
-from gateway.identify.estimate import Estimates
-from gateway.identify.identify import Identifier
-from gateway.identify.locate import Locator
-from gateway.limit.gate import Gate, LimitRule
+from gateway.loop import run
 from gateway.model.clock import SystemClock
-from gateway.model.provider import Provider
-from gateway.providers import openai
+from gateway.ports import StartError, bind, port_error
 from gateway.record.recorder import Recorder
 from gateway.settings import Address, Settings
 from gateway.show.web import build_page
@@ -43,16 +33,9 @@ logger = logging.getLogger("whygate")
 
 RUNS_POLL_SECONDS = 0.5
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+LOCAL_ADDRESSES = frozenset({"::1", "0.0.0.0", "::", "::ffff:127.0.0.1"})  # noqa: S104 - compared, not bound
 GRACE_SECONDS = 1.0
 """How long connections may take to close once their answers are out."""
-
-
-class StartError(Exception):
-    """The gateway cannot start: what, where, and how to mend it."""
-
-    def __init__(self, what: str, where: str, fix: str) -> None:
-        super().__init__(what)
-        self.what, self.where, self.fix = what, where, fix
 
 
 def serve(settings: Settings, state: State, *, on_ready: Callable[[Runtime], None], end_with_runs: bool = False) -> int:
@@ -61,45 +44,23 @@ def serve(settings: Settings, state: State, *, on_ready: Callable[[Runtime], Non
     Args:
         on_ready: Called once, when both listeners answer.
         end_with_runs: End when no ``whygate run`` is left.
+
     Returns:
         The process's exit code.
+
     Raises:
         StartError: A port is taken, or the log cannot be used.
         StateError: The state directory or the certificate authority is not usable.
     """
+    # What mitmproxy says of its listener is said better by StartError; its warnings are about features not used here.
+    logging.getLogger("mitmproxy").setLevel(logging.ERROR)
+    logging.getLogger("mitmproxy.addons.proxyserver").setLevel(logging.CRITICAL)
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     with state.lock():
         authority = load_or_create(state)
         secret = state.fingerprint_key()
         running = Running(settings, state, authority, secret, on_ready, end_with_runs=end_with_runs)
-        return _run(running.main())
-
-
-def providers(settings: Settings) -> tuple[Provider, ...]:
-    """Give the built-in providers with the configured changes, and the configured new ones."""
-    known = {p.name: p for p in discover("gateway.providers", "PROVIDER", Provider).values()}
-    for entry in settings.providers:
-        base = known.get(entry.name) or replace(openai.PROVIDER, name=entry.name, hosts=(), base_url_variable="")
-        known[entry.name] = replace(
-            base,
-            hosts=(*base.hosts, *entry.hosts),
-            upstream=entry.upstream or base.upstream,
-            upstream_ca_file=str(entry.upstream_ca_file) if entry.upstream_ca_file else base.upstream_ca_file,
-        )
-    return tuple(known.values())
-
-
-def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
-    """Give the configured limits."""
-    return tuple(
-        LimitRule(
-            provider=rule.provider,
-            model=rule.model,
-            per_second=rule.per_second,
-            per_minute=rule.rpm,
-            concurrency=rule.concurrency,
-        )
-        for rule in settings.limits.rules
-    )
+        return run(running.main())
 
 
 class Running:
@@ -136,7 +97,7 @@ class Running:
         ca_file = str(settings.network.ca_file) if settings.network.ca_file else None
         upstream = AiohttpUpstream(ca_file=ca_file, own_address=self._own_address)
         try:
-            stages = self._stages(recorder, upstream)
+            stages = compose(self._settings, self._clock, self._secret, recorder, upstream)
             proxy, lanes = self._proxy(recorder, stages)
             async with asyncio.TaskGroup() as tasks:
                 try:
@@ -149,32 +110,6 @@ class Running:
             await upstream.close()
             recorder.close()
         return 0
-
-    def _stages(self, recorder: Recorder, upstream: AiohttpUpstream) -> Stages:
-        settings, estimates = self._settings, Estimates()
-        stores = discover("gateway.cache.backends", "BACKEND", Backend)
-        cache = settings.cache
-        return Stages(
-            clock=self._clock,
-            instance=secrets.token_hex(8),
-            secret=self._secret,
-            identifier=Identifier(Locator(providers(settings)), self._secret, estimates),
-            estimates=estimates,
-            store=stores["memory"].open(cache.max_bytes) if cache.enabled else None,
-            cache_ttl_seconds=float(cache.ttl_seconds),
-            gate=Gate(
-                limit_rules(settings),
-                self._clock,
-                queue_max=settings.limits.queue_max,
-                queue_max_bytes=settings.limits.queue_max_bytes,
-            ),
-            upstream=upstream,
-            policy=RetryPolicy(max_attempts=settings.retry.max_attempts),
-            budget=RetryBudget(),
-            sink=recorder,
-            draw=random.random,
-            sleep=asyncio.sleep,
-        )
 
     def _proxy(self, recorder: Recorder, stages: Stages) -> tuple[master.Master, Lanes]:
         listen = self._settings.listen.address
@@ -243,9 +178,9 @@ class Running:
             for instance in server.servers:
                 if instance.last_exception is not None:
                     proxy.shutdown()
-                    raise _port_error(instance.last_exception, self._settings.listen.address, "--listen")
+                    raise port_error(instance.last_exception, self._settings.listen.address, "--listen")
             await asyncio.sleep(0.002)
-        raise _port_error(OSError(errno.EIO, "the listener ended"), self._settings.listen.address, "--listen")
+        raise port_error(OSError(errno.EIO, "the listener ended"), self._settings.listen.address, "--listen")
 
     def _page(
         self, recorder: Recorder, token: str, lanes: Lanes, stages: Stages
@@ -259,7 +194,7 @@ class Running:
             }
 
         address = self._settings.page.address
-        sock = _bind(address)
+        sock = bind(address)
         app = build_page(
             recorder,
             token=token,
@@ -268,7 +203,13 @@ class Running:
             version=_version(),
         )
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=1
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="off",
+            timeout_graceful_shutdown=1,
         )
         bound = Address(address.host, sock.getsockname()[1])
         return _PageServer(config), (sock, bound)
@@ -297,7 +238,7 @@ class Running:
             connection.transport.abort()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_SECONDS):
-                while lanes.state.tasks:
+                while lanes.state.tasks:  # noqa: ASYNC110 - uvicorn's set of tasks has no event
                     await asyncio.sleep(0.01)
 
     @contextlib.contextmanager
@@ -320,9 +261,7 @@ class Running:
 
     def _own_address(self, host: str, port: int) -> bool:
         """Whether an address is one of our listeners, which nothing may reach through us."""
-        return port in self._own_ports and (
-            host.startswith("127.") or host in {"::1", "0.0.0.0", "::", "::ffff:127.0.0.1"}
-        )  # noqa: S104 - compared, not bound
+        return port in self._own_ports and (host.startswith("127.") or host in LOCAL_ADDRESSES)
 
 
 class _PageServer(uvicorn.Server):
@@ -345,33 +284,6 @@ def _start_log(recorder: Recorder, state: State) -> None:
         ) from error
 
 
-def _bind(address: Address) -> Any:  # noqa: ANN401
-    import socket  # noqa: PLC0415
-
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    sock = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind((address.host, address.port))
-    except OSError as error:
-        sock.close()
-        raise _port_error(error, address, "--page") from error
-    return sock
-
-
-def _port_error(error: Exception, address: Address, flag: str) -> StartError:
-    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
-        what = f"Port {address.port} is already in use"
-        fix = f"Stop what uses it (see: ss -ltnp 'sport = :{address.port}'), or take another: {flag} {address.host}:{address.port + 2}"
-    elif isinstance(error, OSError) and error.errno == errno.EACCES:
-        what = f"Port {address.port} needs more rights than this user has"
-        fix = f"Take a port above 1023: {flag} {address.host}:8090"
-    else:
-        what = f"Cannot listen: {error}"
-        fix = f"Check the address, or take another: {flag} 127.0.0.1:0"
-    return StartError(what, str(address), fix)
-
-
 async def _quietly(work: Coroutine[Any, Any, None]) -> None:
     # mitmproxy's master ends by SystemExit when its listener failed; the reason is read from the listener.
     with contextlib.suppress(SystemExit):
@@ -391,40 +303,3 @@ def _version() -> str:
         return version("whygate")
     except PackageNotFoundError:
         return "0"
-
-
-def _run(main: Coroutine[Any, Any, int]) -> int:
-    """Run on uvloop where it works with mitmproxy's eager tasks, else on asyncio."""
-    factory = None
-    if sys.platform != "win32":
-        import uvloop  # noqa: PLC0415
-
-        if _is_sound(uvloop.new_event_loop):
-            factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        return runner.run(main)
-
-
-def _is_sound(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> bool:
-    """Whether a loop runs with an eager task factory; uvloop 0.23 on CPython 3.13.0 does not."""
-
-    async def nothing() -> None:
-        pass
-
-    async def probe() -> None:
-        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-        work = nothing()
-        try:
-            await asyncio.get_running_loop().create_task(work)
-        finally:
-            work.close()
-            asyncio.get_running_loop().set_task_factory(None)
-
-    loop = new_loop()
-    try:
-        loop.run_until_complete(probe())
-    except TypeError:
-        return False
-    finally:
-        loop.close()
-    return True

@@ -125,7 +125,7 @@ class Asking:
         self._upstream_seconds += self._stages.clock.now() - began
         head = incoming.head if incoming is not None and failure is None else None
         tried = _Tried(incoming=incoming, head=head, body=body, whole=whole, failure=failure, diagnosis=None)
-        if failure is None and head is not None and head.status < 400:  # noqa: PLR2004 - RFC 9110 section 15
+        if failure is None and head is not None and head.status < 400:
             return tried
         return replace(tried, diagnosis=diagnose(self._evidence(head=head, body=body, failure=failure)))
 
@@ -220,8 +220,7 @@ class Asking:
         spent = self._upstream_seconds + self.queued_seconds + self._waited_seconds
         overhead = max(0.0, self._stages.clock.now() - self._call.arrived - spent)
         ours = ours + marks(self._call.id, len(self.attempts), self.queued_seconds, overhead)
-        decision = self._admitted.decision
-        if isinstance(decision, Forward) and decision.cache_key is not None:
+        if self._wanted():
             ours.append(cache_status("fwd=miss"))
         self._live.status = head.status
         self._live.enter(State.STREAMING)
@@ -229,7 +228,7 @@ class Asking:
 
     def _answered(self, head: ReplyHead, relayed: Relayed, first_byte_at: float) -> Answered:
         usage = relayed.usage
-        if usage is None and relayed.body and head.status == 200:  # noqa: PLR2004
+        if usage is None and relayed.body and head.status == 200:
             encoding = head.header(b"content-encoding")
             text = relayed.body if encoding is None else (readable(relayed.body, encoding, None) or "").encode()
             usage = read_usage(self._route.provider, text)
@@ -252,10 +251,14 @@ class Asking:
             usage=usage,
             bytes_out=relayed.size_bytes,
             first_byte_at=first_byte_at,
-            body=relayed.body,
+            body=relayed.body if self._wanted() else None,
             diagnosis=diagnosis,
         )
         return Answered(admitted=self._admitted, attempts=tuple(self.attempts), outcome=outcome)
+
+    def _wanted(self) -> bool:
+        decision = self._admitted.decision
+        return isinstance(decision, Forward) and decision.cache_key is not None
 
     def _explain(self, failure: NetFailure) -> tuple[str, str]:
         found = diagnose(self._evidence(failure=failure))
@@ -296,7 +299,7 @@ async def _first_part(incoming: Incoming) -> tuple[bytes, bool]:
     """
     head = incoming.head
     stated = head.header(b"content-length")
-    if head.status < 400:  # noqa: PLR2004
+    if head.status < 400:
         if stated is None or not stated.isdigit() or int(stated) > SMALL_BYTES:
             return b"", False
         body = await incoming.all(SMALL_BYTES)

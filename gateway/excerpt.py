@@ -3,7 +3,7 @@
 import zlib
 from typing import Protocol
 
-import brotli  # type: ignore[import-untyped]
+import brotli
 
 MAX_BYTES = 64 * 1024
 """Of the unpacked text. A tiny packed body may hold gigabytes."""

@@ -39,6 +39,7 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
 
     Args:
         rest: What follows ``call.body`` of an upload that is still coming, None when the body is all there.
+
     Raises:
         asyncio.CancelledError: The app left, and its task was cancelled; the row is written before it is raised.
     """
@@ -140,8 +141,10 @@ def conclude(stages: Stages, live: Live, answered: Answered) -> Concluded:
                 internal_error=outcome.internal_error,
             )
         )
-    answered = replace(answered, outcome=replace(outcome, body=None))
-    concluded = Concluded(answered=answered, diagnosis=diagnosis, ended=now, cache=_cache_word(admitted, outcome))
+    word = _cache_word(admitted, outcome)
+    if outcome.body is not None:
+        answered = replace(answered, outcome=replace(outcome, body=None))  # the record does not keep it in memory
+    concluded = Concluded(answered=answered, diagnosis=diagnosis, ended=now, cache=word)
     live.enter(State.DONE)
     stages.sink.closed(live, concluded)
     return concluded

@@ -6,7 +6,6 @@ from typing import Protocol
 from gateway.egress.headers import response_headers
 from gateway.egress.relay import Sink
 from gateway.model.attempt import ReplyHead
-
 from gateway.model.cause import Again
 from gateway.model.decision import Refuse
 from gateway.model.diagnosis import Diagnosis

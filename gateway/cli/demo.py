@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.screen import UserError
+from gateway.state import StateError
 
 
 def demo(
@@ -21,6 +22,6 @@ def demo(
 
     try:
         code = run_demo(keep=keep)
-    except DemoError as exc:
+    except (DemoError, StateError) as exc:
         raise UserError(exc.what, exc.where, exc.fix, exit_code=1) from exc
     raise typer.Exit(code)

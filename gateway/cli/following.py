@@ -53,7 +53,7 @@ class Follower:
                 refusals += 1
                 if refusals == _REFUSALS_MAX:
                     raise
-            time.sleep(_AGAIN_SECONDS)
+            time.sleep(_AGAIN_SECONDS)  # noqa: TID251 - a command without an event loop
 
     def _begin_with_the_log(self, lines: int) -> None:
         with open_source(self._state) as source:
@@ -71,12 +71,13 @@ class Follower:
                     self._catch_up(page, lines)
 
     def _catch_up(self, page: PageSource, lines: int) -> None:
-        rows = page.newest(self._wanted, _CAUGHT_UP_ROWS if self._caught_up else max(lines, 1))
-        if self._caught_up or lines:
-            self._show_all(rows)
-        else:
-            self._remember(rows)
-        self._caught_up = True
+        rows = page.newest(self._wanted, _CAUGHT_UP_ROWS)
+        if not self._caught_up:
+            over = [row for row in rows if row["state"] == "done"]
+            self._remember(over[lines:])
+            rows = over[:lines]
+            self._caught_up = True
+        self._show_all(rows)
 
     def _show_all(self, rows: Iterable[dict[str, Any]]) -> None:
         """Show those that are over, fit and were not shown, in the order in which they ended."""

@@ -39,17 +39,17 @@ def register(app: typer.Typer) -> None:
     app.add_typer(flows_app, name="flows", rich_help_panel=_PANEL)
 
 
-def tail(
+def tail(  # noqa: PLR0917 - each is an option of the command line
     cause: CauseOption = "",
     fault: FaultOption = "",
     status: StatusOption = "",
     provider: ProviderOption = "",
     model: ModelOption = "",
     search: SearchOption = "",
-    failures: FailuresOption = False,  # noqa: FBT002
+    failures: FailuresOption = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=1000, help="Begin with the last N.")] = 10,
-    as_json: JsonOption = False,  # noqa: FBT002
-    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,  # noqa: ARG001 - every verb takes it; a log needs no settings
     state: StateOption = None,
 ) -> None:
     """Show calls as they end, one line each, until Ctrl-C.
@@ -73,7 +73,7 @@ def tail(
 
 
 @flows_app.callback()
-def flows(
+def flows(  # noqa: PLR0917 - each is an option of the command line
     context: typer.Context,
     cause: CauseOption = "",
     fault: FaultOption = "",
@@ -82,10 +82,10 @@ def flows(
     model: ModelOption = "",
     search: SearchOption = "",
     since: SinceOption = "",
-    failures: FailuresOption = False,  # noqa: FBT002
+    failures: FailuresOption = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_MAX_LIMIT, help="At most so many, newest first.")] = 20,
-    as_json: JsonOption = False,  # noqa: FBT002
-    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,  # noqa: ARG001 - every verb takes it; a log needs no settings
     state: StateOption = None,
 ) -> None:
     """List calls, newest first.
@@ -111,8 +111,8 @@ def flows(
 def show(
     context: typer.Context,
     flow_id: Annotated[str, typer.Argument(metavar="ID", help="An id, or `last` for the last failure.")],
-    as_json: JsonOption = False,  # noqa: FBT002
-    config: ConfigOption = None,
+    as_json: JsonOption = False,
+    config: ConfigOption = None,  # noqa: ARG001 - every verb takes it; a log needs no settings
     state: StateOption = None,
 ) -> None:
     """Show one call in full, its verdict first.

@@ -146,7 +146,7 @@ def _nothing(state: State) -> UserError:
 def wait_for_gateway(state: State, poll_seconds: float = 0.5) -> Runtime:
     """Wait until a gateway of this state directory runs."""
     while (runtime := Runtime.read(state)) is None:
-        time.sleep(poll_seconds)
+        time.sleep(poll_seconds)  # noqa: TID251 - a command without an event loop
     return runtime
 
 

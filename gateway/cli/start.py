@@ -38,7 +38,8 @@ def start(  # noqa: PLR0917  (its options)
     settings = resolve_settings(config, flags).settings
     directory = open_state(state)
     # Only now, when nothing is left to complain about: 1.1 s of imports.
-    from gateway.app import StartError, serve  # noqa: PLC0415
+    from gateway.app import serve  # noqa: PLC0415
+    from gateway.ports import StartError  # noqa: PLC0415
 
     try:
         code = serve(

@@ -19,8 +19,8 @@ from gateway.demo.board import Board
 from gateway.demo.children import DemoError, Report, gateway, run_app
 from gateway.demo.page import Page
 from gateway.demo.provider import FAIL_EVERY, PER_SECOND, settings_toml, strict_provider
-from gateway.demo.screen import Screen, console_for_people, is_live
-from gateway.demo.summary import Run, print_comparison, print_failures, saved, tokens_saved
+from gateway.demo.screen import Screen, console_for_people
+from gateway.demo.summary import Run, print_comparison, print_failures, print_saved
 from gateway.simulate import Simulator, serve
 from gateway.state import Runtime, State
 
@@ -61,12 +61,15 @@ class _Play:
     async def _play(self, *, keep: bool) -> None:
         self._introduce()
         async with AsyncExitStack() as stack:
-            # It is filled by children, which may leave a last line in a log while we empty it.
-            directory = Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="whygate-demo-", ignore_cleanup_errors=True))
-            )
             simulator = strict_provider()
-            upstream = await stack.enter_async_context(await serve(simulator))
+            try:
+                # It is filled by children, which may leave a last line in a log while we empty it.
+                temporary = tempfile.TemporaryDirectory(prefix="whygate-demo-", ignore_cleanup_errors=True)
+                directory = Path(stack.enter_context(temporary))
+                upstream = await stack.enter_async_context(await serve(simulator))
+            except OSError as exc:
+                what = "The demo needs a temporary directory and a free port of 127.0.0.1, and did not get them"
+                raise DemoError(what, str(exc), "Free some space, or name another directory with TMPDIR.") from exc
             starting = gateway(directory, settings_toml(upstream.url))
             entering = stack.enter_async_context(starting)
             runtime, alone = await _both(entering, self._alone(simulator, upstream.url))
@@ -114,8 +117,7 @@ class _Play:
             async with screen.showing(_MISTAKES):
                 await run_app("mistakes", environment)
                 await _settled(page, board)
-            if not is_live(self._console):
-                self._console.print()
+        self._console.print()
         return run, board
 
     def _conclude(self, alone: Run, through: Run, board: Board) -> None:
@@ -125,7 +127,7 @@ class _Play:
         console.print()
         print_comparison(console, alone, through)
         console.print()
-        self._tell(saved(alone, through, tokens_saved(through.rows)))
+        print_saved(console, alone, through)
         console.print()
         self._title("Use it for your own app")
         self._tell("whygate run -- python app.py     for one command, with nothing changed in it")
@@ -146,17 +148,19 @@ class _Play:
 
     def _result(self, run: Run) -> None:
         report = run.report
-        self._tell(
-            f"{report.answered} of {report.calls} calls answered, {run.refused} refused with 429,"
-            f" in {report.seconds:.1f} s."
+        good, bad = "bold green", "bold red"
+        told = Text.assemble(
+            (f"{report.answered} of {report.calls} calls answered", good if report.answered == report.calls else bad),
+            f", {run.refused} refused with 429, in {report.seconds:.1f} s.",
         )
+        self._tell(told)
         self._console.print()
 
     def _title(self, title: str, rest: str = "") -> None:
         self._console.print(Text.assemble((title, "bold"), f"   {rest}" if rest else ""))
 
-    def _tell(self, text: str) -> None:
-        self._console.print(Padding(Text(text), (0, 0, 0, 3), expand=False))
+    def _tell(self, text: str | Text) -> None:
+        self._console.print(Padding(Text.assemble(text), (0, 0, 0, 3), expand=False))
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

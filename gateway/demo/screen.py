@@ -12,7 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway.demo.board import Board, Row
-from gateway.demo.words import line, took, what, who, words
+from gateway.demo.words import what, who, words
+from gateway.show.plain import duration
+from gateway.show.terminal import line
 
 WIDTH_MAX = 100
 ROWS_MAX = 14
@@ -77,7 +79,7 @@ class Screen:
         return frame(board, self._clock(), self._expected, self._console)
 
     def _print(self, row: Row) -> None:
-        self._console.print(" " * _INDENT + line(row), soft_wrap=True)
+        self._console.print(Padding(line(row), (0, 0, 0, _INDENT), expand=False))
 
 
 def frame(board: Board, now: float, expected: int, console: Console) -> RenderableType:
@@ -102,7 +104,7 @@ def frame(board: Board, now: float, expected: int, console: Console) -> Renderab
             what(seen.row),
             "stream" if seen.row["stream"] else "",
             Text(told.detail, told.style if told.style in {"red", "magenta"} else "dim"),
-            took(seen.row) if seen.done else "",
+            duration(seen.row["total_ms"]) if seen.done else "",
         )
     for _ in range(room - len(shown)):
         table.add_row()

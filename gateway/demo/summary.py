@@ -12,7 +12,7 @@ from rich.text import Text
 
 from gateway.demo.board import FROM_CACHE, Row
 from gateway.demo.children import Report
-from gateway.demo.words import printable
+from gateway.show.plain import duration, plain
 
 _OVERLOADED = (503, 529)
 
@@ -55,8 +55,8 @@ class Run:
 
     @property
     def waited(self) -> list[float]:
-        """How many seconds calls waited for their turn, those that did."""
-        return [row["queue_ms"] / 1000 for row in self.rows if row["queue_ms"] > 0]
+        """How many milliseconds calls waited for their turn, those that did."""
+        return [row["queue_ms"] for row in self.rows if row["queue_ms"] > 0]
 
 
 def print_comparison(console: Console, alone: Run, through: Run) -> None:
@@ -73,7 +73,12 @@ def print_comparison(console: Console, alone: Run, through: Run) -> None:
     add("Calls the app made", str(alone.report.calls), str(through.report.calls))
     add("  answered", str(alone.report.answered), str(through.report.answered), "green" if whole else "red")
     add("  refused, 429", str(alone.refused), str(through.refused), "red" if through.refused else "green")
-    add("  overloaded, 503", str(alone.overloaded), str(through.overloaded), "red" if through.overloaded else "green")
+    add(
+        "  overloaded, 503 or 529",
+        str(alone.overloaded),
+        str(through.overloaded),
+        "red" if through.overloaded else "green",
+    )
     add("Calls the provider got", str(alone.upstream_calls), str(through.upstream_calls))
     add("  refused by it, 429", str(alone.upstream_refused), str(through.upstream_refused))
     add("Retries that helped", "-", str(through.retries_that_helped))
@@ -82,14 +87,21 @@ def print_comparison(console: Console, alone: Run, through: Run) -> None:
     console.print(Padding(table, (0, 0, 0, 3), expand=False))
 
 
-def saved(alone: Run, through: Run, tokens: int) -> str:
-    """Say in one sentence what the app was spared."""
-    longest = max(through.waited, default=0.0)
-    return (
-        f"Saved: {alone.refused - through.refused} calls from a 429 ({len(through.waited)} waited for their turn"
-        f" instead, {longest:.1f} s at most), {through.retries_that_helped} by a retry, and {tokens:,} tokens in"
-        f" {len(through.hits)} answers from the cache."
+def print_saved(console: Console, alone: Run, through: Run) -> None:
+    """Say what the app was spared."""
+    waited = (
+        f"they waited for their turn, {duration(max(through.waited))} at most" if through.waited else "they were paced"
     )
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="right", style="bold green", no_wrap=True)
+    table.add_column()
+    table.add_row(str(alone.refused - through.refused), f"calls saved from a 429: {waited}")
+    table.add_row(str(through.retries_that_helped), "calls saved by a retry that the app did not have to make")
+    table.add_row(
+        str(len(through.hits)),
+        f"calls answered from the cache, {tokens_saved(through.rows):,} tokens not paid for again",
+    )
+    console.print(Padding(table, (0, 0, 0, 3), expand=False))
 
 
 def tokens_saved(rows: Sequence[Row]) -> int:
@@ -111,13 +123,13 @@ def print_failures(console: Console, rows: Sequence[Row]) -> None:
         if not row["cause"]:
             continue
         diagnosis = row["diagnosis"] or {}
-        title = Text(printable(diagnosis.get("title") or row["cause"]), "bold red")
-        title.append(f"   {printable(row['cause'])}", "not bold dim")
+        title = Text(plain(diagnosis.get("title") or row["cause"]), "bold red")
+        title.append(f"   {plain(row['cause'])}", "not bold dim")
         console.print(Padding(title, (0, 0, 0, 3), expand=False))
         if happened := diagnosis.get("what_happened"):
-            console.print(Padding(Text(printable(happened)), (0, 0, 0, 3), expand=False))
+            console.print(Padding(Text(plain(happened)), (0, 0, 0, 3), expand=False))
         if steps := diagnosis.get("what_to_do"):
             grid = Table.grid(padding=(0, 1))
-            grid.add_row(Text("Do:", "bold green"), Text(printable(steps[0])))
+            grid.add_row(Text("Do:", "bold green"), Text(plain(steps[0])))
             console.print(Padding(grid, (0, 0, 0, 3), expand=False))
         console.print()

@@ -1,8 +1,9 @@
-"""How one call is told in a few words, in the live table and in lines of plain text."""
+"""How one call is told in a few words in the live table."""
 
 from dataclasses import dataclass
 
 from gateway.demo.board import FROM_CACHE, Row, Seen
+from gateway.show.plain import duration, plain
 
 _WAIT_WORTH_SAYING_MS = 100.0
 _UNDER_WAY = {"connecting": "asking", "streaming": "answering"}
@@ -19,12 +20,12 @@ class Words:
 
 def who(row: Row) -> str:
     """Name whom it asks."""
-    return printable(row["provider"] or row["kind"])
+    return plain(row["provider"] or row["kind"])
 
 
 def what(row: Row) -> str:
     """Name what it asks for."""
-    return printable(row["model"] or row["host"])
+    return plain(row["model"] or row["host"])
 
 
 def words(seen: Seen, now: float) -> Words:
@@ -38,37 +39,18 @@ def words(seen: Seen, now: float) -> Words:
     soon = "now" if eta_seconds < 0.05 else f"in {eta_seconds:.1f} s"
     if state == "queued":
         return Words("queued", f"its turn {soon}", "yellow")
-    why = printable(row["wait_reason"] or "").partition(": ")[2]
+    why = plain(row["wait_reason"] or "").partition(": ")[2]
     return Words("waiting", f"tries again {soon}{why and f' ({why})'}", "magenta")
-
-
-def line(row: Row) -> str:
-    """Give one line of plain text for a call that ended."""
-    told = _ended(row)
-    streamed = "stream" if row["stream"] else ""
-    detail = f"  {told.detail}" if told.detail else ""
-    return f"{told.state:<10} {who(row):<10} {what(row):<35} {streamed:<6} {took(row):>7}{detail}"
-
-
-def took(row: Row) -> str:
-    """Say how long it took."""
-    total_ms = row["total_ms"] or 0.0
-    return f"{total_ms / 1000:.1f} s" if total_ms >= 100 else f"{total_ms:.0f} ms"
-
-
-def printable(text: object) -> str:
-    """Keep a text that came from elsewhere on one line, without control characters."""
-    return "".join(c if c.isprintable() else " " for c in str(text))
 
 
 def _ended(row: Row) -> Words:
     if row["cause"]:
-        return Words("failed", printable(row["cause"]), "red")
+        return Words("failed", plain(row["cause"]), "red")
     if row["cache"] in FROM_CACHE:
         return Words("cached", "answered from the cache", "blue")
     parts = []
     if row["queue_ms"] >= _WAIT_WORTH_SAYING_MS:
-        parts.append(f"waited {row['queue_ms'] / 1000:.1f} s for its turn")
+        parts.append(f"waited {duration(row['queue_ms'])} for its turn")
     if len(row["attempts"]) > 1:
         parts.append(f"got {row['attempts'][0]['status'] or 'nothing'} first, retried")
     return Words("answered", ", ".join(parts), "green")

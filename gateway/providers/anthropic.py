@@ -93,6 +93,9 @@ def refine(status: int, cause: Cause | None, declared: Declared) -> Cause | None
     return next((better for at, part, better in _BY_MESSAGE if at == status and part in message), cause)
 
 
+_INPUT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+
+
 def read_usage(document: dict[str, object]) -> Usage | None:
     """Read ``usage`` of a Messages body, or of the events `message_start` and `message_delta`."""
     usage = document.get("usage")
@@ -100,10 +103,13 @@ def read_usage(document: dict[str, object]) -> Usage | None:
         usage = message.get("usage")
     if not isinstance(usage, dict):
         return None
-    parts = [usage.get(key) for key in ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")]
-    counted = [part for part in parts if isinstance(part, int)]
-    output = usage.get("output_tokens")
-    return Usage(sum(counted) if counted else None, output if isinstance(output, int) else None)
+    parts = (_count(usage.get(key)) for key in _INPUT)
+    counted = [part for part in parts if part is not None]
+    return Usage(sum(counted) if counted else None, _count(usage.get("output_tokens")))
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
 
 
 _TYPES = {429: "rate_limit_error", 401: "authentication_error", 403: "permission_error", 413: "request_too_large"}

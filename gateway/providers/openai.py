@@ -129,7 +129,7 @@ def read_usage(document: dict[str, object]) -> Usage | None:
 
 
 def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None
+    return value if type(value) is int and value >= 0 else None
 
 
 def write_error(status: int, code: str, message: str) -> bytes:

@@ -153,7 +153,7 @@ class Recorder(EventSink):
         now = time.monotonic()
         if now < self._next_try:
             if self._stop.is_set():
-                time.sleep(BATCH_SECONDS)
+                time.sleep(BATCH_SECONDS)  # noqa: TID251 - the writer's own thread
             return
         if self._has_work() or now >= self._next_purge:
             self._commit(now)
@@ -173,7 +173,7 @@ class Recorder(EventSink):
                 self._dropped_by_writer += 1
             finished.popleft()
             if count % BREATH_ROWS == 0:
-                time.sleep(0.00005)
+                time.sleep(0.00005)  # noqa: TID251 - the writer's own thread
         while len(self.ring.ready) > QUEUE_ROWS or self.ring.ready_bytes > QUEUE_BYTES:
             # The oldest go: whoever looks while the disk fails wants to see what happens now.
             self.ring.forget_oldest_ready()

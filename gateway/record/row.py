@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from gateway.excerpt import readable
 from gateway.model.attempt import Attempt
 from gateway.model.call import Call
 from gateway.model.decision import Refuse
@@ -13,7 +14,6 @@ from gateway.model.event import Live
 from gateway.model.exchange import Concluded, Outcome
 from gateway.model.flow import FlowRow, State
 from gateway.model.route import Route
-from gateway.excerpt import readable
 from gateway.record.redact import credentials_of, kept_headers, kept_target, scrub, scrubbed
 
 _USUAL_PORTS = {"https": 443, "http": 80}

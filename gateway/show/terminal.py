@@ -54,23 +54,18 @@ def line(row: Row) -> Text:
 def table(rows: Iterable[Row]) -> Table:
     """Give flows as a table, in the order in which they come."""
     grid = Table(box=None, pad_edge=False, header_style=_CALM, padding=(0, 2, 0, 0))
-    for name in ("Time", "Status", "Call"):
-        grid.add_column(name, no_wrap=True)
-    grid.add_column("Outcome", overflow="fold", ratio=1)
-    for name in ("Tries", "Total", "Tokens"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column("Id", style=_CALM, no_wrap=True)
+    grid.add_column("Time", no_wrap=True, min_width=8)
+    grid.add_column("Status", no_wrap=True, min_width=6)
+    grid.add_column("Call", overflow="fold", min_width=26)
+    grid.add_column("Outcome", ratio=1, min_width=20)
+    grid.add_column("Total", justify="right", no_wrap=True, min_width=7)
     for row in rows:
-        attempts = row.get("attempts") or ()
         grid.add_row(
             Text(local_time(row["started_at"]), style=_CALM),
             Text(_status(row), style=f"bold {_tone(row)}"),
-            Text(_subject(row)),
+            Text(_subject(row)).append(f"\n{plain(row['id'], 40)}", style=_CALM),
             _outcome(row),
-            str(len(attempts)) if len(attempts) > 1 else "",
             duration(row.get("total_ms")),
-            _tokens(row),
-            plain(row["id"], 40),
         )
     return grid
 

@@ -37,9 +37,11 @@ def build_page(
     """Give the page as an ASGI application.
 
     Args:
+        recorder: What is shown.
         token: Opens everything but ``/healthz`` and ``/readyz``.
         health: What the gateway says of itself; its ``state`` is ``starting``, ``ready`` or ``draining``.
         allowed_hosts: Values of the Host header that are answered, with or without a port.
+        version: Shown at the foot of the page.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
@@ -79,7 +81,7 @@ class _Views:
         self._watching = 0
 
     async def flows(self, request: Request) -> Response:
-        """A page of flows, newest first."""
+        """Give a page of flows, newest first."""
         query = _query(request)
         wanted = FlowFilter(
             **{name: query.get(name, "") for name in _FILTERS}, since=since_text(query.get("since", ""), time.time())
@@ -101,7 +103,7 @@ class _Views:
         return _json(found)
 
     async def live(self, request: Request) -> Response:
-        """The live feed."""
+        """Give the live feed."""
         last = request.headers.get("last-event-id", "")
         if self._watching >= MAX_WATCHERS:
             return error(503, "too_many_watchers", f"{MAX_WATCHERS} pages are open already: close one.")

@@ -1,0 +1,1 @@
+"""Tests of the listener and of what mitmproxy carries."""

@@ -456,7 +456,7 @@ async def test_bytes_are_the_same_on_both_sides(wire: Wire) -> None:
         seen["head"], seen["body"] = head, await body_of(head, reader)
         writer.write(
             b"HTTP/1.1 200 OK\r\nX-One: 1\r\n"
-            + b"X-Latin: caf\xe9\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Encoding: gzip\r\n"
+            b"X-Latin: caf\xe9\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Encoding: gzip\r\n"
             + b"Content-Length: %d\r\n\r\n" % len(packed)
             + packed
         )

@@ -79,7 +79,13 @@ def nginx(directory: Path) -> Iterator[tuple[int, Path]]:
 def mitmdump(directory: Path) -> Iterator[tuple[int, psutil.Process]]:
     """Run stock mitmdump as users start it, without its output."""
     port = free_port()
-    command = [str(Path(sys.executable).parent / "mitmdump"), "-q", "--set", f"confdir={directory}/mitm", "--ssl-insecure"]
+    command = [
+        str(Path(sys.executable).parent / "mitmdump"),
+        "-q",
+        "--set",
+        f"confdir={directory}/mitm",
+        "--ssl-insecure",
+    ]
     process = subprocess.Popen([*command, "--listen-host", "127.0.0.1", "-p", str(port)], env=CLEAN)
     wait_for(port)
     try:
@@ -95,9 +101,25 @@ def gateway(directory: Path, port: int, ca: Path, extra: str = "") -> GatewayPro
     return GatewayProcess(directory / "gateway", config)
 
 
-def hey(target: str, proxy: str, *, calls: int, workers: int, process: psutil.Process, rate: float | None = None) -> Load:
+def hey(
+    target: str, proxy: str, *, calls: int, workers: int, process: psutil.Process, rate: float | None = None
+) -> Load:
     """Load a proxy with POSTs over kept connections."""
-    command = ["hey", "-n", str(calls), "-c", str(workers), "-m", "POST", "-T", "application/json", "-x", proxy, "-t", "20"]
+    command = [
+        "hey",
+        "-n",
+        str(calls),
+        "-c",
+        str(workers),
+        "-m",
+        "POST",
+        "-T",
+        "application/json",
+        "-x",
+        proxy,
+        "-t",
+        "20",
+    ]
     if rate is not None:
         command += ["-q", str(rate / workers)]
     before = sum(process.cpu_times()[:2])

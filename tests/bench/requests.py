@@ -35,14 +35,20 @@ def main() -> None:
                 them = hey(target, f"http://127.0.0.1:{mitm_port}", calls=CALLS // 4, workers=WORKERS, process=mitm)
                 show("whygate, every stage on", us)
                 show("mitmdump", them)
-                print(f"{'ratio':34} {us.per_second / them.per_second:9.2f} x requests/s, CPU per call 1/{them.cpu_us / us.cpu_us:.2f}")
+                print(
+                    f"{'ratio':34} {us.per_second / them.per_second:9.2f} x requests/s, CPU per call 1/{them.cpu_us / us.cpu_us:.2f}"
+                )
                 calm = {"calls": STEADY_CALLS, "workers": 4, "rate": STEADY_PER_SECOND}
                 direct = hey(target, "", process=process, **calm)  # type: ignore[arg-type]
                 through = hey(target, ours.proxy, process=process, **calm)  # type: ignore[arg-type]
                 show("direct, 50 calls/s", direct)
                 show("whygate, 50 calls/s", through)
-                print(f"{'added':34} p50 {through.p50_ms - direct.p50_ms:.2f} ms, p99 {through.p99_ms - direct.p99_ms:.2f} ms")
-                print(f"{'start to ready':34} {ours.start_seconds:.2f} s, idle {process.memory_info().rss / 2**20:.0f} MiB after the load")
+                print(
+                    f"{'added':34} p50 {through.p50_ms - direct.p50_ms:.2f} ms, p99 {through.p99_ms - direct.p99_ms:.2f} ms"
+                )
+                print(
+                    f"{'start to ready':34} {ours.start_seconds:.2f} s, idle {process.memory_info().rss / 2**20:.0f} MiB after the load"
+                )
             finally:
                 ours.stop()
 

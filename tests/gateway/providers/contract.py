@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
 import orjson
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.model.call import Origin
@@ -13,6 +13,7 @@ from gateway.model.cause import Cause
 from gateway.model.provider import Declared, Provider, StreamNews, StreamShape, Usage
 
 LINE_ENDS = (b"\n", b"\r\n", b"\r")
+_inherited = settings(suppress_health_check=[HealthCheck.differing_executors])  # the contract's tests run in subclasses
 _WORDS = st.text(max_size=60)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | _WORDS,
@@ -103,6 +104,7 @@ class ProviderContract:
             assert status != 429 or cause.value.startswith(("rate_limit.", "quota.", "service."))
         assert self.provider.by_status[429].value.startswith("rate_limit.")
 
+    @_inherited
     @given(body=st.binary(max_size=300) | _JSON.map(orjson.dumps), status=st.integers(0, 999))
     def test_reading_an_error_is_total(self, body: bytes, status: int) -> None:
         declared = self.provider.read_error(body)
@@ -110,6 +112,7 @@ class ProviderContract:
             assert all(isinstance(word, str) for word in declared)
             self.provider.refine(status, None, declared)
 
+    @_inherited
     @given(words=st.tuples(_WORDS, _WORDS, _WORDS, _WORDS), status=st.integers(0, 999))
     def test_refining_is_total_and_keeps_what_it_does_not_know(
         self, words: tuple[str, str, str, str], status: int
@@ -127,6 +130,7 @@ class ProviderContract:
         for body, usage in self.usages:
             assert self.provider.read_usage(orjson.loads(body)) == usage
 
+    @_inherited
     @given(document=st.dictionaries(st.sampled_from(["usage", "message", "response"]), _JSON, max_size=3))
     def test_reading_usage_is_total_and_never_negative(self, document: dict[str, object]) -> None:
         usage = self.provider.read_usage(document)
@@ -179,6 +183,7 @@ class ProviderContract:
             assert self._shape(name).read(event) is StreamNews.GOING
             assert not self._shape(name).finished(event)
 
+    @_inherited
     @given(events=st.binary(max_size=300))
     def test_reading_events_is_total(self, events: bytes) -> None:
         for name in self.streams:

@@ -64,27 +64,21 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)
     server = uvicorn.Server(config)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(server.serve([listener])), daemon=True)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def serve() -> None:
+        loops.append(asyncio.get_running_loop())
+        await server.serve([listener])
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()
     until(lambda: server.started)
+    loop = loops[0]
     try:
         yield Served(listener.getsockname()[1], recorder, app, loop, health)
     finally:
         loop.call_soon_threadsafe(app.state.feed.close)
         server.should_exit = True
         thread.join(10)
-        _finish(loop)
         recorder.close()
         listener.close()
-
-
-def _finish(loop: asyncio.AbstractEventLoop) -> None:
-    """End what a library left behind, as ``asyncio.run`` would."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()

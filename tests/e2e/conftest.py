@@ -1,0 +1,32 @@
+"""One gateway and one provider for all tests of a worker that need nothing special."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
+
+import pytest
+
+from tests.e2e.world import MARK, World, new_world
+from tests.running import OPENED
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """At its end, no key that any of its tests used may stand in a file of the gateway."""
+    with new_world(tmp_path_factory.mktemp("e2e")) as made:
+        yield made
+        made.gateway.stop()
+        files = [file for file in made.gateway.directory.rglob("*") if file.is_file() and file.suffix != ".toml"]
+        assert files
+        assert [file for file in files if MARK.encode() in file.read_bytes()] == []
+
+
+@pytest.fixture(autouse=True)
+async def _close_connections() -> AsyncIterator[None]:
+    """Whatever a test opened by hand is closed with it."""
+    yield
+    for writer in OPENED:
+        writer.transport.abort()
+    for writer in OPENED:
+        with suppress(Exception):
+            await writer.wait_closed()
+    OPENED.clear()
