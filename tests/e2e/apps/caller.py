@@ -7,6 +7,7 @@ base URL is, it learns from its environment alone, as any app does.
 import asyncio
 import base64
 import hashlib
+import inspect
 import json
 import sys
 import time
@@ -107,6 +108,11 @@ def call(job: dict[str, Any]) -> dict[str, Any]:
     return result | {"seconds": time.monotonic() - began}
 
 
+async def settled(value: Any) -> Any:
+    """Await what one SDK gives to be awaited and the other gives as it is."""
+    return await value if inspect.isawaitable(value) else value
+
+
 async def acall(job: dict[str, Any]) -> dict[str, Any]:
     """Make one call with the asynchronous client."""
     result: dict[str, Any] = {"text": "", "error": None, "headers": {}}
@@ -124,10 +130,10 @@ async def acall(job: dict[str, Any]) -> dict[str, Any]:
             answer = await resource.with_raw_response.create(**question(job))
             result["headers"], result["status"] = dict(answer.headers), answer.status_code
             if job.get("stream"):
-                async for event in answer.parse():
+                async for event in await settled(answer.parse()):
                     result["text"] += piece(event)
             else:
-                result["text"] = text_of(answer.parse())
+                result["text"] = text_of(await settled(answer.parse()))
     except Exception as error:  # noqa: BLE001 - the same
         result["error"] = failure_of(error)
     return result | {"seconds": time.monotonic() - began}

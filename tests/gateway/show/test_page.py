@@ -124,8 +124,9 @@ def test_captured_text_is_only_text(page: Browser, served: Served) -> None:
         served.recorder.closed(live, a_concluded(call, route=route, diagnosis=diagnosis, outcome=outcome))
     page.wait(f"{ROWS} === {len(ATTACKS)}")
     for number in range(len(ATTACKS)):
-        page.run("document.querySelectorAll('tbody.flow')[arguments[0]].querySelector('button').click()", number)
-        page.wait("document.querySelector('#drawer').innerText.includes('What the provider answered')")
+        row = f"document.querySelectorAll('tbody.flow')[{number}]"
+        page.run(f"{row}.querySelector('button').click()")
+        page.wait(f"location.hash === '#' + {row}.dataset.id")
     built = (
         "table iframe, table script, table svg, table img, aside img, aside script, aside iframe, aside a, aside style"
     )
