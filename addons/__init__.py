@@ -47,8 +47,8 @@ def chain(lanes: Lanes, store: certs.CertStore, tunnels: Tunnels, websockets: We
         lanes,  # what our listener asks
         proxyserver.Proxyserver(),  # starts the listener
         OurAuthority(store),  # TLS towards upstreams of handed-over connections
-        tunnels,  # everything that is no provider: raw tunnels and plain HTTP
         websockets,  # upgrades that the lane handed over
+        tunnels,  # everything that is no provider: raw tunnels and plain HTTP
     ]
 
 

@@ -30,6 +30,10 @@ _ABSOLUTE = re.compile(rb"http://(\[[0-9A-Fa-f:.]+\]|[^/:?#\[\]@]+)(?::(\d{1,5})
 _CONNECT = re.compile(rb"CONNECT (\[[0-9A-Fa-f:.]+\]|[^ :]+):(\d{1,5}) HTTP/1\.[01]\r?\n")
 _METHOD_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}( |$)")
 
+NOT_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"})
+"""OpenSSL's reasons for bytes that are no handshake. Any other end of one is most often a client without our CA:
+some send an alert, some just close."""
+
 ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -149,13 +153,14 @@ class Front(asyncio.Protocol):
 
     def _handshake_failed(self, origin: Origin, error: BaseException) -> None:
         self._transport.abort()
-        words = (getattr(error, "reason", None) or str(error) or type(error).__name__).replace("_", " ").lower()
+        reason = getattr(error, "reason", None) or ""
+        words = (reason or str(error) or type(error).__name__).replace("_", " ").lower()
         self._lanes.refused(
             Refusal(
                 at=time.time(),
                 client=name_of(self._transport),
                 host=origin.host,
-                cause=Cause.CLIENT_CA_NOT_TRUSTED,
+                cause=Cause.CLIENT_MALFORMED_REQUEST if reason in NOT_TLS else Cause.CLIENT_CA_NOT_TRUSTED,
                 detail=words,
                 status=None,
             )

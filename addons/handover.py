@@ -55,5 +55,9 @@ class HandOver(asyncio.Protocol):
         if context.server.tls:
             context.server.sni = target.host
         handler.layer = HttpLayer(context, HTTPMode.transparent)
-        with lane.instance.manager.register_connection(handler.client.id, handler):
-            await handler.handle_client()
+        lane.lanes.handed_over.add(handler.client.id)
+        try:
+            with lane.instance.manager.register_connection(handler.client.id, handler):
+                await handler.handle_client()
+        finally:
+            lane.lanes.handed_over.discard(handler.client.id)

@@ -79,6 +79,8 @@ class Lanes:
         self._contexts: dict[str, tuple[float, SSLContext]] = {}
         self.refused, self.locate = refused, locate
         self.state = ServerState()
+        self.handed_over: set[str] = set()
+        """Clients whose connection is mitmproxy's now, by mitmproxy's id."""
         self.logger = logging.getLogger("whygate.lane")
         self.logger.disabled = True  # uvicorn reports every deliberate abort as a crash; the record says it better
         self.config = uvicorn.Config(

@@ -18,6 +18,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from addons.websocket import is_upgrade
 from gateway.model.failure import NetCode
 
 CONNECT_SECONDS = 10.0
@@ -118,7 +119,7 @@ class Tunnels:
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """Stream bodies both ways; a row for each request."""
-        if flow.websocket is not None or flow.request.scheme != "http" or flow.client_conn.tls:
+        if flow.response is not None or is_upgrade(flow) or flow.request.scheme != "http" or flow.client_conn.tls:
             return
         flow.request.stream = True
         self._begin(flow, flow.request.method, flow.request.path)

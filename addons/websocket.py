@@ -1,7 +1,7 @@
 """WebSockets that the lane handed over: a row when one ends, and a word when the upgrade was refused."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from mitmproxy import http
@@ -29,13 +29,24 @@ class EndedWebSocket:
 
 
 class WebSockets:
-    """The addon. Keeps no messages: mitmproxy's list of them is emptied as they pass."""
+    """The addon. Keeps no messages: mitmproxy's list of them is emptied as they pass.
+
+    Args:
+        ended: Told of each WebSocket once, when it is over, and of each upgrade that failed.
+        handed_over: The ids of clients whose connection the lane gave away.
+    """
 
     name = "websockets"
 
-    def __init__(self, ended: Callable[[EndedWebSocket], None]) -> None:
-        self._ended = ended
+    def __init__(self, ended: Callable[[EndedWebSocket], None], handed_over: Collection[str]) -> None:
+        self._ended, self._handed_over = ended, handed_over
         self._counts: dict[str, int] = {}
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Refuse an ordinary call on a connection that was handed over: here it would pass no limit and no record."""
+        if flow.client_conn.id in self._handed_over and not is_upgrade(flow):
+            body = b"whygate: this connection was for a WebSocket; send this call on a new one.\n"
+            flow.response = http.Response.make(421, body, {"content-type": "text/plain", "connection": "close"})
 
     def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Count a message and let it go; mitmproxy would keep every one until the end."""
@@ -50,12 +61,13 @@ class WebSockets:
 
     def response(self, flow: http.HTTPFlow) -> None:
         """Record an upgrade that the far side refused."""
-        if _is_upgrade(flow) and flow.response is not None and flow.response.status_code != 101:
+        if is_upgrade(flow) and flow.response is not None and flow.response.status_code != 101:
+            flow.response.headers["connection"] = "close"
             self._report(flow, None)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """Record an upgrade that could not be carried."""
-        if _is_upgrade(flow) and flow.websocket is None:
+        if is_upgrade(flow) and flow.websocket is None:
             self._report(flow, None)
 
     def _report(self, flow: http.HTTPFlow, close_code: int | None) -> None:
@@ -76,5 +88,6 @@ class WebSockets:
         )
 
 
-def _is_upgrade(flow: http.HTTPFlow) -> bool:
+def is_upgrade(flow: http.HTTPFlow) -> bool:
+    """Whether a request asks for a WebSocket."""
     return bool(flow.request.headers.get("upgrade", "").lower() == "websocket")

@@ -128,7 +128,7 @@ class Running:
             websocket=HandOver,
         )
         tunnels = Tunnels(reports.tunnel, reports.tunnel_answer, lambda: self._own_ports)
-        proxy.addons.add(*chain(lanes, store, tunnels, WebSockets(reports.websocket)))
+        proxy.addons.add(*chain(lanes, store, tunnels, WebSockets(reports.websocket, lanes.handed_over)))
         proxy.options.update(
             connection_strategy="eager",  # for tunnels alone; see addons.tunnels
             mode=["gateway"],

@@ -110,6 +110,8 @@ class Asking:
             timeline.enter(Phase.BODY)
             body, whole = await _first_part(incoming)
         except asyncio.CancelledError:
+            if incoming is not None:
+                incoming.abort()
             self._note(number, waited_seconds, timeline, incoming, None)
             if incoming is not None:
                 incoming.abort()

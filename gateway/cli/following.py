@@ -82,7 +82,7 @@ class Follower:
     def _show_all(self, rows: Iterable[dict[str, Any]]) -> None:
         """Show those that are over, fit and were not shown, in the order in which they ended."""
         over = [row for row in rows if row["state"] == "done" and row["id"] not in self._shown]
-        for row in sorted(over, key=lambda row: row["ended_at"] or ""):
+        for row in sorted(over, key=lambda row: (row["ended_at"] or "", row["seq"])):
             if self._wanted.matches(row):
                 self._show(row)
         self._remember(over)

@@ -90,9 +90,9 @@ def frame(board: Board, now: float, expected: int, console: Console) -> Renderab
     table = Table.grid(padding=(0, 2))
     table.add_column(min_width=9, no_wrap=True)
     table.add_column(min_width=9, no_wrap=True)
-    table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
-    table.add_column(min_width=6, no_wrap=True, style="dim")
     table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
+    table.add_column(min_width=6, no_wrap=True, style="dim")
+    table.add_column(ratio=4, no_wrap=True, overflow="ellipsis")
     table.add_column(min_width=6, justify="right", no_wrap=True, style="dim")
     table.expand = True
     table.add_row("", "", f"... and {hidden} more wait" if hidden else "", "", "", "", style="dim")

@@ -47,7 +47,7 @@ def _ended(row: Row) -> Words:
     if row["cause"]:
         return Words("failed", plain(row["cause"]), "red")
     if row["cache"] in FROM_CACHE:
-        return Words("cached", "answered from the cache", "blue")
+        return Words("cached", "from the cache", "blue")
     parts = []
     if row["queue_ms"] >= _WAIT_WORTH_SAYING_MS:
         parts.append(f"waited {duration(row['queue_ms'])} for its turn")

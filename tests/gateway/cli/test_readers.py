@@ -129,6 +129,13 @@ class Tail:
     def ids(self) -> list[str]:
         return ids_of(self.output.read_text())
 
+    def __enter__(self) -> "Tail":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
     def interrupt(self) -> int:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(10)
@@ -136,18 +143,15 @@ class Tail:
 
 def test_tail_follows_across_a_restart_and_ends_cleanly(state: State, tmp_path: Path) -> None:
     """Every call once, in the order in which they ended, whatever happened to the gateway meanwhile."""
-    with running(state) as served:
-        ids = [run_one(served.recorder) for _ in range(3)]
-        tail = Tail(state, tmp_path / "out", "--lines", "2")
-        try:
+    with contextlib.ExitStack() as both:
+        with running(state) as served:
+            port = served.port
+            ids = [run_one(served.recorder) for _ in range(3)]
+            tail = both.enter_context(Tail(state, tmp_path / "out", "--lines", "2"))
             until(lambda: tail.ids() == ids[-2:], 15)
             ids.append(run_one(served.recorder))
             until(lambda: tail.ids() == ids[-3:])
-            port = served.port
-        except BaseException:
-            tail.interrupt()
-            raise
-    with running(state, port) as served:
+        served = both.enter_context(running(state, port))
         ids += [run_one(served.recorder), fail_one(served)]
         until(lambda: set(tail.ids()) == set(ids[-5:]), 15)
         assert len(tail.ids()) == 5
@@ -158,12 +162,12 @@ def test_tail_follows_across_a_restart_and_ends_cleanly(state: State, tmp_path: 
 def test_tail_shows_the_log_and_waits_when_no_gateway_runs(state: State, tmp_path: Path) -> None:
     """And goes on as soon as there is one."""
     ids = earlier_log(state, 3)
-    tail = Tail(state, tmp_path / "out")
-    until(lambda: tail.ids() == ids, 15)
-    with running(state) as served:
-        new = fail_one(served)
-        until(lambda: tail.ids() == [*ids, new], 15)
-        assert tail.interrupt() == 0
+    with Tail(state, tmp_path / "out") as tail:
+        until(lambda: tail.ids() == ids, 15)
+        with running(state) as served:
+            new = fail_one(served)
+            until(lambda: tail.ids() == [*ids, new], 15)
+            assert tail.interrupt() == 0
 
 
 def test_readers_never_import_the_proxy() -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -90,18 +89,6 @@ def performance(directory: Path, *arguments: str) -> Iterator[Performance]:
                 process.kill()
         running.process.kill()
         running.process.wait(5)
-
-
-@contextlib.contextmanager
-def ports_taken(*ports: int) -> Iterator[None]:
-    """Occupy ports, as far as nobody else does."""
-    with contextlib.ExitStack() as stack:
-        for port in ports:
-            taken = stack.enter_context(socket.socket())
-            with contextlib.suppress(OSError):
-                taken.bind(("127.0.0.1", port))
-                taken.listen()
-        yield
 
 
 def wait_for(look: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:

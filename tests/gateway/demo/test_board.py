@@ -82,7 +82,7 @@ def test_the_frame_is_ascii_where_nothing_else_can_be_shown() -> None:
     console = Console(file=output, width=80, height=24)
     console.print(frame(board, 0.5, 10, console))
     output.flush()
-    assert b"=====" in output.buffer.getvalue()  # type: ignore[attr-defined]
+    assert b"=====" in output.buffer.getvalue()
 
 
 def test_saved_tokens_are_what_the_same_answers_cost() -> None:

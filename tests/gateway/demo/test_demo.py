@@ -110,8 +110,15 @@ def test_nothing_stays_behind(played: Performance) -> None:
     assert not played.left_over()
 
 
-@pytest.mark.parametrize("moment", ["whygate demo", "1  Without", "2  Through", "3  Mistakes"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("whygate demo", signal.SIGINT),
+        ("1  Without", signal.SIGTERM),
+        ("2  Through", signal.SIGINT),
+        ("3  Mistakes", signal.SIGHUP),
+    ],
+)
 def test_a_signal_ends_everything(tmp_path: Path, moment: str, number: signal.Signals) -> None:
     """At whatever moment it comes."""
     with performance(tmp_path) as running:

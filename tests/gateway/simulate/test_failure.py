@@ -157,6 +157,14 @@ async def test_every_nth_call_fails_by_schedule(start: Start) -> None:
     assert [answer.status_code for answer in answers] == [200, 200, 503, 200, 200, 503]
 
 
+async def test_a_scheduled_failure_keeps_to_its_times(start: Start) -> None:
+    """With times=1 no call meets the schedule twice, so that a retry is sure to get through."""
+    http = await (await start(fail_every=1, fail_cause="service.overloaded?times=1")).http()
+    bodies = [chat_body("one"), chat_body("one"), chat_body("two"), chat_body("one"), chat_body("two")]
+    answers = [await http.post("/v1/chat/completions", json=body) for body in bodies]
+    assert [answer.status_code for answer in answers] == [503, 200, 503, 200, 200]
+
+
 def test_a_schedule_with_an_unknown_cause_is_refused_at_once() -> None:
     """A mistake in the configuration does not wait for the n-th call."""
     with pytest.raises(UnknownFailureError):
