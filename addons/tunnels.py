@@ -61,10 +61,17 @@ class RawTunnel(layers.TCPLayer):
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Count, then relay."""
-        tunnel = self._tunnel
-        if tunnel is not None and isinstance(event, events.DataReceived) and event.connection is self.context.server:
-            tunnel.bytes_down += len(event.data)
+        tunnel, server = self._tunnel, self.context.server
+        if tunnel is not None and isinstance(event, events.ConnectionEvent) and event.connection is server:
+            if isinstance(event, events.DataReceived):
+                tunnel.bytes_down += len(event.data)
+            elif isinstance(event, events.ConnectionClosed) and not tunnel.bytes_down and self._app_is_there():
+                tunnel.code = NetCode.CONNECTION_RESET
+                tunnel.detail = "the far side closed the tunnel without sending a byte"
         yield from super().handle_event(event)
+
+    def _app_is_there(self) -> bool:
+        return bool(self.context.client.state & connection.ConnectionState.CAN_READ)
 
 
 class Tunnels:
@@ -184,15 +191,6 @@ class Tunnels:
         if tunnel is not None and tunnel.code is None and not tunnel.loop:
             tunnel.detail = data.server.error or ""
             tunnel.code = classify(tunnel.detail)
-
-    def server_disconnected(self, data: ServerConnectionHookData) -> None:
-        """A far side that closed without a byte, after the app had spoken, is a finding."""
-        tunnel = self._open.get(data.client.id)
-        if tunnel is not None and tunnel.kind == "CONNECT" and not tunnel.bytes_down:
-            client_is_there = bool(data.client.state & connection.ConnectionState.CAN_READ)
-            if client_is_there and tunnel.code is None:
-                tunnel.code = NetCode.CONNECTION_RESET
-                tunnel.detail = "the far side closed the tunnel without sending a byte"
 
     def client_disconnected(self, client: connection.Client) -> None:
         """The tunnel is over."""

@@ -68,7 +68,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, PLR0911 - a decision list reads best flat
     for error in chain:
-        if isinstance(error, ssl.SSLCertVerificationError):
+        if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_code"):  # aiohttp's own has none
             return NetCode.TLS_UNTRUSTED_ISSUER if error.verify_code in _UNTRUSTED else NetCode.TLS_CERTIFICATE
         if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
             return NetCode.DNS_FAILURE

@@ -218,11 +218,12 @@ def open_read_only(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=1.0, isolation_level=None)
     try:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > SCHEMA_VERSION:
-            raise NewerSchemaError(f"{path} was written by a newer whygate: update this one.")
     except BaseException:
         connection.close()
         raise
+    if version > SCHEMA_VERSION:
+        connection.close()
+        raise NewerSchemaError(f"{path} was written by a newer whygate: update this one.")
     return connection
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -129,7 +130,7 @@ class Tail:
     def ids(self) -> list[str]:
         return ids_of(self.output.read_text())
 
-    def __enter__(self) -> "Tail":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,5 @@
 """The splitter: bytes in are bytes out, events whole and in order, whatever the sizes of the pieces."""
 
-import re
-
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -40,10 +38,8 @@ def test_events_leave_as_soon_as_their_last_byte_is_there(stream: bytes, at: lis
     for piece in _cut(stream, at):
         out += splitter.feed(piece)[0]
         fed += piece
-        ends = [match.end() for border in (rb"\n\n", rb"\n\r\n", rb"\r\r") for match in re.finditer(b"(?=(%b))" % border, fed)]
         borders = [fed.rfind(border) + len(border) for border in (b"\n\n", b"\n\r\n", b"\r\r") if border in fed]
-        assert bool(ends) == bool(borders)
-        assert len(out) == max(borders, default=0) or len(out) >= max(borders, default=0) - 2
+        assert len(out) >= max(borders, default=0) - 2, "only a further empty line may be held"
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])

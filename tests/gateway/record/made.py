@@ -115,7 +115,7 @@ def a_failed_attempt(number: int, failure: NetFailure) -> Attempt:
     return Attempt(number=number, waited_seconds=0.0, marks=marks, head=None, failure=failure)
 
 
-def a_diagnosis(cause: Cause = Cause("rate_limit.tokens"), **changes: Any) -> Diagnosis:
+def a_diagnosis(cause: Cause = Cause.RATE_LIMIT_TOKENS, **changes: Any) -> Diagnosis:
     values: dict[str, Any] = {
         "cause": cause,
         "fault": Fault.CALLER,
@@ -186,7 +186,7 @@ def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
+        time.sleep(0.01)  # noqa: TID251 - another thread has to go on
 
 
 def bytes_on_disk(path: Path) -> bytes:

@@ -17,7 +17,7 @@ CAUSES = [None, "unknown", "rate_limit.tokens", "rate_limit.requests", "rate_lim
 
 
 def _rows() -> list[Any]:
-    dice = random.Random(7)  # noqa: S311
+    dice = random.Random(7)
     return [
         a_row(
             n,

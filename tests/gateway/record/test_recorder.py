@@ -149,14 +149,14 @@ def test_a_full_disk_delays_rows_and_loses_none(recorder: Recorder, path: Path) 
     """Once there is space again, what waited is written."""
     first = run_one(recorder)
     until(lambda: recorder.health()["written"] == 1)
-    store = recorder._store  # noqa: SLF001
+    store = recorder._store
     assert store is not None
-    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]  # noqa: SLF001
-    store._connection.execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
     ids = [first, *(run_one(recorder) for _ in range(100))]
     until(lambda: recorder.health()["degraded"] is not None)
     assert "disk is full" in recorder.health()["degraded"]
-    store._connection.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
+    store._connection.execute("PRAGMA max_page_count = 1000000")
     until(lambda: recorder.health()["degraded"] is None)
     assert stored_ids(path) == ids
 
@@ -175,7 +175,7 @@ def test_a_deleted_file_is_made_anew(recorder: Recorder, path: Path) -> None:
 def test_past_the_bound_the_oldest_rows_are_dropped_and_counted(
     path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """written + dropped + queued = produced, at every moment."""
+    """At every moment: written + dropped + queued = produced."""
     monkeypatch.setattr(recorder_module, "QUEUE_ROWS", 50)
     recorder = Recorder(path, clock)
     recorder.start()

@@ -6,10 +6,10 @@ import zlib
 import brotli
 import pytest
 
+from gateway.excerpt import MAX_BYTES, readable
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.flow import State
-from gateway.excerpt import MAX_BYTES, readable
 from gateway.record.row import closed_row, foreign_row, open_row
 from tests.gateway.record.made import (
     a_call,

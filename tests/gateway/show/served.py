@@ -17,7 +17,7 @@ from gateway.record.recorder import Recorder
 from gateway.show.web import build_page
 from tests.gateway.record.made import until
 
-TOKEN = "t-0123456789abcdef"  # noqa: S105
+TOKEN = "t-0123456789abcdef"
 
 
 @dataclass

@@ -77,10 +77,9 @@ def test_no_captured_text_drives_the_terminal() -> None:
         "evidence": [HOSTILE],
         "what_to_do": [HOSTILE],
     }
-    texts = {
-        name: HOSTILE
-        for name in ("client", "tenant", "key", "provider", "method", "host", "path", "endpoint", "model", "id")
-    }
+    texts = dict.fromkeys(
+        ("client", "tenant", "key", "provider", "method", "host", "path", "endpoint", "model", "id"), HOSTILE
+    )
     row = failed(**texts, diagnosis=said, cause=HOSTILE, body=HOSTILE, response_headers=[[HOSTILE, HOSTILE]])
     for what in (line(row), table([row]), detail(row)):
         text = shown(what)
