@@ -29,7 +29,7 @@ class Reports:
     def refused(self, refusal: Refusal) -> None:
         """Record a request or handshake that never became a call."""
         now = self._clock.now()
-        key = (refusal.client.rpartition(":")[0], refusal.host, refusal.cause.value)
+        key = (refusal.client.rpartition(":")[0], refusal.host, refusal.detail)
         if now - self._refusals.get(key, -SAME_REFUSALS_SECONDS) < SAME_REFUSALS_SECONDS and refusal.status is None:
             return
         if len(self._refusals) >= _REMEMBERED:

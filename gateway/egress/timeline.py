@@ -43,26 +43,26 @@ class Timeline:
         """Got one."""
 
     async def send_connection_create_start(self) -> None:
-        """A new connection is made."""
+        """Begin a new connection."""
         self.enter(Phase.CONNECT)
 
     async def send_connection_create_end(self) -> None:
-        """It stands, with TLS."""
+        """Have it, with TLS."""
 
     async def send_connection_reuseconn(self) -> None:
-        """An idle connection is used again."""
+        """Use an idle connection again."""
         self.reused = True
 
     async def send_dns_resolvehost_start(self, host: str) -> None:
-        """The name is looked up."""
-        self.enter(Phase.DNS)
+        """Look the name up."""
+        self.phase = Phase.DNS  # no time has passed since the connection was begun
 
     async def send_dns_resolvehost_end(self, host: str) -> None:
-        """It was found."""
+        """Have found it."""
         self.enter(Phase.CONNECT)
 
     async def send_dns_cache_hit(self, host: str) -> None:
-        """It is known."""
+        """Know it already."""
 
     async def send_dns_cache_miss(self, host: str) -> None:
-        """It is not known yet."""
+        """Not know it yet."""

@@ -57,7 +57,7 @@ def table(rows: Iterable[Row]) -> Table:
     grid.add_column("Time", no_wrap=True, min_width=8)
     grid.add_column("Status", no_wrap=True, min_width=6)
     grid.add_column("Call", overflow="fold", min_width=26)
-    grid.add_column("Outcome", ratio=1, min_width=20)
+    grid.add_column("Outcome", overflow="fold", ratio=1, min_width=20)
     grid.add_column("Total", justify="right", no_wrap=True, min_width=7)
     for row in rows:
         grid.add_row(
