@@ -128,7 +128,7 @@ def stream_answer(*pieces: bytes | Exception | asyncio.Event) -> Answer:
     return Answer(headers=((b"content-type", b"text/event-stream; charset=utf-8"),), pieces=pieces, sized=False)
 
 
-class _ScriptedIncoming:
+class ScriptedIncoming:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.head = answer.head
@@ -163,9 +163,9 @@ class ScriptedUpstream:
     script: list[Answer | Exception | asyncio.Event]
     asked: list[Outgoing] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
-    incoming: list[_ScriptedIncoming] = field(default_factory=list)
+    incoming: list[ScriptedIncoming] = field(default_factory=list)
 
-    async def open(self, request: Outgoing, timeline: Timeline) -> _ScriptedIncoming:
+    async def open(self, request: Outgoing, timeline: Timeline) -> ScriptedIncoming:
         self.asked.append(request)
         if request.rest is not None:
             self.uploads += [part async for part in request.rest]
@@ -175,7 +175,7 @@ class ScriptedUpstream:
             step = self.script.pop(0)
         if isinstance(step, Exception):
             raise step
-        self.incoming.append(_ScriptedIncoming(step))
+        self.incoming.append(ScriptedIncoming(step))
         return self.incoming[-1]
 
     async def close(self) -> None:

@@ -1,7 +1,6 @@
 """Giving an answer on as it comes, and seeing how it ends."""
 
 import asyncio
-from typing import Any
 
 import aiohttp
 import orjson
@@ -17,7 +16,7 @@ from gateway.providers.anthropic import MESSAGES_STREAM
 from gateway.providers.anthropic import PROVIDER as ANTHROPIC
 from gateway.providers.openai import CHAT_STREAM, RESPONSES_STREAM
 from gateway.providers.openai import PROVIDER as OPENAI
-from tests.gateway.factories import ScriptedUpstream, a_call, stream_answer
+from tests.gateway.factories import ScriptedIncoming, stream_answer
 
 RESET = ConnectionResetError(104, "Connection reset by peer")
 CUT = aiohttp.ClientPayloadError("Response payload is not completed")
@@ -62,8 +61,8 @@ class Sink:
         self.aborted = True
 
 
-async def _incoming(*pieces: bytes | Exception | asyncio.Event) -> Any:
-    return await ScriptedUpstream([stream_answer(*pieces)]).open(a_call(), None)  # type: ignore[arg-type]
+def _incoming(*pieces: bytes | Exception | asyncio.Event) -> ScriptedIncoming:
+    return ScriptedIncoming(stream_answer(*pieces))
 
 
 async def _relay(
@@ -78,7 +77,7 @@ async def _relay(
         explained.append(failure)
         return "the.cause", "the words"
 
-    relayed = await relay_events(await _incoming(*pieces), sink, shape, provider, explain, keep)
+    relayed = await relay_events(_incoming(*pieces), sink, shape, provider, explain, keep)
     assert sink.ended != sink.aborted, "every answer ends in one way"
     return sink, relayed, explained
 
@@ -88,15 +87,15 @@ async def _relay(
 
 async def test_a_body_is_given_on_and_kept_as_far_as_wanted() -> None:
     sink = Sink()
-    relayed = await relay_bytes(await _incoming(b"ab", b"c"), sink, 3)
+    relayed = await relay_bytes(_incoming(b"ab", b"c"), sink, 3)
     assert (sink.pieces, sink.ended) == ([b"ab", b"c", b""], True)
     assert relayed == Relayed(body=b"abc", size_bytes=3)
-    assert await relay_bytes(await _incoming(b"ab", b"cd", b"e"), Sink(), 3) == Relayed(body=None, size_bytes=5)
+    assert await relay_bytes(_incoming(b"ab", b"cd", b"e"), Sink(), 3) == Relayed(body=None, size_bytes=5)
 
 
 async def test_a_body_that_breaks_is_cut_and_not_kept() -> None:
     sink = Sink()
-    relayed = await relay_bytes(await _incoming(b"ab", RESET), sink, 10)
+    relayed = await relay_bytes(_incoming(b"ab", RESET), sink, 10)
     assert (sink.body, sink.aborted) == (b"ab", True)
     assert relayed.body is None
     assert relayed.failure is not None
