@@ -167,6 +167,7 @@ class Running:
                 await self._drain(proxy, lanes, stages)
         finally:
             runtime.remove(self._state)
+            page.config.loaded_app.state.feed.close()  # live streams end; the server would wait for them
             page.should_exit = True
 
     async def _listening(self, proxy: master.Master, task: "asyncio.Task[Any]") -> Address:

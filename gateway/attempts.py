@@ -18,6 +18,7 @@ from gateway.egress.send import Incoming, LoopError, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.excerpt import readable
 from gateway.identify.guard import HOP_HEADER
+from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
 from gateway.model.cause import Cause
 from gateway.model.decision import Forward, Refuse
@@ -78,7 +79,7 @@ class Asking:
             self.queued_seconds += permit.queued_seconds
             tried = None
             try:
-                tried = await self._try(waited)
+                tried = await self._try(waited, permit)
                 if tried.diagnosis is None:
                     return await self._deliver(tried)
                 failures += tried.head is None or stated_wait_seconds(tried.head) is None
@@ -97,11 +98,11 @@ class Asking:
 
     # one attempt
 
-    async def _try(self, waited_seconds: float) -> _Tried:
+    async def _try(self, waited_seconds: float, permit: Permit) -> _Tried:
         live, number = self._live, len(self.attempts) + 1
         live.attempts = number
         live.enter(State.CONNECTING)
-        began, timeline = self._stages.clock.now(), Timeline()
+        began, timeline = self._stages.clock.now(), Timeline(permit.sent)
         incoming: Incoming | None = None
         failure: NetFailure | None = None
         body, whole = b"", False
@@ -203,7 +204,7 @@ class Asking:
             await self._start(head, ours + named)
             await self._reply.end(body)
             outcome = Outcome(head=head, complete=True, excerpt=body, bytes_out=len(body), diagnosis=diagnosis)
-            return Answered(admitted=self._admitted, attempts=tuple(self.attempts), outcome=outcome)
+            return self._over(outcome)
         await self._start(tried.head, [*ours, (b"proxy-status", b"whygate; received-status=%d" % tried.head.status)])
         first_byte_at = self._stages.clock.now()
         if tried.whole or tried.incoming is None:
@@ -256,7 +257,15 @@ class Asking:
             body=relayed.body if self._wanted() else None,
             diagnosis=diagnosis,
         )
-        return Answered(admitted=self._admitted, attempts=tuple(self.attempts), outcome=outcome)
+        return self._over(outcome)
+
+    def _over(self, outcome: Outcome) -> Answered:
+        return Answered(
+            admitted=self._admitted,
+            attempts=tuple(self.attempts),
+            outcome=outcome,
+            queued_seconds=self.queued_seconds,
+        )
 
     def _wanted(self) -> bool:
         decision = self._admitted.decision

@@ -27,6 +27,7 @@ from gateway.model.decision import Forward, Refuse, ServeCached, StoredReply
 from gateway.model.event import Live
 from gateway.model.exchange import Admitted, Answered, Concluded, Outcome
 from gateway.model.flow import State
+from gateway.model.provider import Usage
 from gateway.refusing import refuse
 from gateway.reply import Reply, cache_status, marks, passed_on
 from gateway.stages import Stages
@@ -59,8 +60,9 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
     except Exception as error:
         logger.exception("call %s", call.id)
         answered = await _broke(stages, admitted, asking, reply, error)
+    concluded = conclude(stages, live, answered)
     await keep(stages, answered)
-    return conclude(stages, live, answered)
+    return concluded
 
 
 async def admit(stages: Stages, call: Call) -> Admitted:
@@ -160,7 +162,8 @@ async def _replay(stages: Stages, admitted: Admitted, hit: ServeCached, live: Li
     await reply.start(stored.status, [*headers, (b"content-length", b"%d" % len(stored.body))])
     first_byte_at = stages.clock.now()
     await reply.end(stored.body)
-    outcome = Outcome(head=head, complete=True, bytes_out=len(stored.body), first_byte_at=first_byte_at)
+    saved = Usage(stored.tokens_in, stored.tokens_out)
+    outcome = Outcome(head=head, complete=True, bytes_out=len(stored.body), first_byte_at=first_byte_at, usage=saved)
     return Answered(admitted=admitted, attempts=(), outcome=outcome)
 
 
@@ -191,8 +194,11 @@ def _head(live: Live) -> ReplyHead | None:
 
 
 def _interrupted(admitted: Admitted, asking: Asking | None, outcome: Outcome) -> Answered:
-    attempts = tuple(asking.attempts) if asking is not None else ()
-    return Answered(admitted=admitted, attempts=attempts, outcome=outcome)
+    if asking is None:
+        return Answered(admitted=admitted, attempts=(), outcome=outcome)
+    return Answered(
+        admitted=admitted, attempts=tuple(asking.attempts), outcome=outcome, queued_seconds=asking.queued_seconds
+    )
 
 
 async def _broke(stages: Stages, admitted: Admitted, asking: Asking | None, reply: Reply, error: Exception) -> Answered:

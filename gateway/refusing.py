@@ -31,4 +31,4 @@ async def refuse(
     await reply.end(body)
     head = ReplyHead(status=refused.status, headers=tuple(headers))
     outcome = Outcome(head=head, complete=True, excerpt=body, bytes_out=len(body), diagnosis=diagnosis)
-    return Answered(admitted=admitted, attempts=attempts, outcome=outcome)
+    return Answered(admitted=admitted, attempts=attempts, outcome=outcome, queued_seconds=refused.queued_seconds)

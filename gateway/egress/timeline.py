@@ -1,17 +1,23 @@
 """When each phase of an attempt began and ended. aiohttp's connector reports to it as to one of its traces."""
 
 import time
+from collections.abc import Callable
 
 from gateway.model.attempt import Mark
 from gateway.model.failure import Phase
 
 
 class Timeline:
-    """The phases of one attempt. Phases follow one another; entering one ends the one before."""
+    """The phases of one attempt. Phases follow one another; entering one ends the one before.
 
-    __slots__ = ("_began", "_marks", "_phase_began", "phase", "reused")
+    Args:
+        on_sent: Called when the request has been written.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_began", "_marks", "_on_sent", "_phase_began", "phase", "reused")
+
+    def __init__(self, on_sent: Callable[[], None] | None = None) -> None:
+        self._on_sent = on_sent
         self._began = self._phase_began = time.monotonic()
         self._marks: list[Mark] = []
         self.phase = Phase.POOL
@@ -21,6 +27,8 @@ class Timeline:
         """Begin a phase."""
         self._end(ok=True)
         self.phase = phase
+        if phase is Phase.FIRST_BYTE and self._on_sent is not None:
+            self._on_sent()
 
     def finish(self, *, ok: bool) -> tuple[Mark, ...]:
         """End the attempt; the phase it is in ends well or not."""

@@ -20,6 +20,8 @@ from gateway.model.flow import State
 from gateway.model.route import Route
 
 LANES_MAX = 10_000
+SKEW_SECONDS = 0.02
+"""Added to every window: two requests sent a second apart may arrive a little closer than that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +46,15 @@ class LimitRule:
 class Permit:
     """The right to send one request. Give it back once, when the answer has ended."""
 
-    __slots__ = ("_lane", "queued_seconds")
+    __slots__ = ("_granted_at", "_lane", "queued_seconds")
 
-    def __init__(self, lane: "_Lane | None", queued_seconds: float) -> None:
-        self._lane, self.queued_seconds = lane, queued_seconds
+    def __init__(self, lane: "_Lane | None", queued_seconds: float, granted_at: float = 0.0) -> None:
+        self._lane, self.queued_seconds, self._granted_at = lane, queued_seconds, granted_at
+
+    def sent(self) -> None:
+        """Say that the request is on its way. Connecting took a while; the window begins now."""
+        if self._lane is not None:
+            self._lane.sent(self._granted_at)
 
     def release(self) -> None:
         """Give it back; a second time does nothing."""
@@ -89,7 +96,7 @@ class Gate:
             return Permit(None, 0.0)
         now = self._clock.now()
         if lane.try_pass(now):
-            return Permit(lane, 0.0)
+            return Permit(lane, 0.0, now)
         eta_seconds = lane.eta(now) - now
         refused = self._refuse(lane, eta_seconds, deadline - now, size_bytes)
         if refused is not None:
@@ -99,7 +106,7 @@ class Gate:
         self.waiting_bytes += size_bytes
         try:
             async with asyncio.timeout(max(0.0, deadline - now)):
-                await lane.wait()
+                granted_at = await lane.wait()
         except TimeoutError:
             waited = self._clock.now() - now
             return _too_long(lane.reason(now), waited, lane.eta(self._clock.now()) - self._clock.now())
@@ -111,7 +118,7 @@ class Gate:
             return Refuse(
                 cause=Cause.PROXY_DRAINING, status=503, why="the gateway is shutting down", retry_after_seconds=1.0
             )
-        return Permit(lane, self._clock.now() - now)
+        return Permit(lane, self._clock.now() - now, granted_at)
 
     def drain(self) -> None:
         """Refuse whoever waits, now and from now on."""
@@ -156,7 +163,7 @@ class _Lane:
     def __init__(self, rules: Sequence[LimitRule], clock: Clock) -> None:
         self._clock = clock
         self._windows = [_per_second(r.per_second) for r in rules if r.per_second]
-        self._windows += [Window(r.per_minute, 60.0) for r in rules if r.per_minute]
+        self._windows += [Window(r.per_minute, 60.0 + SKEW_SECONDS) for r in rules if r.per_minute]
         self._concurrency = min((r.concurrency for r in rules if r.concurrency), default=None)
         self._in_flight = 0
         self._waiters: deque[asyncio.Future[float]] = deque()
@@ -178,17 +185,18 @@ class _Lane:
         """Say in words what is waited for."""
         for window in self._windows:
             if window.remaining(now) <= 0 or self._waiters:
-                span = {1.0: "second", 60.0: "minute"}.get(window.seconds, f"{window.seconds:.3g} s")
+                seconds = window.seconds - SKEW_SECONDS
+                span = {1.0: "second", 60.0: "minute"}.get(round(seconds, 6), f"{seconds:.3g} s")
                 return f"configured limit of {window.limit} requests per {span}"
         return f"configured limit of {self._concurrency} requests at the same time"
 
-    async def wait(self) -> None:
-        """Wait in line; on return one place has been taken."""
+    async def wait(self) -> float:
+        """Wait in line; on return one place has been taken, and the moment of that is given."""
         waiter: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._arm()
         try:
-            await waiter
+            return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
                 for window in self._windows:  # the turn came in the same moment as the leaving: pass it on
@@ -198,6 +206,12 @@ class _Lane:
                 self._waiters.remove(waiter)
             self._pump()
             raise
+
+    def sent(self, granted_at: float) -> None:
+        """A request is on its way."""
+        now = self._clock.now()
+        for window in self._windows:
+            window.move(granted_at, now)
 
     def release(self) -> None:
         """A call has ended."""
@@ -249,7 +263,8 @@ class _Lane:
 
 def _per_second(rate: float) -> Window:
     """A whole rate may come as one burst each second; a broken one is spaced evenly."""
-    return Window(int(rate), 1.0) if rate == int(rate) else Window(1, 1.0 / rate)
+    limit, seconds = (int(rate), 1.0) if rate == int(rate) else (1, 1.0 / rate)
+    return Window(limit, seconds + SKEW_SECONDS)
 
 
 def _too_long(reason: str, waited_seconds: float, eta_seconds: float) -> Refuse:

@@ -38,8 +38,16 @@ class Window:
 
     def give_back(self, at: float) -> None:
         """Take the grant of that moment back: it was not used."""
-        if at in self._grants:
-            self._grants.remove(at)
+        for place in range(len(self._grants) - 1, -1, -1):  # a grant that is given back is among the latest
+            if self._grants[place] <= at:
+                if self._grants[place] == at:
+                    del self._grants[place]
+                return
+
+    def move(self, granted_at: float, sent_at: float) -> None:
+        """Count a grant from when it was used: a provider counts what arrives, not what we meant to send."""
+        self.give_back(granted_at)
+        self._grants.append(sent_at)
 
     def remaining(self, now: float) -> int:
         """How many may go at once."""

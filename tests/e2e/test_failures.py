@@ -52,7 +52,8 @@ def asking(cause: str, face: Face) -> Job:
     patient = Cause(cause).again is not Again.AFTER_STATED_WAIT
     headers = {} if patient else {"x-whygate-timeout-ms": "400"}
     # An SDK's own retries are left on where we tell it that they are in vain.
-    retries = {} if cause_said(cause, face).again is Again.NEVER else {"max_retries": 0}
+    said = cause_said(cause, face)
+    retries = {} if said.again is Again.NEVER and said is not Cause.UNKNOWN else {"max_retries": 0}
     return job(API[face], f"fail with {cause}", model=f"simulate:{cause}", headers=headers, **retries)
 
 

@@ -23,6 +23,7 @@ from gateway.model.attempt import ReplyHead
 from gateway.model.call import Call, Headers, Mode, Origin
 from gateway.model.event import Live
 from gateway.model.exchange import Concluded
+from gateway.model.failure import Phase
 from gateway.model.flow import FlowRow
 from gateway.model.route import Route
 from gateway.providers.anthropic import PROVIDER as ANTHROPIC
@@ -129,19 +130,23 @@ def stream_answer(*pieces: bytes | Exception | asyncio.Event) -> Answer:
 
 
 class ScriptedIncoming:
+    """One answer of a scripted provider."""
+
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
         self.head = answer.head
-        self._pieces = iter(answer.pieces)
+        self._left = list(answer.pieces)
         self.taken = 0
 
     async def next(self) -> bytes:
-        piece = next(self._pieces, b"")
-        while isinstance(piece, asyncio.Event):
-            await piece.wait()
-            piece = next(self._pieces, b"")
+        await asyncio.sleep(0)
+        while self._left and isinstance(gate := self._left[0], asyncio.Event):
+            await gate.wait()
+            del self._left[0]
+        piece = self._left.pop(0) if self._left else b""
         if isinstance(piece, Exception):
             raise piece
+        assert isinstance(piece, bytes)
         self.taken += 1
         self._answer.ended = not piece
         return piece
@@ -158,17 +163,23 @@ class ScriptedIncoming:
 
 @dataclass
 class ScriptedUpstream:
-    """A provider that answers by heart, one entry an attempt; an exception is raised, an event is waited for first."""
+    """A provider that answers by heart, one entry an attempt; an exception is raised, an event is waited for first.
+
+    Attributes:
+        phase: That in which exceptions are raised.
+    """
 
     script: list[Answer | Exception | asyncio.Event]
+    phase: Phase = Phase.FIRST_BYTE
     asked: list[Outgoing] = field(default_factory=list)
     uploads: list[bytes] = field(default_factory=list)
     incoming: list[ScriptedIncoming] = field(default_factory=list)
 
     async def open(self, request: Outgoing, timeline: Timeline) -> ScriptedIncoming:
         self.asked.append(request)
-        if request.rest is not None:
-            self.uploads += [part async for part in request.rest]
+        timeline.enter(self.phase)
+        if request.rest is not None:  # in a task of its own, as the real client does
+            await asyncio.ensure_future(self._take(request.rest))
         step = self.script.pop(0)
         while isinstance(step, asyncio.Event):
             await step.wait()
@@ -180,6 +191,10 @@ class ScriptedUpstream:
 
     async def close(self) -> None:
         pass
+
+    async def _take(self, rest: AsyncIterator[bytes]) -> None:
+        async for part in rest:
+            self.uploads.append(part)
 
 
 @dataclass

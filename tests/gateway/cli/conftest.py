@@ -25,9 +25,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from gateway.authority import load_or_create
 from gateway.state import Runtime
 
-class StartError(Exception):
-    def __init__(self, what, where, fix):
-        self.what, self.where, self.fix = what, where, fix
+from gateway.ports import StartError
 
 class Page(BaseHTTPRequestHandler):
     def do_GET(self):

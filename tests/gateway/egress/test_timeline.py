@@ -63,3 +63,13 @@ async def test_waiting_for_a_connection_is(clock: list[float]) -> None:
     await timeline.send_dns_cache_hit("h")
     timeline.enter(Phase.SEND)
     assert [mark.phase for mark in timeline.finish(ok=True)] == [Phase.POOL, Phase.SEND]
+
+
+async def test_whoever_waits_for_the_sending_is_told_once(clock: list[float]) -> None:
+    told: list[float] = []
+    timeline = Timeline(lambda: told.append(clock[0]))
+    timeline.enter(Phase.SEND)
+    clock[0] += 1
+    timeline.enter(Phase.FIRST_BYTE)
+    timeline.enter(Phase.BODY)
+    assert told == [51.0]

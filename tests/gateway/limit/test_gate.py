@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.limit import gate as gate_module
-from gateway.limit.gate import Gate, LimitRule, Permit
+from gateway.limit.gate import SKEW_SECONDS, Gate, LimitRule, Permit
 from gateway.model.cause import Cause
 from gateway.model.decision import Refuse
 from gateway.model.event import Live
@@ -70,7 +70,7 @@ def test_a_burst_over_the_limit_takes_exactly_as_long_as_it_must() -> None:
             passed.append(loop.now() - 1000)
 
         await asyncio.gather(*(one() for _ in range(7)))
-        assert passed == pytest.approx([0, 0, 1, 1, 2, 2, 3], abs=0.01)
+        assert passed == pytest.approx([0, 0, 1, 1, 2, 2, 3], abs=0.1)
         assert gate.waiting == gate.waiting_bytes == 0
 
     timed(main)
@@ -83,7 +83,7 @@ def test_a_broken_rate_is_spaced_evenly() -> None:
         for _ in range(3):
             await _permit(gate)
             times.append(loop.now() - 1000)
-        assert times == pytest.approx([0, 2, 4], abs=0.01)
+        assert times == pytest.approx([0, 2, 4], abs=0.1)
 
     timed(main)
 
@@ -95,7 +95,7 @@ def test_all_rules_that_fit_hold_together() -> None:
         for _ in range(5):
             await _permit(gate)
             times.append(loop.now() - 1000)
-        assert times == pytest.approx([0, 0, 1, 60, 60], abs=0.01)
+        assert times == pytest.approx([0, 0, 1, 60, 60], abs=0.1)
 
     timed(main)
 
@@ -107,6 +107,20 @@ def test_every_account_and_model_group_waits_in_its_own_line() -> None:
             route = a_route(model_group=name, scope=scope)
             assert (await _permit(gate, route=route)).queued_seconds == 0
         assert (await _permit(gate, route=a_route(model_group="gpt-5", scope="a"))).queued_seconds > 59
+
+    timed(main)
+
+
+def test_a_window_counts_from_when_a_request_went_out() -> None:
+    async def main(loop: TimedLoop) -> None:
+        gate = _gate(loop, LimitRule(per_second=1))
+        slow = await _permit(gate)
+        await asyncio.sleep(0.8)  # while the connection was made
+        slow.sent()
+        await _permit(gate)
+        assert loop.now() == pytest.approx(1001.8, abs=0.1)
+        _gate(loop)
+        (await _permit(_gate(loop))).sent()  # without a rule it means nothing
 
     timed(main)
 
@@ -123,7 +137,7 @@ def test_places_are_given_in_the_order_of_arrival() -> None:
 
         await asyncio.gather(*(one(number) for number in range(6)))
         assert order == sorted(order)
-        assert loop.now() == pytest.approx(1006, abs=0.01)
+        assert loop.now() == pytest.approx(1006, abs=0.1)
 
     timed(main)
 
@@ -147,10 +161,10 @@ def test_who_cannot_pass_in_time_is_refused_at_once_and_told_when_to_come_back()
         refused = await _refused(gate, seconds=59)
         assert loop.now() == 1000
         assert (refused.cause, refused.status) == (Cause.PROXY_QUEUE_TIMEOUT, 429)
-        assert refused.retry_after_seconds == pytest.approx(60)
+        assert refused.retry_after_seconds == pytest.approx(60, abs=0.1)
         assert refused.queued_seconds == 0
         assert "1 requests per minute" in refused.why
-        assert (await _permit(gate, seconds=61)).queued_seconds == pytest.approx(60, abs=0.01)
+        assert (await _permit(gate, seconds=61)).queued_seconds == pytest.approx(60, abs=0.1)
 
     timed(main)
 
@@ -182,14 +196,14 @@ def test_the_queue_is_bounded_in_calls_and_in_bytes() -> None:
         assert (gate.waiting, gate.waiting_bytes) == (2, 80)
         full = await _refused(gate)
         assert (full.cause, full.status) == (Cause.PROXY_QUEUE_FULL, 429)
-        assert full.retry_after_seconds == pytest.approx(180)
+        assert full.retry_after_seconds == pytest.approx(180, abs=0.1)
         waiters.pop().cancel()
         await _settle()
         heavy = await _refused(gate, size=61)
         assert heavy.cause is Cause.PROXY_QUEUE_FULL
         light = asyncio.ensure_future(_ask(gate, size=60))
         await asyncio.gather(*waiters, light)
-        assert loop.now() == pytest.approx(1120, abs=0.01)
+        assert loop.now() == pytest.approx(1120, abs=0.1)
 
     timed(main)
 
@@ -202,7 +216,7 @@ def test_a_waiter_is_shown_with_its_reason_and_its_time() -> None:
         await _settle()
         assert live.state is State.QUEUED
         assert live.wait_reason == "configured limit of 1 requests per minute"
-        assert live.eta_ms == 60_000
+        assert live.eta_ms == pytest.approx(60_000, abs=100)
         await waiter
 
     timed(main)
@@ -216,7 +230,7 @@ def test_who_leaves_gives_its_place_to_the_next() -> None:
         await asyncio.sleep(30)
         leaver.cancel()
         assert isinstance(await stayer, Permit)
-        assert loop.now() == pytest.approx(1060, abs=0.01)
+        assert loop.now() == pytest.approx(1060, abs=0.1)
         assert leaver.cancelled()
 
     timed(main)
@@ -254,7 +268,7 @@ def test_a_place_that_becomes_free_while_somebody_sits_down_is_not_overlooked() 
         clock = Creeping()
         gate = Gate((LimitRule(per_second=1),), clock, queue_max=9, queue_max_bytes=9)
         await _permit(gate)
-        clock.seconds = 1001 - 2.5e-5
+        clock.seconds = 1001 + SKEW_SECONDS - 2.5e-5
         before = loop.now()
         assert isinstance(await _ask(gate), Permit)
         assert loop.now() < before + 1

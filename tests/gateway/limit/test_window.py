@@ -35,6 +35,17 @@ def test_what_was_given_back_may_be_granted_again() -> None:
     assert window.remaining(5.0) == 1
 
 
+def test_a_grant_counts_from_when_it_was_used() -> None:
+    window = Window(2, 1.0)
+    window.grant(5.0)
+    window.grant(5.2)
+    window.move(5.0, 5.5)
+    assert window.remaining(5.5) == 0
+    assert window.free_at(5.5) == 6.2
+    window.move(1.0, 7.0)
+    assert window.remaining(7.0) == 1, "a grant that was forgotten meanwhile counts again"
+
+
 @given(steps=_STEPS, limit=st.integers(1, 5), seconds=st.sampled_from([0.4, 1.0, 60.0]))
 def test_no_window_ever_holds_more_than_its_limit(steps: list[float], limit: int, seconds: float) -> None:
     """Whoever is granted as soon as `free_at` allows stays within it, whatever the rhythm."""

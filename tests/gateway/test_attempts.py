@@ -1,0 +1,380 @@
+"""Asking the provider until an answer is good, or until trying again cannot help any more."""
+
+import asyncio
+import ssl
+from dataclasses import replace
+
+import aiohttp
+import orjson
+import pytest
+
+from gateway import attempts
+from gateway.egress.send import LoopError
+from gateway.identify.identify import Identifier
+from gateway.identify.locate import Locator
+from gateway.limit.gate import LimitRule
+from gateway.model.call import Origin
+from gateway.model.cause import Cause
+from gateway.model.exchange import Concluded
+from gateway.model.failure import Phase
+from gateway.providers.openai import PROVIDER as OPENAI
+from gateway.stages import Stages
+from tests.gateway.driver import CHAT, HEADERS, Exchange, ask, only_row
+from tests.gateway.factories import (
+    ANTHROPIC_ORIGIN,
+    Answer,
+    HandClock,
+    ScriptedUpstream,
+    error_answer,
+    json_answer,
+    stages,
+    stream_answer,
+)
+
+GOOD = json_answer({"choices": []})
+SCHEME = aiohttp.client_reqrep.ConnectionKey(
+    "h", 1, is_ssl=False, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None, server_hostname=None
+)
+REFUSED = aiohttp.ClientConnectorError(SCHEME, ConnectionRefusedError(111, "Connection refused"))
+RESET = ConnectionResetError(104, "Connection reset by peer")
+
+
+def _upstream(made: Stages) -> ScriptedUpstream:
+    assert isinstance(made.upstream, ScriptedUpstream)
+    return made.upstream
+
+
+def _cause(row: Concluded) -> Cause | None:
+    return None if row.diagnosis is None else row.diagnosis.cause
+
+
+def _never_sent(*script: Answer | Exception) -> ScriptedUpstream:
+    """Attempts that fail while the connection is made."""
+    return ScriptedUpstream(list(script), phase=Phase.CONNECT)
+
+
+# again
+
+
+async def test_a_429_that_names_its_wait_is_waited_for_and_the_app_sees_nothing_of_it() -> None:
+    clock = HandClock()
+    made = stages(
+        error_answer(429, "rate_limit_exceeded", "slower", (b"retry-after", b"7")), GOOD, clock=clock, draw=lambda: 0.0
+    )
+    exchange = await ask(made)
+    assert exchange.status == 200
+    assert exchange.header("x-whygate-attempts") == "2"
+    assert exchange.header("x-whygate-overhead-ms") == "0.0"
+    assert clock.now() == 1007.0
+    row = only_row(made)
+    assert _cause(row) is None
+    assert [attempt.waited_seconds for attempt in row.answered.attempts] == [0.0, 7.0]
+    assert [attempt.head.status for attempt in row.answered.attempts if attempt.head] == [429, 200]
+
+
+async def test_after_three_503_the_last_goes_through_byte_for_byte() -> None:
+    answers = [error_answer(503, None, f"no {number}", (b"x-request-id", b"%d" % number)) for number in range(3)]
+    made = stages(*answers)
+    exchange = await ask(made)
+    assert exchange.status == 503
+    assert exchange.body == answers[2].pieces[0]
+    assert exchange.header("x-request-id") == "2"
+    assert exchange.header("x-should-retry") == "false"
+    assert exchange.header("proxy-status") == "whygate; received-status=503"
+    row = only_row(made)
+    assert len(row.answered.attempts) == 3
+    assert row.answered.outcome.excerpt == exchange.body
+    assert _cause(row) in {Cause.SERVICE_UNAVAILABLE, Cause.SERVICE_OVERLOADED}
+
+
+async def test_what_is_sent_again_is_the_same() -> None:
+    made = stages(error_answer(503, None), error_answer(503, None), GOOD)
+    await ask(made)
+    one, *others = _upstream(made).asked
+    assert others == [one, one]
+
+
+async def test_quota_is_never_tried_again_whatever_wait_is_named() -> None:
+    made = stages(error_answer(429, "insufficient_quota", "no credit", (b"retry-after", b"1")))
+    exchange = await ask(made)
+    assert exchange.status == 429
+    assert exchange.header("x-whygate-cause") == "quota.exhausted"
+    assert exchange.header("x-should-retry") == "false"
+    assert exchange.header("retry-after") == "1"
+    assert len(only_row(made).answered.attempts) == 1
+
+
+async def test_what_was_never_sent_is_sent_again() -> None:
+    made = stages(upstream=_never_sent(REFUSED, REFUSED, GOOD))
+    assert (await ask(made)).status == 200
+    row = only_row(made)
+    assert [attempt.failure is None for attempt in row.answered.attempts] == [False, False, True]
+
+
+async def test_what_can_never_be_sent_is_a_502_with_its_cause() -> None:
+    made = stages(upstream=_never_sent(REFUSED, REFUSED, REFUSED))
+    exchange = await ask(made)
+    assert exchange.status == 502
+    assert exchange.header("x-whygate-cause") == "network.tcp_refused"
+    assert exchange.header("proxy-status") == "whygate; error=connection_refused"
+    assert exchange.header("x-should-retry") == "false"
+    assert orjson.loads(exchange.body)["error"]["code"] == "network.tcp_refused"
+    assert _cause(only_row(made)) is Cause.NETWORK_TCP_REFUSED
+
+
+async def test_what_may_have_arrived_is_not_sent_again() -> None:
+    made = stages(RESET)
+    exchange = await ask(made)
+    assert exchange.status == 502
+    assert exchange.header("x-whygate-cause") == "network.connection_reset"
+    assert exchange.header("x-should-retry") is None
+    assert len(only_row(made).answered.attempts) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502, 504, 400, 404])
+async def test_an_answer_that_is_no_refusal_is_given_on_at_once(status: int) -> None:
+    made = stages(error_answer(status, None))
+    assert (await ask(made)).status == status
+    assert len(only_row(made).answered.attempts) == 1
+
+
+async def test_a_silence_is_a_504() -> None:
+    made = stages(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
+    assert (await ask(made)).status == 504
+
+
+async def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_code, error.verify_message = 20, "unable to get local issuer certificate"
+    wrapped = aiohttp.ClientConnectorCertificateError(SCHEME, error)
+    wrapped.__cause__ = error
+    made = stages(upstream=_never_sent(wrapped))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.header("x-whygate-cause")) == (502, "network.tls_certificate")
+    assert len(only_row(made).answered.attempts) == 1
+
+
+async def test_a_request_that_would_reach_ourselves_is_a_508() -> None:
+    made = stages(LoopError("api.openai.com:443 is the gateway itself"))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.header("x-whygate-cause")) == (508, "proxy.loop_detected")
+    assert "api.openai.com:443 is the gateway itself" in orjson.loads(exchange.body)["error"]["message"]
+    assert _cause(only_row(made)) is Cause.PROXY_LOOP_DETECTED
+
+
+async def test_a_wait_that_outlasts_the_app_is_not_begun() -> None:
+    clock = HandClock()
+    made = stages(error_answer(429, "rate_limit_exceeded", "slower", (b"retry-after", b"61")), clock=clock)
+    exchange = await ask(made)
+    assert (exchange.status, exchange.header("retry-after")) == (429, "61")
+    assert clock.now() == 1000.0
+
+
+async def test_a_storm_is_not_made_worse() -> None:
+    """With everything failing, retries are a few and a fifth; here of 30 calls with 60 possible retries."""
+    made = stages(*[error_answer(503, None) for _ in range(90)], sleep=lambda _seconds: asyncio.sleep(0))
+    for _ in range(30):
+        await ask(made)
+    assert len(_upstream(made).asked) <= 30 + 3 + 0.2 * 30 + 1
+
+
+async def test_each_attempt_waits_for_its_turn() -> None:
+    order: list[str] = []
+
+    async def sleep(_seconds: float) -> None:
+        order.append("waited")
+        (lane,) = made.gate._lanes.values()
+        assert lane is not None
+        assert lane._in_flight == 0, "who sleeps holds no place"
+
+    made = stages(error_answer(503, None), GOOD, rules=(LimitRule(concurrency=1),), sleep=sleep)
+    assert (await ask(made)).status == 200
+    assert order == ["waited"]
+
+
+# bodies
+
+
+async def test_a_small_body_that_breaks_is_a_502_and_never_a_short_200() -> None:
+    broken = Answer(headers=((b"content-length", b"100"),), pieces=(b"half", aiohttp.ClientPayloadError("cut")), sized=False)
+    made = stages(broken)
+    exchange = await ask(made)
+    assert exchange.status == 502
+    assert exchange.header("x-whygate-cause") == "service.stream_truncated"
+    assert exchange.ended
+    row = only_row(made)
+    assert _cause(row) is Cause.SERVICE_STREAM_TRUNCATED
+    assert broken.aborted
+
+
+async def test_a_large_body_that_breaks_is_cut() -> None:
+    broken = Answer(headers=((b"content-length", b"100000"),), pieces=(b"half", RESET), sized=False)
+    made = stages(broken)
+    exchange = Exchange(made)
+    assert not await exchange.done()
+    assert (exchange.status, exchange.body) == (200, b"half")
+    assert _cause(only_row(made)) is Cause.NETWORK_STREAM_INTERRUPTED
+    assert broken.aborted
+
+
+async def test_an_error_page_of_any_size_goes_through_whole() -> None:
+    page = b"<html>" + b"x" * 200_000
+    made = stages(Answer(status=502, headers=((b"content-type", b"text/html"),), pieces=[page[:70_000], page[70_000:]]))
+    exchange = await ask(made)
+    assert exchange.body == page
+    row = only_row(made)
+    assert _cause(row) is Cause.UNKNOWN
+    assert len(row.answered.outcome.excerpt) <= 65_536
+
+
+async def test_an_error_that_comes_slowly_is_given_on_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempts, "ERROR_BODY_SECONDS", 0.02)
+    go = asyncio.Event()
+    made = stages(Answer(status=500, pieces=(b"slow", go, b"ly"), sized=False))
+    exchange = Exchange(made)
+    await exchange.until(pieces=1)
+    assert exchange.body == b"slow"
+    go.set()
+    assert await exchange.done()
+    assert exchange.body == b"slowly"
+    only_row(made)
+
+
+async def test_an_empty_answer_is_an_answer() -> None:
+    made = stages(Answer(status=204, headers=(), pieces=(), sized=False))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.body) == (204, b"")
+    assert only_row(made).diagnosis is None
+
+
+async def test_a_redirect_is_given_on() -> None:
+    made = stages(Answer(status=307, headers=((b"location", b"https://elsewhere.example/"),)))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.header("location")) == (307, "https://elsewhere.example/")
+
+
+# streams
+
+
+CHAT_EVENT = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
+CASES = {
+    "chat": (b"/v1/chat/completions", {}, CHAT_EVENT, b"data: [DONE]\n\n"),
+    "responses": (b"/v1/responses", {}, b"event: x\ndata: {}\n\n", b"event: response.completed\ndata: {}\n\n"),
+    "messages": (
+        b"/v1/messages",
+        {"origin": ANTHROPIC_ORIGIN, "headers": ((b"host", b"api.anthropic.com"), (b"x-api-key", b"sk-ant"))},
+        b"event: ping\ndata: {}\n\n",
+        b"event: message_stop\ndata: {}\n\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_a_whole_stream_is_a_success(name: str) -> None:
+    target, how, event, end = CASES[name]
+    made = stages(stream_answer(event, event + end))
+    exchange = Exchange(made, target=target, **how)
+    assert await exchange.done()
+    assert exchange.body == event * 2 + end
+    assert only_row(made).diagnosis is None
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("ends", "cause"),
+    [
+        ((RESET,), Cause.NETWORK_STREAM_INTERRUPTED),
+        ((aiohttp.ClientPayloadError("cut"),), Cause.SERVICE_STREAM_TRUNCATED),
+        ((aiohttp.SocketTimeoutError("silence"),), Cause.SERVICE_STREAM_STALLED),
+        ((), Cause.SERVICE_STREAM_TRUNCATED),
+    ],
+    ids=["reset", "cut", "stalled", "clean end without a mark"],
+)
+async def test_a_broken_stream_ends_with_one_error_event_and_a_cut(name: str, ends: tuple[Exception, ...], cause: Cause) -> None:
+    target, how, event, _ = CASES[name]
+    answer = stream_answer(event, event[:9], *ends)
+    made = stages(answer)
+    exchange = Exchange(made, target=target, **how)
+    assert not await exchange.done()
+    assert exchange.body.startswith(event)
+    ours = exchange.body.removeprefix(event)
+    assert ours.endswith(b"\n\n")
+    assert ours.count(b"data: ") == 1
+    assert orjson.loads(ours.partition(b"data: ")[2])["error"]["code"] == cause.value
+    row = only_row(made)
+    assert _cause(row) is cause
+    assert not row.answered.outcome.complete
+    assert answer.aborted
+
+
+async def test_an_error_of_the_providers_own_in_a_stream_is_its_fault_and_ends_properly() -> None:
+    event = b'data: {"error":{"message":"The server had an error","type":"server_error","code":null}}\n\n'
+    made = stages(stream_answer(CHAT_EVENT, event))
+    exchange = Exchange(made)
+    assert await exchange.done()
+    assert exchange.body == CHAT_EVENT + event
+    row = only_row(made)
+    assert _cause(row) is Cause.SERVICE_SERVER_ERROR
+    assert row.answered.outcome.excerpt == event
+
+
+async def test_an_encoded_stream_is_passed_as_it_is_and_only_cut() -> None:
+    head = ((b"content-type", b"text/event-stream"), (b"content-encoding", b"gzip"))
+    made = stages(Answer(headers=head, pieces=(b"\x1f\x8b...", RESET), sized=False))
+    exchange = Exchange(made)
+    assert not await exchange.done()
+    assert exchange.body == b"\x1f\x8b..."
+
+
+async def test_a_stream_on_a_route_of_no_known_protocol_is_only_cut() -> None:
+    made = stages(stream_answer(CHAT_EVENT, RESET))
+    exchange = Exchange(made, target=b"/v1/assistants")
+    assert not await exchange.done()
+    assert exchange.body == CHAT_EVENT
+
+
+# what can be sent only once
+
+
+async def test_a_large_upload_is_streamed_and_sent_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.asgi.REPLAY_BYTES", 10)
+    made = stages(error_answer(503, None))
+    length = (b"content-length", b"29")
+    exchange = Exchange(made, body=None, target=b"/v1/files", headers=(*HEADERS, length))
+    for piece, more in ((b"first eleven", True), (b"and ", True), (b"more of that.", False)):
+        exchange.upload(piece, more=more)
+    await exchange.done()
+    (asked,) = _upstream(made).asked
+    assert (asked.body, _upstream(made).uploads) == (b"first eleven", [b"and ", b"more of that."])
+    assert length in asked.headers
+    assert not asked.chunked
+    assert exchange.status == 503
+    assert len(only_row(made).answered.attempts) == 1
+
+
+async def test_an_upload_without_a_length_goes_on_in_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.asgi.REPLAY_BYTES", 2)
+    made = stages(GOOD)
+    exchange = Exchange(made, body=None, target=b"/v1/files")
+    exchange.upload(b"one", more=True)
+    exchange.upload(b"two")
+    await exchange.done()
+    (asked,) = _upstream(made).asked
+    assert asked.chunked
+    assert (b"transfer-encoding", b"chunked") in asked.headers
+
+
+async def test_a_plain_host_of_this_machine_is_marked_against_circles() -> None:
+    made = stages(GOOD)
+    provider = replace(OPENAI, upstream="http://127.0.0.1:9/v1", upstream_ca_file="/a.pem")
+    made = replace(made, identifier=Identifier(Locator((provider,)), made.secret, made.estimates))
+    await ask(made)
+    (asked,) = _upstream(made).asked
+    assert (asked.origin, asked.target, asked.ca_file) == (
+        Origin("http", "127.0.0.1", 9),
+        b"/v1/chat/completions",
+        "/a.pem",
+    )
+    assert (b"x-whygate-hop", b"this-gateway") in asked.headers
+    assert (b"host", b"127.0.0.1:9") in asked.headers
+    assert asked.body == CHAT

@@ -1,0 +1,254 @@
+"""The path in memory: whatever happens, one outcome, one row, and nothing held."""
+
+import asyncio
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+
+from gateway.asgi import Gateway
+from gateway.cache.backends.memory import MemoryStore
+from gateway.limit.gate import LimitRule
+from gateway.model.call import Mode, Origin
+from gateway.model.cause import Cause
+from gateway.model.decision import StoredReply
+from gateway.model.flow import State
+from gateway.stages import Stages
+from tests.gateway.driver import CHAT, HEADERS, Exchange, ask, nothing_is_held, only_row
+from tests.gateway.factories import HandClock, ListSink, ScriptedUpstream, error_answer, json_answer, stages, stream_answer
+
+GOOD = {"choices": [{"message": {"content": "hi", "refusal": None}}], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+STATIC = b'{"model":"gpt-5","temperature":0,"messages":[]}'
+EVENTS = (b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', b"data: [DONE]\n\n")
+
+
+def _upstream(made: Stages) -> ScriptedUpstream:
+    assert isinstance(made.upstream, ScriptedUpstream)
+    return made.upstream
+
+
+def _rows(made: Stages) -> list[Any]:
+    assert isinstance(made.sink, ListSink)
+    return made.sink.rows
+
+
+class BrokenStore:
+    """A store that fails as it was told."""
+
+    def __init__(self, broken: str) -> None:
+        self._broken = broken
+
+    async def get(self, key: bytes, now: float) -> StoredReply | None:
+        if self._broken == "get":
+            raise RuntimeError("a bug")
+        return None
+
+    async def put(self, key: bytes, reply: StoredReply, expires_at: float) -> None:
+        raise RuntimeError("a bug")
+
+
+async def test_a_good_answer_goes_through_with_our_marks_on_it() -> None:
+    made = stages(json_answer(GOOD, 200, (b"x-request-id", b"req_1")))
+    exchange = await ask(made)
+    assert exchange.status == 200
+    assert exchange.body == orjson.dumps(GOOD)
+    assert exchange.header("x-request-id") == "req_1"
+    assert exchange.header("x-whygate-attempts") == "1"
+    assert exchange.header("x-whygate-cause") is None
+    row = only_row(made)
+    assert row.diagnosis is None
+    assert row.answered.outcome.complete
+    assert row.answered.outcome.usage == (7, 2)
+    assert exchange.header("x-whygate-flow-id") == row.answered.admitted.call.id
+    assert (len(row.answered.attempts), row.cache) == (1, "none")
+
+
+async def test_what_the_app_asked_is_what_the_provider_gets() -> None:
+    made = stages(json_answer(GOOD))
+    await ask(made, target=b"/v1/chat/completions?x=%2F", headers=(*HEADERS, (b"x-whygate-timeout-ms", b"9")))
+    (asked,) = _upstream(made).asked
+    assert (asked.method, asked.target, asked.body) == ("POST", b"/v1/chat/completions?x=%2F", CHAT)
+    assert asked.headers == (*HEADERS, (b"content-length", b"%d" % len(CHAT)))
+
+
+async def test_a_base_url_reaches_the_provider_through_any_http_client() -> None:
+    """Through httpx2's own ASGI transport."""
+    made = stages(json_answer(GOOD), error_answer(401, "invalid_api_key"))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(Gateway(made)), base_url="http://127.0.0.1:8080") as http:
+        good = await http.post("/openai/v1/chat/completions", content=CHAT, headers={"authorization": "Bearer sk-test"})
+        bad = await http.post("/openai/v1/chat/completions", content=CHAT)
+    assert (good.status_code, good.json()) == (200, GOOD)
+    assert (bad.status_code, bad.headers["x-whygate-cause"]) == (401, "auth.invalid_key")
+    assert dict(_upstream(made).asked[0].headers)[b"host"] == b"api.openai.com"
+    assert [row.answered.admitted.call.mode for row in _rows(made)] == [Mode.BASE_URL] * 2
+
+
+# refused
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "cause"),
+    [
+        ({"origin": Origin("https", "example.com", 443), "headers": ()}, 404, Cause.REQUEST_INVALID_URL),
+        ({"headers": (*HEADERS, (b"x-whygate-hop", b"this-gateway"))}, 508, Cause.PROXY_LOOP_DETECTED),
+        ({"headers": ((b"host", b"evil.example"),)}, 421, Cause.CLIENT_MALFORMED_REQUEST),
+        ({"origin": None, "target": b"/openai/v1/models"}, 403, Cause.PROXY_DESTINATION_BLOCKED),
+        ({"origin": None, "target": b"/nobody/v1/models", "headers": ((b"host", b"localhost:1"),)}, 404, Cause.REQUEST_INVALID_URL),
+    ],
+    ids=["no provider", "a loop", "another host", "a foreign page", "an unknown base URL"],
+)  # fmt: skip
+async def test_a_refusal_names_its_cause_in_the_shape_of_an_error(how: dict[str, Any], status: int, cause: Cause) -> None:
+    made = stages()
+    exchange = await ask(made, **how)
+    assert exchange.status == status
+    assert orjson.loads(exchange.body)["error"]["code"] == cause.value
+    assert exchange.header("x-whygate-cause") == cause.value
+    assert exchange.header("x-should-retry") == "false"
+    row = only_row(made)
+    assert row.diagnosis is not None
+    assert row.diagnosis.cause is cause
+    assert (_upstream(made).asked, row.answered.attempts) == ([], ())
+
+
+async def test_a_call_that_cannot_have_its_turn_in_time_is_told_when_to_come_back() -> None:
+    made = stages(json_answer(GOOD), rules=(LimitRule(per_minute=1),))
+    await ask(made)
+    exchange = await ask(made, headers=(*HEADERS, (b"x-whygate-timeout-ms", b"5000")))
+    assert exchange.status == 429
+    assert exchange.header("x-whygate-cause") == "proxy.queue_timeout"
+    assert exchange.header("retry-after") == "61", "rounded up, since a minute is counted a little long"
+    assert 60_000 <= int(exchange.header("retry-after-ms") or 0) <= 60_100
+    assert exchange.header("x-should-retry") is None
+    assert [row.diagnosis is None for row in _rows(made)] == [True, False]
+    nothing_is_held(made)
+
+
+# cached
+
+
+async def test_the_second_of_two_equal_prompts_is_answered_from_the_cache() -> None:
+    made = stages(json_answer(GOOD), store=MemoryStore(1_000_000), rules=(LimitRule(per_minute=1),))
+    first = await ask(made, body=STATIC)
+    made.clock.seconds += 5  # type: ignore[attr-defined]
+    second = await ask(made, body=STATIC)
+    assert first.body == second.body
+    assert first.header("cache-status") == "whygate; fwd=miss"
+    assert second.header("cache-status") == "whygate; hit; age=5"
+    assert second.header("content-length") == str(len(first.body))
+    assert second.header("x-whygate-attempts") == "0"
+    assert [row.cache for row in _rows(made)] == ["stored", "hit"]
+    assert len(_upstream(made).asked) == 1
+    nothing_is_held(made)
+
+
+async def test_an_answer_is_not_kept_longer_than_it_may_be() -> None:
+    made = stages(json_answer(GOOD), json_answer(GOOD), store=MemoryStore(1_000_000))
+    await ask(made, body=STATIC)
+    made.clock.seconds += made.cache_ttl_seconds  # type: ignore[attr-defined]
+    await ask(made, body=STATIC)
+    assert [row.cache for row in _rows(made)] == ["stored", "stored"]
+
+
+async def test_nothing_is_shared_between_two_keys() -> None:
+    made = stages(json_answer(GOOD), json_answer({"other": 1}), store=MemoryStore(1_000_000))
+    await ask(made, body=STATIC)
+    other = await ask(made, body=STATIC, headers=(*HEADERS[:2], (b"authorization", b"Bearer sk-other")))
+    assert orjson.loads(other.body) == {"other": 1}
+
+
+async def test_a_stream_from_the_cache_is_the_same_bytes() -> None:
+    made = stages(stream_answer(*EVENTS), store=MemoryStore(1_000_000))
+    first, second = [await ask(made, body=STATIC) for _ in range(2)]
+    assert first.body == second.body == b"".join(EVENTS)
+    assert second.header("content-type") == first.header("content-type")
+    assert [row.cache for row in _rows(made)] == ["stored", "hit"]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param((error_answer(400, "invalid_value"), json_answer(GOOD)), id="an error"),
+        pytest.param((stream_answer(EVENTS[0]), json_answer(GOOD)), id="a stream without its end"),
+        pytest.param((stream_answer(EVENTS[0], ConnectionResetError()), json_answer(GOOD)), id="a broken stream"),
+    ],
+)
+async def test_what_failed_is_never_kept(script: Any) -> None:
+    made = stages(*script, store=MemoryStore(1_000_000))
+    await ask(made, body=STATIC)
+    await ask(made, body=STATIC)
+    assert [row.cache for row in _rows(made)] == ["none", "stored"]
+
+
+# bugs of ours
+
+
+async def test_a_bug_of_ours_is_a_500_that_says_so() -> None:
+    made = stages(store=BrokenStore("get"), rules=(LimitRule(concurrency=1),))
+    exchange = await ask(made, body=STATIC)
+    assert exchange.status == 500
+    assert orjson.loads(exchange.body)["error"]["code"] == "proxy.internal_error"
+    row = only_row(made)
+    assert row.diagnosis is not None
+    assert row.diagnosis.cause is Cause.PROXY_INTERNAL_ERROR
+
+
+async def test_a_bug_after_the_permit_leaks_no_place() -> None:
+    def draw() -> float:
+        raise RuntimeError("a bug")
+
+    made = stages(error_answer(503, None), json_answer(GOOD), rules=(LimitRule(concurrency=1),), draw=draw)
+    assert (await ask(made)).status == 500
+    row = only_row(made)
+    assert row.diagnosis is not None
+    assert row.diagnosis.cause is Cause.PROXY_INTERNAL_ERROR
+    assert len(row.answered.attempts) == 1
+    assert (await ask(made)).status == 200
+
+
+async def test_a_bug_after_the_head_cuts_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    made = stages(stream_answer(*EVENTS), rules=(LimitRule(concurrency=1),))
+    monkeypatch.setattr("gateway.attempts.relay_events", bug)
+    exchange = Exchange(made)
+    assert not await exchange.done()
+    assert (exchange.status, exchange.ended) == (200, False)
+    row = only_row(made)
+    assert row.diagnosis is not None
+    assert row.diagnosis.cause is Cause.PROXY_INTERNAL_ERROR
+
+
+async def test_a_store_that_fails_behind_the_answer_costs_no_row() -> None:
+    made = stages(json_answer(GOOD), store=BrokenStore("put"))
+    exchange = Exchange(made, body=STATIC)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await exchange.done()
+    assert (exchange.status, exchange.ended) == (200, True)
+    assert only_row(made).answered.outcome.complete
+
+
+# live
+
+
+async def test_a_row_is_seen_moving_forward() -> None:
+    go = asyncio.Event()
+    made = stages(go, stream_answer(EVENTS[0], go, EVENTS[1]))
+    exchange = Exchange(made)
+    sink = made.sink
+    assert isinstance(sink, ListSink)
+    while not _upstream(made).asked:
+        await asyncio.sleep(0)
+    (live,) = sink.open.values()
+    assert (live.state, live.attempts, live.status) == (State.CONNECTING, 1, None)
+    go.set()
+    await exchange.done()
+    assert (live.state, live.status) == (State.DONE, 200)
+
+
+async def test_what_providers_count_makes_estimates_better() -> None:
+    clock = HandClock()
+    made = stages(json_answer(GOOD), clock=clock)
+    await ask(made)
+    assert made.estimates.tokens_out("gpt-5", 100) == 2
