@@ -114,8 +114,6 @@ class Asking:
             if incoming is not None:
                 incoming.abort()
             self._note(number, waited_seconds, timeline, incoming, None)
-            if incoming is not None:
-                incoming.abort()
             raise
         except LoopError as error:
             failure = replace(classify(error, Phase.CONNECT), detail=str(error))

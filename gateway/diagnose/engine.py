@@ -106,7 +106,7 @@ def _network(evidence: Evidence, failure: NetFailure) -> Diagnosis:
         f"attempt {evidence.attempts} failed in the phase {failure.phase.value}: {failure.detail}",
         "the request may have reached the provider" if failure.sent else "the request was never sent",
     )
-    ruled_out = _RULED_OUT.get(failure.phase, ())
+    ruled_out = tuple(other for other in _RULED_OUT.get(failure.phase, ()) if other is not cause)
     return _say(
         evidence,
         cause,

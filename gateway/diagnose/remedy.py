@@ -22,7 +22,7 @@ class Remedy:
     Attributes:
         title: A few words without a full stop.
         what_it_means: The cause in general, in one or two sentences.
-        what_happened: One sentence about a single call. It may hold PLACEHOLDERS and must read well without any of them.
+        what_happened: One sentence about a single call. It may hold PLACEHOLDERS and must read well without them.
         what_to_do: Steps, most likely first.
         not_to_be_confused_with: What looks alike, and how it differs.
 

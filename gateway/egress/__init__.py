@@ -1,1 +1,1 @@
-"""Egress: the way to the provider. `send` acts, `retry` decides, `classify` names what went wrong, `timeline` times it."""
+"""Egress: the way to the provider. `send` acts, `retry` decides, `classify` names what failed, `timeline` times it."""

@@ -17,6 +17,7 @@ _HOP = frozenset(
 )
 _OURS = b"x-whygate-"
 _REQUEST_ONLY = frozenset({b"expect", b"host", b"content-length"})
+_NOT_COPIED = _HOP | _REQUEST_ONLY
 
 
 def request_headers(call: Call, upstream: Origin, *, chunked: bool, hop: tuple[bytes, bytes] | None) -> Headers:
@@ -31,15 +32,13 @@ def request_headers(call: Call, upstream: Origin, *, chunked: bool, hop: tuple[b
     out: list[tuple[bytes, bytes]] = []
     host_written = length_written = False
     for name, value in call.headers:
-        if name == b"host":
-            if not host_written:  # the guard looked at the last of several, so that one counts
-                out.append((name, call.index[name] if same_host else _authority(upstream)))
+        if name == b"host" and not host_written:  # the guard looked at the last of several, so that one counts
+            out.append((name, call.index[name] if same_host else _authority(upstream)))
             host_written = True
-        elif name == b"content-length":
-            if not chunked:
-                out.append((name, value))
-                length_written = True
-        elif name not in _HOP and name not in named and name != b"expect" and not name.startswith(_OURS):
+        elif name == b"content-length" and not chunked:
+            out.append((name, value))
+            length_written = True
+        elif name not in _NOT_COPIED and name not in named and not name.startswith(_OURS):
             out.append((name, value))
     if not host_written:
         out.insert(0, (b"host", _authority(upstream)))

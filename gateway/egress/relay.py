@@ -81,7 +81,7 @@ async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int) -> Relaye
         await sink.write(data)
 
 
-async def relay_events(
+async def relay_events(  # noqa: PLR0917 - one caller, which has all six at hand under these names
     incoming: Incoming, sink: Sink, shape: StreamShape, provider: Provider, explain: Explain, keep_bytes: int
 ) -> Relayed:
     """Relay a stream of events of a known protocol."""

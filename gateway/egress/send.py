@@ -218,7 +218,6 @@ class AiohttpIncoming:
         else:
             transport.write(head)
             self._upload = asyncio.get_running_loop().create_task(self._write(transport, request))
-            self._upload.add_done_callback(_seen)
         self._protocol.start_timeout()
 
     async def _write(self, transport: asyncio.WriteTransport, request: Outgoing) -> None:
@@ -301,11 +300,12 @@ class AiohttpIncoming:
             self._connection.close()
             message = "the connection was reset in the middle of the body"
             raise TruncatedError(message)
-        if self._upload is not None and not self._upload.done():
-            self._upload.cancel()
-            self._connection.close()
-        else:
+        upload = self._upload
+        if upload is None or (upload.done() and not upload.cancelled() and upload.exception() is None):
             self._connection.release()
+        else:  # half a request stands on it: the next one would be read as the other half
+            upload.cancel()
+            self._connection.close()
 
 
 class _Key:
@@ -372,12 +372,6 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _seen(upload: asyncio.Task[None]) -> None:
-    """Take note of how an upload ended; the answer, or its absence, tells the rest."""
-    if not upload.cancelled():
-        upload.exception()
 
 
 def _chunk(data: bytes) -> bytes:

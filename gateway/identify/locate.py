@@ -1,4 +1,4 @@
-"""Which provider a request belongs to, and where it goes: by host as a forward proxy, by first path segment as a base URL."""
+"""Which provider a request belongs to, and where it goes: by its host, or by the first path segment of a base URL."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -20,8 +20,8 @@ class Locator:
     """Knows every provider's hosts and base URLs.
 
     Args:
-        providers: Their ``upstream`` (origin and path), where set, replaces the host asked for; its path is put in front,
-            and a ``/v1`` that would then stand twice stands once.
+        providers: Their ``upstream`` (origin and path), where set, replaces the host asked for; its path is put in
+            front, and a ``/v1`` that would then stand twice stands once.
     """
 
     def __init__(self, providers: Iterable[Provider]) -> None:

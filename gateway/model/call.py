@@ -41,7 +41,7 @@ class Call:
         client: ``address:port`` of the app.
         origin: The host that the app asked for (before any configured override).
         target: Path and query, byte for byte.
-        body: The bytes read so far: all of them when ``body_complete``, else the first part of an upload that is streamed.
+        body: The bytes read so far: all of them when ``body_complete``, else the first part of a streamed upload.
     """
 
     id: str

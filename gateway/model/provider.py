@@ -44,7 +44,7 @@ class Endpoint:
 
     Attributes:
         name: The field's word for it, e.g. ``chat.completions``.
-        pure: Whether asking twice does no harm beyond its price; such a request may be sent again after an ambiguous failure.
+        pure: Whether asking twice does no harm beyond its price; it may be sent again after an ambiguous failure.
         stream: How it streams, None when it does not.
         prompt_fields: Fields of the body that count as input.
         max_output_fields: Fields that bound the output, in order of preference.

@@ -1,6 +1,7 @@
 """Anthropic: api.anthropic.com.
 
-Sources (read 2026-11): docs.claude.com/en/api/errors, /en/api/rate-limits, /en/api/messages, /en/docs/build-with-claude/streaming.
+Sources (read 2026-11): docs.claude.com/en/api/errors, /en/api/rate-limits, /en/api/messages,
+/en/docs/build-with-claude/streaming.
 """
 
 import re

@@ -30,6 +30,7 @@ DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "server_is_overloaded"): Cause.SERVICE_OVERLOADED,
     (429, "server_error"): Cause.SERVICE_OVERLOADED,
     (503, "service_unavailable_error"): Cause.SERVICE_OVERLOADED,
+    (503, "server_error"): Cause.SERVICE_OVERLOADED,
     (0, "invalid_api_key"): Cause.AUTH_INVALID_KEY,
     (0, "token_expired"): Cause.AUTH_EXPIRED_KEY,
     (0, "token_revoked"): Cause.AUTH_EXPIRED_KEY,
@@ -101,7 +102,7 @@ def read_error(body: bytes) -> Declared | None:
 
 
 def refine(status: int, cause: Cause | None, declared: Declared) -> Cause | None:
-    """Tell apart what OpenAI says only in the message: daily limits, a key that was not sent, JSON that does not parse."""
+    """Tell apart what OpenAI says only in the message: daily limits, a key that was not sent, JSON that is none."""
     message = declared.message
     if (
         cause is not None

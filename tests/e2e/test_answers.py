@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import MARK, Result, Row, World, job, new_key
+from tests.e2e.world import MARK, Result, Row, World, job, new_key, row_of
 from tests.running import CLEAN, ROOT
 from tests.tools import require_tool
 
 PROMPT = "the quick brown fox"
 ANSWER = f"Echo: {PROMPT}"
 ENDPOINTS = {"chat": "chat.completions", "responses": "responses", "messages": "messages"}
-WAYS = list(itertools.product(("proxied", "based"), ("chat", "responses", "messages"), ("sync", "async"), (False, True)))
+WAYS = list(
+    itertools.product(("proxied", "based"), ("chat", "responses", "messages"), ("sync", "async"), (False, True))
+)
 
 
 def check_row(row: Row, api: str, *, stream: bool) -> None:
@@ -104,7 +106,7 @@ def test_curl_gets_the_providers_bytes_and_the_call_is_in_the_log(
     done = curl(world, base if base_url else url, *given, "-d", json.dumps(asked), base_url=base_url)
     assert [done.stdout] == world.provider.simulator.bodies[mark]
     flow_id = done.stderr.decode("latin-1").split("x-whygate-flow-id: ")[1].split("\r\n")[0]
-    check_row(world.gateway.flow(flow_id), api, stream=stream)
+    check_row(row_of(world.gateway, flow_id), api, stream=stream)
 
 
 def test_a_command_is_told_of_the_proxy_and_with_no_base_url_of_nothing_else(world: World) -> None:

@@ -12,15 +12,39 @@ from gateway.simulate.failure import Behaviour, Failure, UnknownFailureError, fi
 from gateway.simulate.provider import Provider as Face
 from tests.e2e.world import Job, Result, World, job
 
+_PAGE = "a page of an edge or a middlebox; who wrote an answer is not told yet"
+_TEXT = "plain text without an envelope: its author is not known"
+_WORDS = "only the message tells it, and that wording is from reports, not from documentation"
+_SAME = "the provider answers both alike"
+
 NOT_EXACT_YET: dict[tuple[str, str], tuple[str, str]] = {
-    ("edge.blocked", "both"): ("unknown", "a page of the edge; who wrote an answer is not told yet"),
-    ("edge.challenge", "both"): ("unknown", "a page of the edge; who wrote an answer is not told yet"),
-    ("edge.origin_error", "both"): ("unknown", "a page of the edge; who wrote an answer is not told yet"),
-    ("edge.rate_limited", "both"): ("unknown", "a page of the edge; who wrote an answer is not told yet"),
-    ("network.blocked_page", "both"): ("unknown", "a page of a middlebox; who wrote an answer is not told yet"),
-    ("network.captive_portal", "both"): ("unknown", "a page of a middlebox; who wrote an answer is not told yet"),
-    ("rate_limit.unknown", "both"): ("unknown", "plain text without an envelope: its author is not known"),
-    ("service.unavailable", "both"): ("unknown", "a mesh's text without an envelope: its author is not known"),
+    ("account.plan_required", "anthropic"): ("rate_limit.unknown", _WORDS),
+    ("account.verification", "openai"): ("request.unsupported_parameter", _WORDS),
+    ("auth.expired_key", "anthropic"): ("auth.invalid_key", _WORDS),
+    ("auth.malformed_header", "anthropic"): ("auth.invalid_key", _SAME),
+    ("auth.malformed_header", "openai"): ("auth.missing_key", _SAME),
+    ("edge.blocked", "both"): ("unknown", _PAGE),
+    ("edge.challenge", "both"): ("unknown", _PAGE),
+    ("edge.origin_error", "both"): ("unknown", _PAGE),
+    ("edge.rate_limited", "both"): ("unknown", _PAGE),
+    ("network.blocked_page", "both"): ("unknown", _PAGE),
+    ("network.captive_portal", "both"): ("unknown", _PAGE),
+    ("quota.plan_window", "anthropic"): ("rate_limit.unknown", _SAME),
+    ("rate_limit.concurrency", "openai"): ("rate_limit.requests", _SAME),
+    ("rate_limit.ramp", "anthropic"): ("rate_limit.tokens", _WORDS),
+    ("rate_limit.unknown", "both"): ("unknown", _TEXT),
+    ("region.unsupported", "anthropic"): ("unknown", "not Anthropic's envelope: an edge in front of it wrote it"),
+    ("request.content_policy", "anthropic"): ("request.invalid_parameter", _WORDS),
+    ("request.invalid_url", "both"): ("request.not_found", _WORDS),
+    ("request.model_deprecated", "openai"): ("request.model_not_found", _WORDS),
+    ("request.payload_too_large", "anthropic"): (
+        "unknown",
+        "not Anthropic's envelope: an edge in front of it wrote it",
+    ),
+    ("request.unsupported_media_type", "openai"): ("request.invalid_parameter", _WORDS),
+    ("request.wrong_endpoint", "openai"): ("request.not_found", _WORDS),
+    ("service.model_error", "openai"): ("service.server_error", _WORDS),
+    ("service.unavailable", "both"): ("unknown", _TEXT),
 }
 """(asked for, by whom) -> (what is said today, why). A line that is no longer true fails its test."""
 
@@ -74,9 +98,7 @@ def seen(world: World) -> Callable[[str, Face], tuple[Job, Result, Result]]:
         asked = [asking(cause, face) for cause, face, _ in ANSWERED]
         world.proxied.send(asked)
         # To the provider itself under other keys, so that the ledger does not mix them up.
-        direct = world.direct.ask(
-            [job(a["api"], a["prompt"], model=a["model"], max_retries=0) for a in asked]
-        )
+        direct = world.direct.ask([job(a["api"], a["prompt"], model=a["model"], max_retries=0) for a in asked])
         through = world.proxied.results()
         keys = [(cause, face) for cause, face, _ in ANSWERED]
         return dict(zip(keys, zip(asked, through, direct, strict=True), strict=True))
@@ -165,7 +187,7 @@ def test_a_connection_that_breaks_before_an_answer_is_an_error_with_a_verdict_an
     assert kind in error["kinds"]
     assert (error["status"], error["headers"]["x-whygate-cause"]) == (status, said)
     assert "whygate: " in error["message"]
-    assert len(world.provider.settled(asked["key"], 1)) == 1
+    assert len(world.provider.rows(asked["key"])) == 1
     row = world.row(result)
     assert [attempt["status"] for attempt in row["attempts"]] in ([None], [200])
     assert row["attempts"][0]["failure"]["sent"]
@@ -179,7 +201,9 @@ def test_an_app_that_gives_up_on_a_silent_provider_gets_its_own_timeout_and_its_
     asked = job(API[face], f"be silent as {model}", model=f"simulate:{model}", timeout=0.7, max_retries=0)
     result = world.proxied.ask_one(asked)
     assert "APITimeoutError" in result["error"]["kinds"]
-    rows = world.gateway.until(lambda: [r for r in world.gateway.flows() if r["model"] == asked["model"] and r["state"] == "done"])
+    rows = world.gateway.until(
+        lambda: [r for r in world.gateway.flows() if r["model"] == asked["model"] and r["state"] == "done"]
+    )
     assert {row["cause"] for row in rows} == {"client.disconnected"}
-    (upstream,) = world.provider.settled(asked["key"], 1)
+    (upstream,) = world.provider.rows(asked["key"])
     assert upstream.aborted_by_client

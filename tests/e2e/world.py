@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psutil
 
 from gateway.simulate import LedgerRow, Simulator, SimulatorConfig, serve
@@ -106,16 +107,14 @@ class Provider:
         return self.simulator.ledger.in_flight
 
     def rows(self, key: str | None = None) -> list[LedgerRow]:
-        """Give the ended calls, of one key or of all."""
+        """Give the ended calls, of one key or of all, once no call is under way."""
+        GatewayProcess.until(lambda: not self.in_flight)
         wanted = None if key is None else key_hash_of(key)
         return [row for row in self.simulator.ledger.rows if wanted in {None, row.key_hash}]
 
-    def settled(self, key: str, calls: int) -> list[LedgerRow]:
-        """Wait for the rows of so many calls; a broken one gets its row a moment after the app sees the break."""
-        return GatewayProcess.until(lambda: rows if len(rows := self.rows(key)) >= calls else None)
-
     def sent(self, asked: Job) -> list[bytes]:
         """Give the bodies that were sent in answer to a call, one for each attempt."""
+        GatewayProcess.until(lambda: not self.in_flight)
         return list(self.simulator.bodies.get(asked["headers"]["x-test-id"], ()))
 
 
@@ -176,6 +175,20 @@ class App:
             self.process.wait(5)
 
 
+def row_of(gateway: GatewayProcess, flow_id: str) -> Row:
+    """Wait for a finished row, however many came after it."""
+    url = f"http://{gateway.runtime['page']}/api/flows/{flow_id}"
+    token = {"authorization": f"Bearer {gateway.runtime['token']}"}
+
+    def look() -> Row | None:
+        answer = httpx2.get(url, headers=token, trust_env=False)
+        row: Row = answer.json() if answer.status_code == 200 else {}
+        row = row.get("flow", row)
+        return row if row.get("state") == "done" else None
+
+    return gateway.until(look)
+
+
 @dataclass
 class World:
     """A gateway before a simulated provider, and the apps that call through it."""
@@ -217,7 +230,7 @@ class World:
     def row(self, result: Result) -> Row:
         """Give the row of a call that the app has the headers of."""
         headers = result["headers"] or result["error"]["headers"]
-        return self.gateway.flow(headers["x-whygate-flow-id"])
+        return row_of(self.gateway, headers["x-whygate-flow-id"])
 
     def close(self) -> None:
         for app in self._apps.values():

@@ -1,7 +1,7 @@
 """An app in memory, one ASGI exchange at a time: it can stop reading, upload slowly, and hang up."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.asgi import AbortedError, Gateway, Message
@@ -91,6 +91,12 @@ class Exchange:
         assert self.head is not None
         self.pieces.append(message["body"])
         self.ended = not message["more_body"]
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Let others go on until something is so; a test that waits in vain fails by its time limit."""
+    while not true():  # noqa: ASYNC110 - what is waited for has no event of its own
+        await asyncio.sleep(0)
 
 
 async def ask(stages: Stages, **how: Any) -> Exchange:

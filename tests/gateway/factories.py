@@ -179,7 +179,8 @@ class ScriptedUpstream:
         self.asked.append(request)
         timeline.enter(self.phase)
         if request.rest is not None:  # in a task of its own, as the real client does
-            await asyncio.ensure_future(self._take(request.rest))
+            done, _ = await asyncio.wait({asyncio.ensure_future(self._take(request.rest))})
+            done.pop().result()
         step = self.script.pop(0)
         while isinstance(step, asyncio.Event):
             await step.wait()

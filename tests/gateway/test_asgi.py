@@ -13,7 +13,7 @@ from gateway.limit.gate import LimitRule
 from gateway.model.call import Mode, Origin
 from gateway.model.cause import Cause
 from gateway.stages import Stages
-from tests.gateway.driver import HEADERS, Exchange, ask, only_row
+from tests.gateway.driver import HEADERS, Exchange, ask, only_row, until
 from tests.gateway.factories import Answer, ListSink, ScriptedUpstream, error_answer, json_answer, stages, stream_answer
 
 GOOD = json_answer({"choices": []})
@@ -38,8 +38,7 @@ async def test_an_app_that_leaves_the_queue_gives_its_place_up() -> None:
     made = stages(go, GOOD, GOOD, rules=(LimitRule(concurrency=1),))
     first = Exchange(made)
     second, third = Exchange(made), Exchange(made)
-    while made.gate.waiting < 2:
-        await asyncio.sleep(0)
+    await until(lambda: made.gate.waiting == 2)
     second.hang_up()
     await second.task
     assert made.gate.waiting == 1
@@ -57,8 +56,7 @@ async def test_an_app_that_leaves_the_queue_gives_its_place_up() -> None:
 async def test_an_app_that_leaves_while_the_provider_thinks_ends_the_attempt() -> None:
     made = stages(asyncio.Event(), rules=(LimitRule(concurrency=1),))
     exchange = Exchange(made)
-    while not _upstream(made).asked:
-        await asyncio.sleep(0)
+    await until(lambda: _upstream(made).asked)
     exchange.hang_up()
     await exchange.task
     assert exchange.head is None
@@ -69,8 +67,7 @@ async def test_an_app_that_leaves_while_a_small_body_is_read_lets_the_connection
     answer = Answer(headers=((b"content-length", b"10"),), pieces=(b"half", asyncio.Event()), sized=False)
     made = stages(answer, rules=(LimitRule(concurrency=1),))
     exchange = Exchange(made)
-    while not _upstream(made).incoming or not _upstream(made).incoming[0].taken:
-        await asyncio.sleep(0)
+    await until(lambda: _upstream(made).incoming and _upstream(made).incoming[0].taken)
     exchange.hang_up()
     await exchange.task
     assert answer.aborted
@@ -111,6 +108,23 @@ async def test_an_app_that_leaves_once_it_has_everything_is_a_success() -> None:
     assert only_row(made).diagnosis is None
 
 
+async def test_an_app_that_leaves_while_the_last_bytes_go_out_is_a_success() -> None:
+    class AtTheEnd(asyncio.Event):
+        async def wait(self) -> Any:
+            return exchange.head is None or await super().wait()
+
+    made = stages(GOOD)
+    exchange = Exchange(made)
+    exchange.reading = AtTheEnd()
+    await until(lambda: exchange.head)
+    exchange.hang_up()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    exchange.reading.set()
+    assert await exchange.done()
+    assert only_row(made).diagnosis is None
+
+
 async def test_an_app_that_leaves_before_it_has_asked_leaves_nothing() -> None:
     made = stages()
     exchange = Exchange(made, body=None)
@@ -127,8 +141,7 @@ async def test_an_app_that_leaves_in_the_middle_of_a_large_upload_ends_it(monkey
     exchange = Exchange(made, body=None, target=b"/v1/files")
     exchange.upload(b"one", more=True)
     exchange.upload(b"two", more=True)
-    while not _upstream(made).asked:
-        await asyncio.sleep(0)
+    await until(lambda: _upstream(made).asked)
     exchange.hang_up()
     await exchange.task
     assert exchange.head is None
@@ -138,8 +151,7 @@ async def test_an_app_that_leaves_in_the_middle_of_a_large_upload_ends_it(monkey
 async def test_a_cancelled_server_task_is_cancelled_and_has_its_row() -> None:
     made = stages(asyncio.Event(), rules=(LimitRule(concurrency=1),))
     exchange = Exchange(made)
-    while not _upstream(made).asked:
-        await asyncio.sleep(0)
+    await until(lambda: _upstream(made).asked)
     exchange.task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await exchange.task

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from dataclasses import replace
+from typing import Any
 
 import aiohttp
 import orjson
@@ -196,7 +197,9 @@ async def test_each_attempt_waits_for_its_turn() -> None:
 
 
 async def test_a_small_body_that_breaks_is_a_502_and_never_a_short_200() -> None:
-    broken = Answer(headers=((b"content-length", b"100"),), pieces=(b"half", aiohttp.ClientPayloadError("cut")), sized=False)
+    broken = Answer(
+        headers=((b"content-length", b"100"),), pieces=(b"half", aiohttp.ClientPayloadError("cut")), sized=False
+    )
     made = stages(broken)
     exchange = await ask(made)
     assert exchange.status == 502
@@ -257,7 +260,7 @@ async def test_a_redirect_is_given_on() -> None:
 
 
 CHAT_EVENT = b'data: {"choices":[{"delta":{"content":"a"},"finish_reason":null}]}\n\n'
-CASES = {
+CASES: dict[str, tuple[bytes, dict[str, Any], bytes, bytes]] = {
     "chat": (b"/v1/chat/completions", {}, CHAT_EVENT, b"data: [DONE]\n\n"),
     "responses": (b"/v1/responses", {}, b"event: x\ndata: {}\n\n", b"event: response.completed\ndata: {}\n\n"),
     "messages": (
@@ -290,7 +293,9 @@ async def test_a_whole_stream_is_a_success(name: str) -> None:
     ],
     ids=["reset", "cut", "stalled", "clean end without a mark"],
 )
-async def test_a_broken_stream_ends_with_one_error_event_and_a_cut(name: str, ends: tuple[Exception, ...], cause: Cause) -> None:
+async def test_a_broken_stream_ends_with_one_error_event_and_a_cut(
+    name: str, ends: tuple[Exception, ...], cause: Cause
+) -> None:
     target, how, event, _ = CASES[name]
     answer = stream_answer(event, event[:9], *ends)
     made = stages(answer)

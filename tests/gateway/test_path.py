@@ -15,10 +15,21 @@ from gateway.model.cause import Cause
 from gateway.model.decision import StoredReply
 from gateway.model.flow import State
 from gateway.stages import Stages
-from tests.gateway.driver import CHAT, HEADERS, Exchange, ask, nothing_is_held, only_row
-from tests.gateway.factories import HandClock, ListSink, ScriptedUpstream, error_answer, json_answer, stages, stream_answer
+from tests.gateway.driver import CHAT, HEADERS, Exchange, ask, nothing_is_held, only_row, until
+from tests.gateway.factories import (
+    HandClock,
+    ListSink,
+    ScriptedUpstream,
+    error_answer,
+    json_answer,
+    stages,
+    stream_answer,
+)
 
-GOOD = {"choices": [{"message": {"content": "hi", "refusal": None}}], "usage": {"prompt_tokens": 7, "completion_tokens": 2}}
+GOOD = {
+    "choices": [{"message": {"content": "hi", "refusal": None}}],
+    "usage": {"prompt_tokens": 7, "completion_tokens": 2},
+}
 STATIC = b'{"model":"gpt-5","temperature":0,"messages":[]}'
 EVENTS = (b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n', b"data: [DONE]\n\n")
 
@@ -75,7 +86,9 @@ async def test_what_the_app_asked_is_what_the_provider_gets() -> None:
 async def test_a_base_url_reaches_the_provider_through_any_http_client() -> None:
     """Through httpx2's own ASGI transport."""
     made = stages(json_answer(GOOD), error_answer(401, "invalid_api_key"))
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(Gateway(made)), base_url="http://127.0.0.1:8080") as http:
+    async with httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(Gateway(made)), base_url="http://127.0.0.1:8080"
+    ) as http:
         good = await http.post("/openai/v1/chat/completions", content=CHAT, headers={"authorization": "Bearer sk-test"})
         bad = await http.post("/openai/v1/chat/completions", content=CHAT)
     assert (good.status_code, good.json()) == (200, GOOD)
@@ -98,7 +111,9 @@ async def test_a_base_url_reaches_the_provider_through_any_http_client() -> None
     ],
     ids=["no provider", "a loop", "another host", "a foreign page", "an unknown base URL"],
 )  # fmt: skip
-async def test_a_refusal_names_its_cause_in_the_shape_of_an_error(how: dict[str, Any], status: int, cause: Cause) -> None:
+async def test_a_refusal_names_its_cause_in_the_shape_of_an_error(
+    how: dict[str, Any], status: int, cause: Cause
+) -> None:
     made = stages()
     exchange = await ask(made, **how)
     assert exchange.status == status
@@ -238,8 +253,7 @@ async def test_a_row_is_seen_moving_forward() -> None:
     exchange = Exchange(made)
     sink = made.sink
     assert isinstance(sink, ListSink)
-    while not _upstream(made).asked:
-        await asyncio.sleep(0)
+    await until(lambda: _upstream(made).asked)
     (live,) = sink.open.values()
     assert (live.state, live.attempts, live.status) == (State.CONNECTING, 1, None)
     go.set()

@@ -6,6 +6,7 @@ base URL is, it learns from its environment alone, as any app does.
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import inspect
 import json
@@ -67,7 +68,9 @@ def piece(event: Any) -> str:
 def text_of(answer: Any) -> str:
     if hasattr(answer, "choices"):
         return str(answer.choices[0].message.content)
-    return str(answer.output_text) if hasattr(answer, "output_text") else "".join(block.text for block in answer.content)
+    return (
+        str(answer.output_text) if hasattr(answer, "output_text") else "".join(block.text for block in answer.content)
+    )
 
 
 def failure_of(error: Exception) -> dict[str, Any]:
@@ -81,7 +84,8 @@ def failure_of(error: Exception) -> dict[str, Any]:
     response = getattr(error, "response", None)
     if response is not None:
         seen["status"], seen["headers"] = response.status_code, dict(response.headers)
-        seen["content"] = base64.b64encode(response.content).decode()
+        with contextlib.suppress(RuntimeError):  # an error inside a stream has no body of its own
+            seen["content"] = base64.b64encode(response.content).decode()
     return seen
 
 

@@ -41,7 +41,7 @@ def test_embeddings_and_moderations_are_always_static(target: bytes) -> None:
 
 @pytest.mark.parametrize("temperature", [0.1, 1, "0", None, False, [], "absent"])
 def test_anything_else_than_zero_is_not_static(temperature: object) -> None:
-    document = {} if temperature == "absent" else {"temperature": temperature}
+    document: dict[str, Any] = {} if temperature == "absent" else {"temperature": temperature}
     assert _use(_asked(**document)) == NOTHING
 
 
@@ -55,7 +55,9 @@ def test_a_zero_means_nothing_where_it_is_not_known_to() -> None:
         pytest.param(_asked(b"/v1/images/generations", temperature=0), id="a route that is not pure"),
         pytest.param(_asked(b"/v1/responses", temperature=0, background=True), id="a job in the background"),
         pytest.param(_asked(temperature=0, store=True), id="an answer that the provider is to keep"),
-        pytest.param(_asked(b"/v1/chat/completions", (b"x-whygate-cache", b" No-Cache "), temperature=0), id="no-cache"),
+        pytest.param(
+            _asked(b"/v1/chat/completions", (b"x-whygate-cache", b" No-Cache "), temperature=0), id="no-cache"
+        ),
         pytest.param(a_call(body=b'{"temperature":0', body_complete=False), id="an upload that is still coming"),
         pytest.param(a_call(body=b"[0]"), id="a body that is no object"),
         pytest.param(a_call(method="GET", body=b""), id="no body"),

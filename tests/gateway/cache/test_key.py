@@ -73,7 +73,7 @@ def test_a_call_that_differs_in_one_field_has_another_key(call: Call) -> None:
         {"upstream": Origin("http", "api.openai.com", 443)},
         {"target": b"/v1/chat/completions?a=1"},
     ],
-    ids=str,
+    ids="-".join,
 )
 def test_a_route_that_differs_in_one_field_has_another_key(changes: dict[str, Any]) -> None:
     assert _key(route=replace(ROUTE, **changes)) != _key()
@@ -131,7 +131,13 @@ def test_a_document_too_deep_to_read_is_compared_byte_for_byte() -> None:
     assert canonical_json(deep) == b"raw" + deep
 
 
-_LEAVES = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5)
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**20), 10**20)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5)
+)
 _DOCUMENTS = st.recursive(
     _LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
 )

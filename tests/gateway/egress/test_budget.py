@@ -46,7 +46,8 @@ def test_the_number_of_budgets_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 
 @given(
     events=st.lists(
-        st.tuples(st.sampled_from([0.0, 0.1, 0.9, 1.0, 3.0, 9.9, 25.0]), st.sampled_from(["call", "retry"])), max_size=150
+        st.tuples(st.sampled_from([0.0, 0.1, 0.9, 1.0, 3.0, 9.9, 25.0]), st.sampled_from(["call", "retry"])),
+        max_size=150,
     )
 )
 def test_in_no_window_are_there_more_retries_than_the_share(events: list[tuple[float, str]]) -> None:

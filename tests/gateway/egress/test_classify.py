@@ -1,7 +1,7 @@
 """Every way in which an attempt fails, by a real fault on a real socket, and its name."""
 
 import asyncio
-import datetime
+import datetime as dt
 import errno
 import re
 import socket
@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -38,12 +39,12 @@ def ca_file(authority: trustme.CA, tmp_path: Path) -> str:
 
 def _tls(authority: trustme.CA, *names: str, days: int = 10) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
     authority.issue_cert(*(names or ("localhost",)), not_after=until).configure_cert(context)
     return context
 
 
-async def _fail(origin: Origin, ca_file: str | None = None, **request: object) -> NetFailure:
+async def _fail(origin: Origin, ca_file: str | None = None, **request: Any) -> NetFailure:
     """Ask, read to the end, and name what went wrong."""
     async with client(ca_file) as upstream:
         timeline = Timeline()
@@ -60,7 +61,7 @@ async def _fail(origin: Origin, ca_file: str | None = None, **request: object) -
         raise AssertionError("nothing failed")
 
 
-async def _with(script: Script, **how: object) -> NetFailure:
+async def _with(script: Script, **how: Any) -> NetFailure:
     async with provider(script) as wire:
         return await _fail(wire.origin, **how)
 
@@ -226,7 +227,9 @@ async def test_silence_instead_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> 
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000 + b"\r\n\r\n", id="a huge field"),
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 10_000 + b"\r\n", id="ten thousand fields"),
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000, id="endless interim answers"),
-        pytest.param(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", id="101 unasked"),
+        pytest.param(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", id="101 unasked"
+        ),
     ],
 )
 async def test_an_answer_that_breaks_http(answer: bytes) -> None:
@@ -303,14 +306,9 @@ def test_what_this_machine_cannot_be_made_to_do_is_told_by_its_number(number: in
 
 
 def test_the_words_of_the_deepest_exception_are_kept_on_one_line_without_names_of_people() -> None:
-    try:
-        try:
-            raise OSError("cannot read\n /home/ada/secret/ca.pem or C:\\Users\\ada\\x")
-        except OSError as inner:
-            raise RuntimeError("outer") from inner
-    except RuntimeError as error:
-        detail = classify(error, Phase.TLS).detail
-    assert detail == "cannot read /home/.../secret/ca.pem or C:\\Users\\...\\x"
+    error = RuntimeError("outer")
+    error.__cause__ = OSError("cannot read\n /home/ada/secret/ca.pem or C:\\Users\\ada\\x")
+    assert classify(error, Phase.TLS).detail == "cannot read /home/.../secret/ca.pem or C:\\Users\\...\\x"
 
 
 def test_a_loop_of_exceptions_ends() -> None:

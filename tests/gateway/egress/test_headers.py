@@ -21,7 +21,13 @@ def _out(*headers: tuple[bytes, bytes], **changes: Any) -> Headers:
 
 
 def test_order_duplicates_and_bytes_are_kept() -> None:
-    headers = ((b"b", b"1"), (b"host", b"API.openai.com"), (b"a", b"\xe9\xff \t"), (b"b", b""), (b"x-stainless-lang", b"js"))
+    headers = (
+        (b"b", b"1"),
+        (b"host", b"API.openai.com"),
+        (b"a", b"\xe9\xff \t"),
+        (b"b", b""),
+        (b"x-stainless-lang", b"js"),
+    )
     assert _out(*headers) == headers
 
 
@@ -35,7 +41,13 @@ def test_what_is_for_this_hop_alone_stays_here(name: bytes) -> None:
 
 
 def test_what_connection_names_stays_here_as_well() -> None:
-    headers = ((b"host", b"h"), (b"connection", b"close, X-Mine"), (b"x-mine", b"1"), (b"connection", b"x-too"), (b"x-too", b"1"))
+    headers = (
+        (b"host", b"h"),
+        (b"connection", b"close, X-Mine"),
+        (b"x-mine", b"1"),
+        (b"connection", b"x-too"),
+        (b"x-too", b"1"),
+    )
     assert _out(*headers, (b"x-other", b"1")) == ((b"host", b"h"), (b"x-other", b"1"))
 
 
@@ -46,7 +58,10 @@ def test_connection_cannot_take_away_what_the_request_needs() -> None:
 
 
 def test_host_names_the_upstream_where_it_is_another_than_asked_for() -> None:
-    assert _out((b"a", b"1"), (b"host", b"api.openai.com"), upstream=RELAY) == ((b"a", b"1"), (b"host", b"127.0.0.1:9000"))
+    assert _out((b"a", b"1"), (b"host", b"api.openai.com"), upstream=RELAY) == (
+        (b"a", b"1"),
+        (b"host", b"127.0.0.1:9000"),
+    )
     local = _out((b"host", b"127.0.0.1:8080"), mode=Mode.BASE_URL, origin=Origin("http", "127.0.0.1", 80))
     assert local == ((b"host", b"api.openai.com"),)
     assert _out((b"host", b"x"), upstream=Origin("https", "::1", 8443)) == ((b"host", b"[::1]:8443"),)
@@ -94,8 +109,13 @@ def test_an_answer_goes_on_without_what_was_for_this_hop() -> None:
 _NAMES = st.sampled_from([b"host", b"connection", b"content-length", b"x-a", b"x-whygate-b", b"te", b"authorization"])
 
 
-@given(headers=st.lists(st.tuples(_NAMES, st.sampled_from([b"x-a", b"host, te", b"1", b""])), max_size=8), chunked=st.booleans())
-def test_any_request_has_one_host_one_framing_and_nothing_of_ours(headers: list[tuple[bytes, bytes]], chunked: bool) -> None:
+@given(
+    headers=st.lists(st.tuples(_NAMES, st.sampled_from([b"x-a", b"host, te", b"1", b""])), max_size=8),
+    chunked=st.booleans(),
+)
+def test_any_request_has_one_host_one_framing_and_nothing_of_ours(
+    headers: list[tuple[bytes, bytes]], chunked: bool
+) -> None:
     out = request_headers(a_call(headers=tuple(headers), body=b"{}"), OPENAI_ORIGIN, chunked=chunked, hop=None)
     names = [name for name, _ in out]
     assert names.count(b"host") == 1

@@ -102,7 +102,9 @@ def test_reading_a_wait_is_total(value: bytes, date: bytes | None) -> None:
         assert seconds is None or seconds > 0
 
 
-@given(words=st.lists(st.sampled_from(["Sat,", "21", "Nov", "2026", "99999999999", "20:00:30", "::", "GMT", "+9999", ","])))
+@given(
+    words=st.lists(st.sampled_from(["Sat,", "21", "Nov", "2026", "99999999999", "20:00:30", "::", "GMT", "+9999", ","]))
+)
 def test_reading_something_like_a_date_is_total(words: list[str]) -> None:
     value = " ".join(words).encode()
     for date in (DATE, (b"date", value)):
@@ -210,7 +212,7 @@ _FAILURES = st.builds(
     budget=st.integers(0, 1),
     can_repeat=st.booleans(),
 )
-def test_every_decision_keeps_its_promises(
+def test_every_decision_keeps_its_promises(  # noqa: PLR0917 - hypothesis gives them by name
     answer: ReplyHead | NetFailure,
     cause: Cause,
     number: int,

@@ -1,5 +1,7 @@
 """The splitter: bytes in are bytes out, events whole and in order, whatever the sizes of the pieces."""
 
+import itertools
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -7,13 +9,15 @@ from hypothesis import strategies as st
 from gateway.egress import sse
 from gateway.egress.sse import HELD_BYTES, EventSplitter, data_of
 
-_TOKENS = st.sampled_from([b"data: a", b"event: b", b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b"\r\r", b":", b"\xff", b""])
+_TOKENS = st.sampled_from(
+    [b"data: a", b"event: b", b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b"\r\r", b":", b"\xff", b""]
+)
 _STREAMS = st.lists(_TOKENS, max_size=30).map(b"".join) | st.binary(max_size=80)
 
 
 def _cut(stream: bytes, at: list[int]) -> list[bytes]:
     points = sorted({point % (len(stream) + 1) for point in at} | {0, len(stream)})
-    return [stream[a:b] for a, b in zip(points, points[1:], strict=False)]
+    return [stream[a:b] for a, b in itertools.pairwise(points)]
 
 
 @given(stream=_STREAMS, at=st.lists(st.integers(0, 200), max_size=20))

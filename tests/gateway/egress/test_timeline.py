@@ -1,8 +1,9 @@
 """The phases of an attempt, on the machine's own clock."""
 
+import itertools
+
 import pytest
 
-from gateway.egress import timeline as timeline_module
 from gateway.egress.timeline import Timeline
 from gateway.model.failure import Phase
 
@@ -10,7 +11,7 @@ from gateway.model.failure import Phase
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [50.0]
-    monkeypatch.setattr(timeline_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("gateway.egress.timeline.time.monotonic", lambda: now[0])
     return now
 
 
@@ -28,13 +29,15 @@ async def test_phases_follow_one_another_without_a_gap(clock: list[float]) -> No
     timeline.enter(Phase.FIRST_BYTE)
     clock[0] += 0.040
     marks = timeline.finish(ok=True)
-    assert [(mark.phase, round(mark.end_ms - mark.start_ms), mark.ok) for mark in marks if mark.end_ms > mark.start_ms] == [
+    assert [
+        (mark.phase, round(mark.end_ms - mark.start_ms), mark.ok) for mark in marks if mark.end_ms > mark.start_ms
+    ] == [
         (Phase.DNS, 10, True),
         (Phase.CONNECT, 20, True),
         (Phase.SEND, 30, True),
         (Phase.FIRST_BYTE, 40, True),
     ]
-    assert all(one.end_ms == other.start_ms for one, other in zip(marks, marks[1:], strict=False))
+    assert all(one.end_ms == other.start_ms for one, other in itertools.pairwise(marks))
 
 
 async def test_the_phase_in_which_it_failed_is_marked(clock: list[float]) -> None:

@@ -102,7 +102,9 @@ async def provider(
 
 
 @asynccontextmanager
-async def client(ca_file: str | None = None, own: Callable[[str, int], bool] | None = None) -> AsyncIterator[AiohttpUpstream]:
+async def client(
+    ca_file: str | None = None, own: Callable[[str, int], bool] | None = None
+) -> AsyncIterator[AiohttpUpstream]:
     upstream = AiohttpUpstream(ca_file=ca_file, own_address=own or (lambda _host, _port: False))
     try:
         yield upstream

@@ -22,12 +22,16 @@ def _cause(call: Call) -> Cause | None:
     return None if refused is None else refused.cause
 
 
-@pytest.mark.parametrize("host", [b"127.0.0.1", b"127.0.0.1:8080", b"LocalHost:1", b"[::1]:8080", b"[::1]", b" localhost "])
+@pytest.mark.parametrize(
+    "host", [b"127.0.0.1", b"127.0.0.1:8080", b"LocalHost:1", b"[::1]:8080", b"[::1]", b" localhost "]
+)
 def test_a_base_url_that_names_this_machine_is_served(host: bytes) -> None:
     assert refusal(_local(host=host), ME) is None
 
 
-@pytest.mark.parametrize("host", [b"evil.example", b"127.0.0.1.evil.example", b"", b"\xff", b"[::2]", b"localhost.", None])
+@pytest.mark.parametrize(
+    "host", [b"evil.example", b"127.0.0.1.evil.example", b"", b"\xff", b"[::2]", b"localhost.", None]
+)
 def test_a_base_url_under_any_other_name_is_refused(host: bytes | None) -> None:
     """A name that a foreign page had resolve to this machine."""
     refused = refusal(_local(host=host), ME)

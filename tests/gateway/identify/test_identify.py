@@ -129,7 +129,9 @@ def test_a_message_that_lets_the_provider_act_is_not_pure(document: dict[str, An
     assert _messages().pure
 
 
-@pytest.mark.parametrize("tools", [None, [], "mcp", [7], [{"type": 7}], [{"type": "function"}], [{"type": "web_search"}]])
+@pytest.mark.parametrize(
+    "tools", [None, [], "mcp", [7], [{"type": 7}], [{"type": "function"}], [{"type": "web_search"}]]
+)
 def test_tools_that_the_app_runs_itself_change_nothing(tools: object) -> None:
     assert _route(b"/v1/responses", tools=tools).pure
 
@@ -170,7 +172,9 @@ def test_a_model_group_is_the_model_without_its_date(model: object, group: str) 
     assert _route(model=model).model_group == group
 
 
-@pytest.mark.parametrize(("value", "streams"), [(True, True), (False, False), ("true", False), (1, False), (None, False)])
+@pytest.mark.parametrize(
+    ("value", "streams"), [(True, True), (False, False), ("true", False), (1, False), (None, False)]
+)
 def test_only_a_true_asks_for_a_stream(value: object, streams: bool) -> None:
     assert _route(stream=value).stream is streams
 

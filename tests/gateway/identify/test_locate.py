@@ -46,7 +46,9 @@ def test_the_first_segment_of_a_base_url_names_the_provider(
     assert LOCATOR.find(None, target) == (provider, origin, rest)
 
 
-@pytest.mark.parametrize("target", [b"", b"/", b"/openai", b"/openai?x=/", b"//openai/v1", b"/OpenAI/v1", b"/v1/models"])
+@pytest.mark.parametrize(
+    "target", [b"", b"/", b"/openai", b"/openai?x=/", b"//openai/v1", b"/OpenAI/v1", b"/v1/models"]
+)
 def test_any_other_base_url_is_nowhere(target: bytes) -> None:
     assert LOCATOR.find(None, target) is None
 

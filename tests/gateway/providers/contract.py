@@ -17,11 +17,14 @@ _inherited = settings(suppress_health_check=[HealthCheck.differing_executors])  
 _WORDS = st.text(max_size=60)
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | _WORDS,
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(
-        st.sampled_from(["error", "type", "code", "message", "usage", "details", "input_tokens", "response"]) | _WORDS,
-        inner,
-        max_size=5,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["error", "type", "code", "message", "usage", "details", "input_tokens", "response"])
+            | _WORDS,
+            inner,
+            max_size=5,
+        )
     ),
     max_leaves=20,
 )
@@ -121,7 +124,16 @@ class ProviderContract:
         assert isinstance(found, Cause)
 
     def test_what_is_no_envelope_is_not_taken_for_one(self) -> None:
-        for body in (b"", b"{}", b"[]", b"null", b'"error"', b"<html>error</html>", b'{"error": "no"}', b'{"error":[1]}'):
+        for body in (
+            b"",
+            b"{}",
+            b"[]",
+            b"null",
+            b'"error"',
+            b"<html>error</html>",
+            b'{"error": "no"}',
+            b'{"error":[1]}',
+        ):
             assert self.provider.read_error(body) is None, body
 
     # usage
@@ -177,7 +189,9 @@ class ProviderContract:
 
     def test_a_model_may_talk_about_marks_and_errors(self) -> None:
         """Words inside an answer are not the protocol."""
-        talk = 'data: [DONE]\n\nevent: error\n\n"error": {"finish_reason": "stop"} "stop_reason": "x" response.completed'
+        talk = (
+            'data: [DONE]\n\nevent: error\n\n"error": {"finish_reason": "stop"} "stop_reason": "x" response.completed'
+        )
         for name in self.streams:
             event = b'event: x\ndata: {"text": ' + orjson.dumps(talk) + b"}\n\n"
             assert self._shape(name).read(event) is StreamNews.GOING

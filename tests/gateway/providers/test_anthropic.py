@@ -113,5 +113,7 @@ def test_an_error_without_anthropics_own_frame_is_somebody_elses(body: bytes) ->
 
 
 def test_an_error_of_ours_has_the_type_that_its_status_has_there() -> None:
-    types = {status: orjson.loads(PROVIDER.write_error(status, "a.b", "m"))["error"]["type"] for status in (429, 401, 502)}
+    types = {
+        status: orjson.loads(PROVIDER.write_error(status, "a.b", "m"))["error"]["type"] for status in (429, 401, 502)
+    }
     assert types == {429: "rate_limit_error", 401: "authentication_error", 502: "api_error"}

@@ -23,8 +23,10 @@ _CHAT = (
 _RESPONSES = (
     b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1","error":null}}\n\n',
     b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"Hello"}\n\n',
-    b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"resp_1","status":"completed",'
-    b'"error":null,"usage":{"input_tokens":8,"output_tokens":2,"total_tokens":10}}}\n\n',
+    (
+        b'event: response.completed\ndata: {"type":"response.completed","response":{"id":"resp_1","status":"completed",'
+        b'"error":null,"usage":{"input_tokens":8,"output_tokens":2,"total_tokens":10}}}\n\n'
+    ),
 )
 
 
@@ -59,6 +61,7 @@ class TestOpenAI(ProviderContract):
         (400, _error(None, "invalid_request_error", "something"), Cause.REQUEST_INVALID_PARAMETER),
         (500, _error(None, "server_error", "The server had an error"), Cause.SERVICE_SERVER_ERROR),
         (503, _error(None, "service_unavailable_error", "overloaded"), Cause.SERVICE_OVERLOADED),
+        (503, _error(None, "server_error", "The server is overloaded or not ready yet."), Cause.SERVICE_OVERLOADED),
         (502, _error(None, None, "bad gateway"), Cause.SERVICE_UNAVAILABLE),
         (504, _error(None, None, "gateway timeout"), Cause.SERVICE_TIMEOUT),
     )
