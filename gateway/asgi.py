@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mutabl
 from typing import Any
 
 from gateway.model.call import Call, Mode, Origin
-from gateway.path import serve
+from gateway.path import abandoned, serve
 from gateway.stages import Stages
 
 REPLAY_BYTES = 8_388_608
@@ -45,7 +45,8 @@ class Gateway:
         arrived_at, arrived = self._stages.clock.wall(), self._stages.clock.now()
         body, more = await _read(receive)
         if body is None:
-            return  # it left before it had asked
+            abandoned(self._stages, _call(scope, arrived_at, arrived, b"", complete=False))
+            return
         reply = AsgiReply(send)
         watch = _Watch(receive, task, reply)
         if not more:

@@ -7,6 +7,7 @@ we sleep. The permit is held until the answer has ended, so that concurrency cou
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
@@ -186,7 +187,9 @@ class Asking:
             await self._reply.end(tried.body)
             relayed = Relayed(body=tried.body, size_bytes=len(tried.body))
         elif (shape := route.endpoint.stream) is not None and _is_events(head):
-            relayed = await relay_events(incoming, self._reply, shape, route.provider, self._explain, KEEP_BYTES)
+            relayed = await relay_events(
+                incoming, self._reply, shape, route.provider, partial(self._explain, head), KEEP_BYTES
+            )
         else:
             relayed = await relay_bytes(incoming, self._reply, KEEP_BYTES)
         return self._answered(head, relayed, first_byte_at)
@@ -269,8 +272,8 @@ class Asking:
         decision = self._admitted.decision
         return isinstance(decision, Forward) and decision.cache_key is not None
 
-    def _explain(self, failure: NetFailure) -> tuple[str, str]:
-        found = diagnose(self._evidence(failure=failure))
+    def _explain(self, head: ReplyHead, failure: NetFailure) -> tuple[str, str]:
+        found = diagnose(self._evidence(head=head, failure=failure))
         return found.cause.value, f"whygate: {found.sentence()}"
 
     def _evidence(

@@ -18,6 +18,7 @@ from gateway.cache.freshness import NO_USE, kept_headers, may_store, use_of
 from gateway.cache.key import cache_key
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
+from gateway.excerpt import MAX_BYTES, readable
 from gateway.identify.guard import refusal
 from gateway.identify.nowhere import nowhere
 from gateway.model.attempt import ReplyHead
@@ -61,8 +62,20 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
         logger.exception("call %s", call.id)
         answered = await _broke(stages, admitted, asking, reply, error)
     concluded = conclude(stages, live, answered)
-    await keep(stages, answered)
+    try:
+        await keep(stages, answered)
+    except Exception:
+        logger.exception("call %s: its answer was not kept", call.id)
     return concluded
+
+
+def abandoned(stages: Stages, call: Call) -> None:
+    """Write the row of a call whose app left before it had asked all of it."""
+    live = Live(call=call)
+    stages.sink.opened(live)
+    admitted = _unknown(call)
+    live.route = stages.identifier.route(call) or admitted.route
+    conclude(stages, live, _interrupted(replace(admitted, route=live.route), None, Outcome(client_left=True)))
 
 
 async def admit(stages: Stages, call: Call) -> Admitted:
@@ -103,25 +116,22 @@ async def keep(stages: Stages, answered: Answered) -> None:
     decision, route, usage = admitted.decision, admitted.route, outcome.usage
     if usage is not None and answered.attempts:
         stages.estimates.learn(route.model_group, route.input_tokens, usage.tokens_in, usage.tokens_out)
-    if stages.store is None or not isinstance(decision, Forward) or decision.cache_key is None:
+    if stages.store is None or not _is_kept(admitted, outcome):
         return
-    if (
-        outcome.complete
-        and outcome.body is not None
-        and outcome.head is not None
-        and may_store(outcome.head, outcome.body)
-    ):
-        now = stages.clock.now()
-        tokens = usage or (None, None)
-        stored = StoredReply(
-            status=outcome.head.status,
-            headers=kept_headers(outcome.head.headers),
-            body=outcome.body,
-            stored_at=now,
-            tokens_in=tokens[0],
-            tokens_out=tokens[1],
-        )
-        await stages.store.put(decision.cache_key, stored, now + decision.ttl_seconds)
+    assert isinstance(decision, Forward)
+    assert decision.cache_key is not None
+    assert outcome.head is not None
+    now = stages.clock.now()
+    tokens = usage or (None, None)
+    stored = StoredReply(
+        status=outcome.head.status,
+        headers=kept_headers(outcome.head.headers),
+        body=outcome.body or b"",
+        stored_at=now,
+        tokens_in=tokens[0],
+        tokens_out=tokens[1],
+    )
+    await stages.store.put(decision.cache_key, stored, now + decision.ttl_seconds)
 
 
 def conclude(stages: Stages, live: Live, answered: Answered) -> Concluded:
@@ -168,18 +178,23 @@ async def _replay(stages: Stages, admitted: Admitted, hit: ServeCached, live: Li
 
 
 def _cache_word(admitted: Admitted, outcome: Outcome) -> str:
-    match admitted.decision:
-        case ServeCached():
-            return "hit"
-        case Forward(cache_key=key) if key is not None:
-            stored = outcome.complete and outcome.body is not None and outcome.head is not None
-            return (
-                "stored"
-                if stored and outcome.head and outcome.body and may_store(outcome.head, outcome.body)
-                else "none"
-            )
-        case _:
-            return "none"
+    if isinstance(admitted.decision, ServeCached):
+        return "hit"
+    return "stored" if _is_kept(admitted, outcome) else "none"
+
+
+def _is_kept(admitted: Admitted, outcome: Outcome) -> bool:
+    decision, head, body = admitted.decision, outcome.head, outcome.body
+    if not isinstance(decision, Forward) or decision.cache_key is None:
+        return False
+    if not outcome.complete or head is None or body is None:
+        return False
+    encoding = head.header(b"content-encoding")
+    if encoding is None:
+        return may_store(head, body)
+    # A refusal inside must be seen: what cannot be unpacked as a whole is not kept.
+    text = (readable(body, encoding, None) or "").encode()
+    return 0 < len(text) < MAX_BYTES and may_store(head, text)
 
 
 def _unknown(call: Call) -> Admitted:

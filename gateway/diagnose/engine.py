@@ -10,6 +10,8 @@ Theory of operation. One question at a time, each on one layer, first answer win
    and a status alone proves nothing: `unknown`, with what was seen.
 """
 
+import logging
+
 import orjson
 
 from gateway.diagnose.evidence import Evidence
@@ -19,6 +21,8 @@ from gateway.model.cause import Cause, Precision
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.provider import Declared, Provider
+
+logger = logging.getLogger("whygate.diagnose")
 
 _BY_CODE: dict[NetCode, Cause] = {
     NetCode.DNS_FAILURE: Cause.NETWORK_DNS_FAILURE,
@@ -60,7 +64,15 @@ _DETAIL_CHARACTERS = 300
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
-    """Give the verdict on a failed call."""
+    """Give the verdict on a failed call. Total: a bug in here is a verdict, too, and never costs a row."""
+    try:
+        return _diagnose(evidence)
+    except Exception as error:
+        logger.exception("no verdict")
+        return _say(evidence, Cause.PROXY_INTERNAL_ERROR, Precision.DECLARED, type(error).__name__, seen=())
+
+
+def _diagnose(evidence: Evidence) -> Diagnosis:
     if evidence.refused is not None:
         return _say(evidence, evidence.refused.cause, Precision.DECLARED, evidence.refused.why, seen=())
     if evidence.internal_error is not None:
@@ -98,6 +110,9 @@ def _network(evidence: Evidence, failure: NetFailure) -> Diagnosis:
     alternatives: tuple[Cause, ...] = ()
     if failure.phase is Phase.BODY:
         cause = _IN_BODY.get(failure.code, cause)
+        if failure.code is NetCode.TRUNCATED and _is_stream(evidence):
+            # The framing broke off: that is a cut connection, and only possibly a provider that gave up.
+            cause, alternatives = Cause.NETWORK_STREAM_INTERRUPTED, (Cause.SERVICE_STREAM_TRUNCATED,)
     if failure.code is NetCode.TLS_UNTRUSTED_ISSUER:
         alternatives = (Cause.NETWORK_TLS_INSPECTION,)
     if failure.code is NetCode.NETWORK_UNREACHABLE:
@@ -116,6 +131,11 @@ def _network(evidence: Evidence, failure: NetFailure) -> Diagnosis:
         alternatives=alternatives,
         ruled_out=ruled_out,
     )
+
+
+def _is_stream(evidence: Evidence) -> bool:
+    kind = evidence.head.header(b"content-type") if evidence.head is not None else None
+    return (kind or "").startswith("text/event-stream")
 
 
 def _stream_error(evidence: Evidence) -> Diagnosis:

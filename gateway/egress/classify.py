@@ -96,6 +96,8 @@ def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, P
 
 def _words(chain: list[BaseException]) -> str:
     """Give the deepest exception that says something, without paths of a home directory, on one line."""
+    if any(isinstance(error, aiohttp.ClientPayloadError) for error in chain):
+        return "the connection ended before the answer did"  # aiohttp speaks of a bad message with status 400
     for error in reversed(chain):
         text = " ".join(str(error).split())
         if text:

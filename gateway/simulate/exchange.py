@@ -113,7 +113,7 @@ class Exchange:
         self.body = b"".join(parts)
         self.body_sha256 = digest.hexdigest()
         self.body_complete = True
-        self._watcher = asyncio.create_task(self._watch())
+        self._watcher = asyncio.get_running_loop().create_task(self._watch())
         return self.body
 
     async def start(self, status: int, headers: Headers) -> None:

@@ -39,7 +39,7 @@ def check_row(row: Row, api: str, *, stream: bool) -> None:
     assert 0 < row["ttft_ms"] <= row["total_ms"]
 
 
-@pytest.mark.parametrize(("way", "api", "style", "stream"), WAYS, ids=lambda value: str(value))
+@pytest.mark.parametrize(("way", "api", "style", "stream"), WAYS, ids=str)
 def test_an_sdk_gets_its_answer_and_the_call_is_in_the_log(
     world: World, way: str, api: str, style: str, *, stream: bool
 ) -> None:

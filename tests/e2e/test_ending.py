@@ -35,7 +35,8 @@ def begin_streams(world: World, seconds: float) -> None:
     )
 
     def streaming() -> bool:
-        return sum(row["state"] == "streaming" for row in world.gateway.flows()) == 20
+        running = sum(row["state"] == "streaming" for row in world.gateway.flows())
+        return running == 20
 
     GatewayProcess.until(streaming, 20)
 

@@ -13,13 +13,14 @@ PROMPT = "alpha beta gamma delta epsilon zeta eta"
 PIECES = ("Echo: ", "alpha ", "beta ", "gamma ", "delta ", "epsilon ", "zeta ", "eta")
 BREAKS = {
     "reset": ("network.connection_reset?after_events=3", "network.stream_interrupted"),
-    "cut off": ("network.stream_interrupted?after_events=3", "service.stream_truncated"),
+    "cut off": ("network.stream_interrupted?after_events=3", "network.stream_interrupted"),
     "ended without its mark": ("service.stream_truncated?after_events=3", "service.stream_truncated"),
 }
 """How it breaks: what the provider is asked for, and the verdict. A reset is the network's, whatever it cut."""
 
 APIS = ("chat", "responses", "messages")
 CASES = list(itertools.product(("proxied", "based"), APIS, ("sync", "async"), [*BREAKS, "an error event"]))
+Case = tuple[str, str, str, str]
 Seen = Callable[[str, str, str, str], tuple[Job, Result]]
 
 
@@ -44,11 +45,9 @@ def seen(world: World) -> Seen:
     return lambda way, api, style, how: everything(way)[api, style, how]
 
 
-@pytest.mark.parametrize(("way", "api", "style", "how"), CASES)
-def test_a_broken_stream_raises_and_what_came_before_it_is_whole(
-    world: World, seen: Seen, way: str, api: str, style: str, how: str
-) -> None:
-    asked, result = seen(way, api, style, how)
+@pytest.mark.parametrize("case", CASES, ids=" ".join)
+def test_a_broken_stream_raises_and_what_came_before_it_is_whole(world: World, seen: Seen, case: Case) -> None:
+    asked, result = seen(*case)
     assert result["status"] == 200
     assert result["error"] is not None, "the stream ended as if it were whole"
     assert {"APIError", "RemoteProtocolError"} & set(result["error"]["kinds"])

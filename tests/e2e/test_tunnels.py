@@ -79,9 +79,7 @@ async def test_a_tunnel_leads_to_the_other_sides_own_certificate(world: World, e
     _, _, reader, writer = await connect(world, f"localhost:{elsewhere.port}")
     await writer.start_tls(elsewhere.trusting, server_hostname="localhost")
     certificate = writer.get_extra_info("peercert")
-    assert ("organizationName", "trustme v" + trustme.__version__) in [
-        p for part in certificate["issuer"] for p in part
-    ]
+    assert "trustme" in str(certificate["issuer"])
     writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"elsewhere")
     writer.close()

@@ -287,7 +287,7 @@ async def test_a_whole_stream_is_a_success(name: str) -> None:
     ("ends", "cause"),
     [
         ((RESET,), Cause.NETWORK_STREAM_INTERRUPTED),
-        ((aiohttp.ClientPayloadError("cut"),), Cause.SERVICE_STREAM_TRUNCATED),
+        ((aiohttp.ClientPayloadError("cut"),), Cause.NETWORK_STREAM_INTERRUPTED),
         ((aiohttp.SocketTimeoutError("silence"),), Cause.SERVICE_STREAM_STALLED),
         ((), Cause.SERVICE_STREAM_TRUNCATED),
     ],

@@ -238,8 +238,7 @@ async def test_a_bug_after_the_head_cuts_the_answer(monkeypatch: pytest.MonkeyPa
 async def test_a_store_that_fails_behind_the_answer_costs_no_row() -> None:
     made = stages(json_answer(GOOD), store=BrokenStore("put"))
     exchange = Exchange(made, body=STATIC)
-    with pytest.raises(RuntimeError, match="a bug"):
-        await exchange.done()
+    await exchange.done()
     assert (exchange.status, exchange.ended) == (200, True)
     assert only_row(made).answered.outcome.complete
 

@@ -51,7 +51,8 @@ def question(job: dict[str, Any]) -> dict[str, Any]:
         words["max_tokens"] = 1000
     if job.get("stream"):
         words["stream"] = True
-    return words | job.get("more", {})
+    words |= job.get("more", {})
+    return words
 
 
 def piece(event: Any) -> str:
