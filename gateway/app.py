@@ -92,6 +92,7 @@ class Running:
             self._clock,
             max_age_days=settings.record.max_age_days,
             max_bytes=settings.record.max_bytes,
+            bodies=settings.record.bodies,
         )
         _start_log(recorder, self._state)
         ca_file = str(settings.network.ca_file) if settings.network.ca_file else None

@@ -28,7 +28,8 @@ class Locator:
         self.providers = tuple(providers)
         self._by_host: dict[tuple[str, int], Provider] = {}
         self._by_name = {
-            provider.name.encode(): (provider, Origin("https", *_host_port(provider.hosts[0])))
+            # One without hosts is reached by its base URL alone, and its upstream says where it is.
+            provider.name.encode(): (provider, Origin("https", *_host_port((*provider.hosts, provider.name)[0])))
             for provider in self.providers
         }
         self._override: dict[str, tuple[Origin, bytes]] = {}

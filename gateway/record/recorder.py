@@ -39,13 +39,16 @@ class Recorder(EventSink):
     Always: produced = written + dropped + queued.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, max_age_days: float = 7, max_bytes: int = 2**29) -> None:
-        """Prepare; nothing is opened before `start`."""
+    def __init__(
+        self, path: Path, clock: Clock, *, max_age_days: float = 7, max_bytes: int = 2**29, bodies: bool = True
+    ) -> None:
+        """Prepare; nothing is opened before `start`. Without ``bodies`` no part of a failed answer is kept."""
         self.path = path
         self.ring = Ring()
         self._clock = clock
         self._max_age_seconds = max_age_days * DAY_SECONDS
         self._max_bytes = max_bytes
+        self._bodies = bodies
         self._numbers = itertools.count(1)
         self._store: FlowStore | None = None
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -90,6 +93,9 @@ class Recorder(EventSink):
         """See `EventSink`."""
         if not live.seq:
             live.seq = next(self._numbers)
+        if not self._bodies and concluded.answered.outcome.excerpt:
+            outcome = replace(concluded.answered.outcome, excerpt=b"")
+            concluded = replace(concluded, answered=replace(concluded.answered, outcome=outcome))
         if len(live.call.body) > HEAVY_BODY_BYTES:
             # A row needs no request body, and megabytes shall not wait for the disk.
             live, concluded = _lightened(live, concluded)

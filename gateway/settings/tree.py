@@ -143,7 +143,7 @@ class Page(Section):
 
 
 class LimitRule(Section):
-    """A limit that you set. What a provider states in its answers is learned and needs no rule."""
+    """A limit that you set, counted for each account and model by itself."""
 
     provider: ProviderName = setting(
         ..., "Which provider it is for: the name that stands in the log.", unit="provider name", example='"openai"'
@@ -183,7 +183,7 @@ class Limits(Section):
         ge=1,
     )
     rules: tuple[LimitRule, ...] = setting(
-        (), "Limits of your own. They cap what is learned from a provider, never raise it.", unit="tables", strict=False
+        (), "Limits of your own, for each account and model by itself.", unit="tables", strict=False
     )
 
 
@@ -197,12 +197,6 @@ class Retry(Section):
         unit="attempts",
         ge=1,
         le=10,
-    )
-    strict: bool = setting(
-        False,  # noqa: FBT003
-        "true: send again only when it is proven that the provider never took the call. false: also after a"
-        " failure that leaves this open, on routes where asking twice costs no more than its price.",
-        unit="true or false",
     )
 
 

@@ -105,14 +105,21 @@ def main() -> None:
         process = psutil.Process(gateway.process.pid)
         try:
             idle = process.memory_info().rss
-            for paced, words in ((True, f"{STREAMS} streams at {1 / PAUSE_SECONDS:.0f} events/s each"), (False, "20 streams, full speed")):
+            for paced, words in (
+                (True, f"{STREAMS} streams at {1 / PAUSE_SECONDS:.0f} events/s each"),
+                (False, "20 streams, full speed"),
+            ):
                 direct = asyncio.run(load(None, port, paced=paced))
                 cpu = sum(process.cpu_times()[:2])
                 through = asyncio.run(load(gateway, port, paced=paced))
                 cpu = (sum(process.cpu_times()[:2]) - cpu) / through.events * 1e6
                 for who, seen in (("direct", direct), ("whygate", through)):
-                    print(f"{words:36} {who:8} {seen.events / seen.seconds:8.0f} events/s  delay p50 {seen.p50_ms:7.2f} ms  p99 {seen.p99_ms:7.2f} ms")
-                print(f"{'':36} CPU {cpu:.0f} us an event, memory {idle / 2**20:.0f} -> {process.memory_info().rss / 2**20:.0f} MiB")
+                    print(
+                        f"{words:36} {who:8} {seen.events / seen.seconds:8.0f} events/s  delay p50 {seen.p50_ms:7.2f} ms  p99 {seen.p99_ms:7.2f} ms"
+                    )
+                print(
+                    f"{'':36} CPU {cpu:.0f} us an event, memory {idle / 2**20:.0f} -> {process.memory_info().rss / 2**20:.0f} MiB"
+                )
         finally:
             gateway.stop()
             provider.terminate()

@@ -35,8 +35,8 @@ def begin_streams(world: World, seconds: float) -> None:
     )
 
     def streaming() -> bool:
-        running = sum(row["state"] == "streaming" for row in world.gateway.flows())
-        return running == 20
+        running: int = sum(row["state"] == "streaming" for row in world.gateway.flows())
+        return bool(running == 20)
 
     GatewayProcess.until(streaming, 20)
 

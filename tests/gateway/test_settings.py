@@ -91,7 +91,7 @@ def test_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) ->
     assert resolved.origins["cache.enabled"] == str(file)
     assert resolved.origins["cache.ttl_seconds"] == "WHYGATE_CACHE__TTL_SECONDS"
     assert resolved.origins["listen.address"] == "--listen"
-    assert resolved.origins["retry.strict"] == "default"
+    assert resolved.origins["record.bodies"] == "default"
 
 
 def test_lists_can_come_from_the_environment() -> None:
@@ -115,7 +115,7 @@ MISTAKES = {
     "unknown section": ("[cahce]\nenabled = true", "Did you mean cache?"),
     "unknown key in a table": ("[[limits.rules]]\nprovider='a'\nrmp=1", "limits.rules[0].rmp = 1"),
     "wrong type": ("[limits]\nqueue_max = '10'", "limits.queue_max = '10': expected a whole number."),
-    "whole number for a truth": ("[retry]\nstrict = 1", "retry.strict = 1: expected true or false."),
+    "whole number for a truth": ("[record]\nbodies = 1", "record.bodies = 1: expected true or false."),
     "too small": ("[retry]\nmax_attempts = 0", "retry.max_attempts = 0: expected at least 1."),
     "too large": ("[retry]\nmax_attempts = 11", "expected at most 10."),
     "section is no table": ("listen = 3", "listen = 3: expected a table."),
@@ -216,8 +216,8 @@ def test_a_missing_file_a_folder_and_a_binary_file_are_told(tmp_path: Path) -> N
 def test_a_byte_order_mark_is_tolerated(tmp_path: Path) -> None:
     """Editors on Windows write one."""
     file = tmp_path / "a.toml"
-    file.write_text("[retry]\nstrict = true\n", encoding="utf-8-sig")
-    assert load(file, {}).retry.strict
+    file.write_text("[record]\nbodies = false\n", encoding="utf-8-sig")
+    assert not load(file, {}).record.bodies
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:0", "[::1]:8080", "localhost:65535"])

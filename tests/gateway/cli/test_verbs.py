@@ -240,10 +240,10 @@ def test_the_authority_of_a_running_gateway_is_not_removed(whygate: Whygate, pag
 def test_config_shows_where_each_value_comes_from(whygate: Whygate) -> None:
     """Default, file, variable; the token hidden."""
     file = whygate.cwd / "a.toml"
-    file.write_text("[retry]\nstrict = true\n[page]\ntoken = 'hunter2-hunter2-hunter2'\n")
+    file.write_text("[record]\nbodies = false\n[page]\ntoken = 'hunter2-hunter2-hunter2'\n")
     out = whygate("config", "show", WHYGATE_CONFIG=str(file), WHYGATE_CACHE__ENABLED="no").stdout
     lines = {line.split()[0]: line.split()[1:] for line in out.splitlines()}
-    assert lines["retry.strict"] == ["true", str(file)]
+    assert lines["record.bodies"] == ["false", str(file)]
     assert lines["cache.enabled"] == ["false", "WHYGATE_CACHE__ENABLED"]
     assert lines["retry.max_attempts"] == ["3", "default"]
     assert "hunter2" not in out

@@ -1,5 +1,4 @@
 """Every cause has words that help, and the words keep their promises."""
-# ruff: noqa: D103 (the names of the tests say it)
 
 import re
 from itertools import combinations

@@ -97,3 +97,10 @@ def test_no_target_makes_the_search_fail(target: bytes) -> None:
     place = LOCATOR.find(OPENAI_ORIGIN, target)
     assert place is not None
     assert place.target == target
+
+
+def test_a_provider_of_a_base_url_alone_needs_no_host() -> None:
+    local = replace(OPENAI, name="local", hosts=(), upstream="http://127.0.0.1:11434/v1")
+    locator = Locator((OPENAI, local))
+    assert locator.hosts() == {"api.openai.com:443"}
+    assert locator.find(None, b"/local/v1/models") == (local, Origin("http", "127.0.0.1", 11434), b"/v1/models")

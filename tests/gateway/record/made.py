@@ -94,7 +94,8 @@ def a_route(**changes: Any) -> Route:
 
 
 def a_live(call: Call | None = None, **changes: Any) -> Live:
-    return Live(**({"call": call or a_call(), "state": State.CONNECTING, "rev": 2, "route": a_route()} | changes))
+    values: dict[str, Any] = {"call": call or a_call(), "state": State.CONNECTING, "rev": 2, "route": a_route()}
+    return Live(**(values | changes))
 
 
 def an_attempt(number: int = 1, *, status: int | None = 200, headers: Headers = (), **changes: Any) -> Attempt:

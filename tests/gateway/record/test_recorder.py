@@ -302,3 +302,13 @@ def test_the_path_pays_microseconds(recorder: Recorder, capsys: pytest.CaptureFi
         writer = (time.perf_counter() - began) / len(made) * 1e6
         print(f"\n  path {cost:.1f} us a call, writer at most {writer:.0f} us a row", end="")
     assert recorder.health()["written"] == 5000
+
+
+def test_without_bodies_no_part_of_a_failed_answer_is_kept(path: Path, clock: HandClock) -> None:
+    """The verdict stays."""
+    recorder = Recorder(path, clock, bodies=False)
+    call = a_call()
+    recorder.closed(a_live(call), a_concluded(call, outcome=a_failed_outcome(), diagnosis=a_diagnosis()))
+    [item] = recorder.ring.finished
+    assert item.as_row().body is None
+    assert item.as_row().cause == "rate_limit.tokens"

@@ -78,7 +78,7 @@ async def test_every_answer_comes_as_declared(start: Start, cause: str, provider
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_the_header_asks_like_the_model_does(start: Start, stream: bool) -> None:  # noqa: FBT001
+async def test_the_header_asks_like_the_model_does(start: Start, stream: bool) -> None:
     """A call with any model fails when the header names a cause, streamed or not."""
     http = await (await start()).http()
     headers = {"x-simulate": "quota.exhausted"}

@@ -32,7 +32,7 @@ async def test_a_row_says_what_arrived_and_what_was_sent(start: Start) -> None:
     ("status", "billable"),
     [(200, True), (400, False), (429, False), (503, False), (529, False), (500, True), (502, True), (None, True)],
 )
-def test_only_a_definite_refusal_is_free(status: int | None, billable: bool) -> None:  # noqa: FBT001
+def test_only_a_definite_refusal_is_free(status: int | None, billable: bool) -> None:
     """What may have been computed counts as charged; a body that never arrived does not."""
     assert is_billable(method="POST", body_complete=True, status=status) is billable
     assert not is_billable(method="POST", body_complete=False, status=status)

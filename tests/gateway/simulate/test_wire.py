@@ -187,7 +187,7 @@ async def test_over_tls_connections_break_as_well(cause: str) -> None:
 async def test_stopping_cuts_what_is_running(start: Start) -> None:
     """A listener with a stalled call stops at once, and a second stop does no harm."""
     world = await start()
-    running = asyncio.create_task(exchange(world, "network.read_timeout", chat_body()))
+    running = asyncio.get_running_loop().create_task(exchange(world, "network.read_timeout", chat_body()))
     await world.until_a_call_is_running()
     began = time.monotonic()
     await world.handle.stop()
