@@ -204,7 +204,7 @@ async def plain(gateway: GatewayProcess) -> tuple[asyncio.StreamReader, asyncio.
 async def read_answer(reader: asyncio.StreamReader, *, to_head: bool = False) -> tuple[bytes, bytes]:
     """Read one answer: head and body, framed by length or chunks (given decoded). IncompleteReadError when cut."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
+    fields = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:] if b": " in line)
     status = int(head.split(b" ", 2)[1])
     if to_head or status in {204, 304} or status < 200:
         return head, b""

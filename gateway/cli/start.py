@@ -37,7 +37,10 @@ def start(  # noqa: PLR0917  (its options)
         flags["cache.enabled"] = (False, "--no-cache")
     settings = resolve_settings(config, flags).settings
     directory = open_state(state)
-    # Only now, when nothing is left to complain about: 1.1 s of imports.
+    # Only now, when nothing is left to complain about: over a second of imports.
+    from gateway.light import lighten  # noqa: PLC0415
+
+    lighten()
     from gateway.app import serve  # noqa: PLC0415
     from gateway.ports import StartError  # noqa: PLC0415
 
