@@ -65,6 +65,7 @@ class Asking:
         self.queued_seconds = 0.0
         self._waited_seconds = 0.0
         self._upstream_seconds = 0.0
+        self._timeline = Timeline()
 
     async def ask(self) -> Answered:
         """Run the loop; the answer has been given when this returns."""
@@ -87,6 +88,9 @@ class Asking:
                 step = self._next(tried, tried.diagnosis, failures)
                 if not isinstance(step, Retry):
                     return await self._give_up(tried, tried.diagnosis, spent=step.spent)
+            except asyncio.CancelledError:
+                self._retime(None)
+                raise
             finally:
                 permit.release()
                 if tried is not None and tried.incoming is not None:
@@ -134,7 +138,8 @@ class Asking:
     def _note(
         self, number: int, waited: float, timeline: Timeline, incoming: Incoming | None, failure: NetFailure | None
     ) -> None:
-        marks_ = timeline.finish(ok=failure is None)
+        self._timeline = timeline
+        marks_ = timeline.marks(ok=failure is None)
         head = incoming.head if incoming is not None else None
         self.attempts.append(Attempt(number=number, waited_seconds=waited, marks=marks_, head=head, failure=failure))
 
@@ -185,14 +190,22 @@ class Asking:
         first_byte_at = self._stages.clock.now()
         if tried.whole:
             await self._reply.end(tried.body)
-            relayed = Relayed(body=tried.body, size_bytes=len(tried.body))
-        elif (shape := route.endpoint.stream) is not None and _is_events(head):
+            return self._answered(head, Relayed(body=tried.body, size_bytes=len(tried.body)), first_byte_at)
+        if (shape := route.endpoint.stream) is not None and _is_events(head):
             relayed = await relay_events(
-                incoming, self._reply, shape, route.provider, partial(self._explain, head), KEEP_BYTES
+                incoming, self._reply, shape, route.provider, partial(self._explain, head), keep_bytes=KEEP_BYTES
             )
         else:
             relayed = await relay_bytes(incoming, self._reply, KEEP_BYTES)
+        self._retime(relayed.failure)
         return self._answered(head, relayed, first_byte_at)
+
+    def _retime(self, failure: NetFailure | None) -> None:
+        """Let the last attempt end now: its body took until here."""
+        if self.attempts:
+            last = self.attempts[-1]
+            marks_ = self._timeline.marks(ok=failure is None)
+            self.attempts[-1] = replace(last, marks=marks_, failure=failure or last.failure)
 
     async def _give_up(self, tried: _Tried, diagnosis: Diagnosis, *, spent: bool) -> Answered:
         ours = verdict(diagnosis, spent=spent)
@@ -246,8 +259,6 @@ class Asking:
                     stream_error=relayed.stream_error,
                 )
             )
-            last = self.attempts[-1]
-            self.attempts[-1] = replace(last, failure=relayed.failure)
         outcome = Outcome(
             head=head,
             excerpt=relayed.stream_error,

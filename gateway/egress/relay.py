@@ -5,6 +5,7 @@ with one error event in the provider's own protocol before the connection is cut
 fault, and a clean end would look like success.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -81,11 +82,24 @@ async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int) -> Relaye
         await sink.write(data)
 
 
-async def relay_events(  # noqa: PLR0917 - one caller, which has all six at hand under these names
-    incoming: Incoming, sink: Sink, shape: StreamShape, provider: Provider, explain: Explain, keep_bytes: int
+async def relay_events(
+    incoming: Incoming, sink: Sink, shape: StreamShape, provider: Provider, explain: Explain, *, keep_bytes: int
 ) -> Relayed:
-    """Relay a stream of events of a known protocol."""
+    """Relay a stream of events of a known protocol.
+
+    An app that hangs up behind the end mark, or behind the provider's own error event, has its answer: the cancellation
+    that this brings is not passed on.
+    """
     reader = _Reader(shape, provider, keep_bytes)
+    try:
+        return await _relay(incoming, sink, shape, explain, reader)
+    except asyncio.CancelledError:
+        if reader.ended or reader.failed:
+            return reader.result(whole=False)
+        raise
+
+
+async def _relay(incoming: Incoming, sink: Sink, shape: StreamShape, explain: Explain, reader: "_Reader") -> Relayed:
     splitter = EventSplitter()
     while True:
         failure = None
@@ -115,7 +129,7 @@ async def relay_events(  # noqa: PLR0917 - one caller, which has all six at hand
         if not inside and not reader.ended and not reader.failed:
             await sink.write(shape.error_event(*explain(broken), reader.events))
         sink.abort()
-        return reader.result(failure=failure, truncated=failure is None)
+        return reader.result(failure=failure, truncated=failure is None, whole=False)
 
 
 class _Reader:
@@ -160,8 +174,8 @@ class _Reader:
             else:
                 self._kept = None
 
-    def result(self, *, failure: NetFailure | None = None, truncated: bool = False) -> Relayed:
-        whole = self._kept is not None and failure is None and not truncated
+    def result(self, *, failure: NetFailure | None = None, truncated: bool = False, whole: bool = True) -> Relayed:
+        whole = whole and self._kept is not None
         return Relayed(
             body=b"".join(self._kept) if whole and self._kept is not None else None,
             size_bytes=self._size,

@@ -86,7 +86,8 @@ def next_step(
         stated = None
     else:
         assert head is not None
-        if head.status not in REFUSED_STATUSES or cause.again is Again.NEVER:
+        hopeless = cause.again is Again.NEVER and cause is not Cause.UNKNOWN  # such a status says "not now" by itself
+        if head.status not in REFUSED_STATUSES or hopeless:
             return Stop(spent=number > 1)
         stated = stated_wait_seconds(head)
     jitter = draw * min(policy.cap_seconds, policy.base_seconds * 2 ** min(number - 1, 10))

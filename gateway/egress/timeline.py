@@ -25,22 +25,20 @@ class Timeline:
 
     def enter(self, phase: Phase) -> None:
         """Begin a phase."""
-        self._end(ok=True)
-        self.phase = phase
+        self._marks += self._current(ok=True)
+        self.phase, self._phase_began = phase, time.monotonic()
         if phase is Phase.FIRST_BYTE and self._on_sent is not None:
             self._on_sent()
 
-    def finish(self, *, ok: bool) -> tuple[Mark, ...]:
-        """End the attempt; the phase it is in ends well or not."""
-        self._end(ok=ok)
-        return tuple(self._marks)
+    def marks(self, *, ok: bool) -> tuple[Mark, ...]:
+        """Give the phases so far; the one it is in ends now, well or not."""
+        return (*self._marks, *self._current(ok=ok))
 
-    def _end(self, *, ok: bool) -> None:
-        now = time.monotonic()
-        start, end = (self._phase_began - self._began) * 1000, (now - self._began) * 1000
-        if self.phase is not Phase.POOL or end - start >= 1.0 or not ok:  # taking an idle connection takes microseconds
-            self._marks.append(Mark(self.phase, start, end, ok))
-        self._phase_began = now
+    def _current(self, *, ok: bool) -> tuple[Mark, ...]:
+        start, end = (self._phase_began - self._began) * 1000, (time.monotonic() - self._began) * 1000
+        if self.phase is Phase.POOL and end - start < 1.0 and ok:  # taking an idle connection takes microseconds
+            return ()
+        return (Mark(self.phase, start, end, ok),)
 
     # What aiohttp's connector calls on a trace (aiohttp.tracing.Trace, 3.14).
 

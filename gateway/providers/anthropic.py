@@ -14,6 +14,7 @@ from gateway.model.provider import Declared, Endpoint, Provider, StreamNews, Str
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "enforced_spend_limit_reached"): Cause.QUOTA_SPEND_LIMIT,
+    (0, "claude_code_key_creator_not_member"): Cause.AUTH_NOT_A_MEMBER,
     (0, "billing_error"): Cause.ACCOUNT_BILLING_INACTIVE,
     (0, "authentication_error"): Cause.AUTH_INVALID_KEY,
     (0, "permission_error"): Cause.AUTH_PERMISSION,
@@ -37,6 +38,7 @@ BY_STATUS: Mapping[int, Cause] = {
     405: Cause.REQUEST_METHOD_NOT_ALLOWED,
     409: Cause.REQUEST_CONFLICT,
     413: Cause.REQUEST_PAYLOAD_TOO_LARGE,
+    415: Cause.REQUEST_UNSUPPORTED_MEDIA_TYPE,
     429: Cause.RATE_LIMIT_UNKNOWN,
     500: Cause.SERVICE_SERVER_ERROR,
     502: Cause.SERVICE_UNAVAILABLE,

@@ -29,6 +29,8 @@ DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "slow_down"): Cause.RATE_LIMIT_RAMP,
     (0, "server_is_overloaded"): Cause.SERVICE_OVERLOADED,
     (429, "server_error"): Cause.SERVICE_OVERLOADED,
+    (413, "server_error"): Cause.REQUEST_PAYLOAD_TOO_LARGE,
+    (504, "server_error"): Cause.SERVICE_TIMEOUT,
     (503, "service_unavailable_error"): Cause.SERVICE_OVERLOADED,
     (503, "server_error"): Cause.SERVICE_OVERLOADED,
     (0, "invalid_api_key"): Cause.AUTH_INVALID_KEY,

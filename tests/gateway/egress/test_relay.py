@@ -78,7 +78,7 @@ async def _relay(
         explained.append(failure)
         return "the.cause", "the words"
 
-    relayed = await relay_events(_incoming(*pieces), sink, shape, provider, explain, keep)
+    relayed = await relay_events(_incoming(*pieces), sink, shape, provider, explain, keep_bytes=keep)
     assert sink.ended != sink.aborted, "every answer ends in one way"
     return sink, relayed, explained
 
@@ -276,3 +276,35 @@ def test_a_body_without_usage_tells_none(body: bytes) -> None:
 def test_usage_of_a_huge_body_is_not_looked_for() -> None:
     body = orjson.dumps({"usage": {"prompt_tokens": 1}, "x": "x" * 1_100_000})
     assert read_usage(OPENAI, body) is None
+
+
+# an app that hangs up
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_an_app_that_hangs_up_behind_the_end_mark_has_its_answer(shape: str) -> None:
+    protocol, provider, event, end = SHAPES[shape]
+    never, sink = asyncio.Event(), Sink()
+    incoming = _incoming(event, end, never)
+    task = asyncio.ensure_future(
+        relay_events(incoming, sink, protocol, provider, lambda _: ("", ""), keep_bytes=1_000_000)
+    )
+    while len(sink.pieces) < 2:
+        await asyncio.sleep(0)
+    task.cancel()
+    relayed = await task
+    assert (relayed.failure, relayed.truncated, relayed.body) == (None, False, None)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_an_app_that_hangs_up_before_the_end_mark_cancels(shape: str) -> None:
+    protocol, provider, event, _ = SHAPES[shape]
+    never, sink = asyncio.Event(), Sink()
+    task = asyncio.ensure_future(
+        relay_events(_incoming(event, never), sink, protocol, provider, lambda _: ("", ""), keep_bytes=1_000_000)
+    )
+    while not sink.pieces:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

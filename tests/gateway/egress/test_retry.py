@@ -115,7 +115,9 @@ def test_reading_something_like_a_date_is_total(words: list[str]) -> None:
 # never
 
 
-@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.again is Again.NEVER])
+@pytest.mark.parametrize(
+    "cause", [cause for cause in Cause if cause.again is Again.NEVER and cause is not Cause.UNKNOWN]
+)
 def test_what_waiting_cannot_cure_is_never_tried_again(cause: Cause) -> None:
     budget = _Budget()
     for status in (429, 503, 529):
@@ -239,7 +241,7 @@ def test_every_decision_keeps_its_promises(  # noqa: PLR0917 - hypothesis gives 
     assert spend.asked <= 1
     if isinstance(step, Stop):
         assert step.spent or number == 1 or spend.asked == 0
-        return
+    assert cause.again is not Again.NEVER or cause is Cause.UNKNOWN
     assert can_repeat
     assert cause.again is not Again.NEVER
     assert failure is None or not failure.sent
@@ -252,3 +254,13 @@ def test_every_decision_keeps_its_promises(  # noqa: PLR0917 - hypothesis gives 
         assert spend.asked == 1
         assert failures < policy.max_attempts
         assert step.after_seconds <= min(policy.cap_seconds, policy.base_seconds * 2 ** min(number - 1, 10))
+
+
+@pytest.mark.parametrize("status", [429, 503, 529])
+def test_a_refusal_of_an_unknown_author_is_tried_again(status: int) -> None:
+    assert isinstance(_next(head=_head(status), cause=Cause.UNKNOWN), Retry)
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 500, 502])
+def test_any_other_answer_of_an_unknown_author_is_not(status: int) -> None:
+    assert _next(head=_head(status), cause=Cause.UNKNOWN) == Stop(spent=False)

@@ -480,5 +480,5 @@ async def test_the_phases_of_an_attempt_are_told_as_they_come() -> None:
         assert timeline.phase is Phase.FIRST_BYTE
         await incoming.all(100)
         incoming.abort()
-        phases = [mark.phase for mark in timeline.finish(ok=True)]
+        phases = [mark.phase for mark in timeline.marks(ok=True)]
         assert phases == [Phase.DNS, Phase.CONNECT, Phase.SEND, Phase.FIRST_BYTE]

@@ -28,7 +28,7 @@ async def test_phases_follow_one_another_without_a_gap(clock: list[float]) -> No
     clock[0] += 0.030
     timeline.enter(Phase.FIRST_BYTE)
     clock[0] += 0.040
-    marks = timeline.finish(ok=True)
+    marks = timeline.marks(ok=True)
     assert [
         (mark.phase, round(mark.end_ms - mark.start_ms), mark.ok) for mark in marks if mark.end_ms > mark.start_ms
     ] == [
@@ -44,7 +44,7 @@ async def test_the_phase_in_which_it_failed_is_marked(clock: list[float]) -> Non
     timeline = Timeline()
     timeline.enter(Phase.CONNECT)
     clock[0] += 5.0
-    marks = timeline.finish(ok=False)
+    marks = timeline.marks(ok=False)
     assert timeline.phase is Phase.CONNECT
     assert [(mark.phase, mark.ok) for mark in marks] == [(Phase.CONNECT, False)]
     assert marks[0].end_ms == pytest.approx(5000)
@@ -55,7 +55,7 @@ async def test_taking_an_idle_connection_is_not_worth_a_line(clock: list[float])
     await timeline.send_connection_reuseconn()
     timeline.enter(Phase.SEND)
     assert timeline.reused
-    assert [mark.phase for mark in timeline.finish(ok=True)] == [Phase.SEND]
+    assert [mark.phase for mark in timeline.marks(ok=True)] == [Phase.SEND]
 
 
 async def test_waiting_for_a_connection_is(clock: list[float]) -> None:
@@ -65,7 +65,7 @@ async def test_waiting_for_a_connection_is(clock: list[float]) -> None:
     await timeline.send_connection_queued_end()
     await timeline.send_dns_cache_hit("h")
     timeline.enter(Phase.SEND)
-    assert [mark.phase for mark in timeline.finish(ok=True)] == [Phase.POOL, Phase.SEND]
+    assert [mark.phase for mark in timeline.marks(ok=True)] == [Phase.POOL, Phase.SEND]
 
 
 async def test_whoever_waits_for_the_sending_is_told_once(clock: list[float]) -> None:
