@@ -43,6 +43,13 @@ class Sink:
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.ended = self.aborted = False
+        self._more = asyncio.Event()
+
+    async def has(self, pieces: int) -> None:
+        """Wait until so many pieces went out."""
+        while len(self.pieces) < pieces:
+            self._more.clear()
+            await asyncio.wait_for(self._more.wait(), 5)
 
     @property
     def body(self) -> bytes:
@@ -52,6 +59,7 @@ class Sink:
         assert not self.ended
         assert not self.aborted
         self.pieces.append(data)
+        self._more.set()
 
     async def end(self, data: bytes = b"") -> None:
         await self.write(data)
@@ -289,8 +297,7 @@ async def test_an_app_that_hangs_up_behind_the_end_mark_has_its_answer(shape: st
     task = asyncio.ensure_future(
         relay_events(incoming, sink, protocol, provider, lambda _: ("", ""), keep_bytes=1_000_000)
     )
-    while len(sink.pieces) < 2:
-        await asyncio.sleep(0)
+    await sink.has(2)
     task.cancel()
     relayed = await task
     assert (relayed.failure, relayed.truncated, relayed.body) == (None, False, None)
@@ -303,8 +310,7 @@ async def test_an_app_that_hangs_up_before_the_end_mark_cancels(shape: str) -> N
     task = asyncio.ensure_future(
         relay_events(_incoming(event, never), sink, protocol, provider, lambda _: ("", ""), keep_bytes=1_000_000)
     )
-    while not sink.pieces:
-        await asyncio.sleep(0)
+    await sink.has(1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
