@@ -47,7 +47,8 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
     """
     live = Live(call=call)
     stages.sink.opened(live)
-    admitted, asking = _unknown(call), None
+    admitted: Admitted | None = None
+    asking: Asking | None = None
     try:
         admitted = await admit(stages, call)
         live.route = admitted.route
@@ -55,12 +56,12 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
             asking = Asking(stages, admitted, live, reply, rest)
         answered = await forward(stages, admitted, live, reply, asking)
     except asyncio.CancelledError:
-        answered = _interrupted(admitted, asking, Outcome(head=_head(live), client_left=True))
+        answered = _interrupted(admitted or _unknown(call), asking, Outcome(head=_head(live), client_left=True))
         conclude(stages, live, answered)
         raise
     except Exception as error:
         logger.exception("call %s", call.id)
-        answered = await _broke(stages, admitted, asking, reply, error)
+        answered = await _broke(stages, admitted or _unknown(call), asking, reply, error)
     concluded = conclude(stages, live, answered)
     try:
         await keep(stages, answered)
