@@ -12,6 +12,7 @@ import socket
 import struct
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mitmproxy import connection
@@ -51,7 +52,8 @@ class Lane(HttpToolsProtocol):
     def __init__(
         self, lanes: Lanes, instance: "GatewayInstance", origin: Origin | None, client: connection.Client
     ) -> None:
-        super().__init__(lanes.config, lanes.state, {"origin": origin, "lane": self})
+        state = {"origin": origin, "lane": self, "watch": self.watch, "unwatch": self.unwatch}
+        super().__init__(lanes.config, lanes.state, state)
         self.lanes, self.instance, self.origin, self.client_conn = lanes, instance, origin, client
         self._open = False
         self._early = b""
@@ -59,6 +61,7 @@ class Lane(HttpToolsProtocol):
         self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
         self._broken = False
+        self._watcher: Callable[[], None] | None = None
         self._raw_target = b""
         self.upgrade_to = Origin("https", "", 443)
 
@@ -90,6 +93,19 @@ class Lane(HttpToolsProtocol):
             self._head_timer.cancel()
         if self._open:
             super().connection_lost(exc)
+        if self._watcher is not None:
+            self._watcher()
+
+    def watch(self, left: Callable[[], None]) -> None:
+        """Call back when the client leaves."""
+        self._watcher = left
+        if self.transport.is_closing():
+            left()
+
+    def unwatch(self, left: Callable[[], None]) -> None:
+        """Stop that, unless the next exchange of this connection watches by now."""
+        if self._watcher == left:
+            self._watcher = None
 
     def data_received(self, data: bytes) -> None:
         """Parse, within bounds."""

@@ -48,7 +48,7 @@ class Gateway:
             abandoned(self._stages, _call(scope, arrived_at, arrived, b"", complete=False))
             return
         reply = AsgiReply(send)
-        watch = _Watch(receive, task, reply)
+        watch = _Watch(receive, task, reply, scope.get("state") or {})
         if not more:
             watch.begin()
         call = _call(scope, arrived_at, arrived, body, complete=not more)
@@ -117,18 +117,31 @@ async def _read(receive: Receive) -> tuple[bytes | None, bool]:
 
 
 class _Watch:
-    """Listens to the app once its request is in: when it leaves before its answer is out, the exchange is cancelled."""
+    """Listens to the app once its request is in: when it leaves before its answer is out, the exchange is cancelled.
 
-    def __init__(self, receive: Receive, task: "asyncio.Task[Any]", reply: AsgiReply) -> None:
+    A server that offers ``watch`` in the scope's state calls back when the connection is lost; that spares a task for
+    each exchange. Any other is asked through ``receive``.
+    """
+
+    def __init__(
+        self, receive: Receive, task: "asyncio.Task[Any]", reply: AsgiReply, state: MutableMapping[str, Any]
+    ) -> None:
         self._receive, self._task, self._reply = receive, task, reply
+        self._watch: Callable[[Callable[[], None]], None] | None = state.get("watch")
+        self._unwatch: Callable[[Callable[[], None]], None] | None = state.get("unwatch")
         self._watcher: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
         """Listen from now on."""
-        self._watcher = asyncio.get_running_loop().create_task(self._listen())
+        if self._watch is not None:
+            self._watch(self._left)
+        else:
+            self._watcher = asyncio.get_running_loop().create_task(self._listen())
 
     def end(self) -> None:
         """Stop listening."""
+        if self._unwatch is not None:
+            self._unwatch(self._left)
         if self._watcher is not None:
             self._watcher.cancel()
 
