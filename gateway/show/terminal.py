@@ -37,35 +37,38 @@ def line(row: Row) -> Text:
     text.append(local_time(row["started_at"]), style=_CALM)
     text.append(f"  {_status(row):>6} ", style=f"bold {_tone(row)}")
     text.append(f" {_subject(row)}", style="bold")
-    text.append(f"  {_measures(row)}", style=_CALM)
-    if row.get("cause"):
-        text.append(f"  {_title(row)}", style=f"bold {_tone(row)}")
-        text.append(f" [{plain(row['cause'], 60)}]", style=_CALM)
+    if not row.get("cause"):
+        text.append(f"  {_measures(row)}", style=_CALM)
+    else:
+        # The slug first: it is what still stands when a narrow terminal cuts the rest off.
+        text.append(f"  {plain(row['cause'], 60)}", style=f"bold {_tone(row)}")
+        text.append(f" {_title(row)}", style=_tone(row))
+        text.append(f"  {_measures(row)}", style=_CALM)
         said = row.get("diagnosis") or {}
         if said.get("what_happened"):
             text.append(f"  {plain(said['what_happened'], 400)}")
         for step in said.get("what_to_do", ())[:1]:
             text.append(f"  → {plain(step, 300)}", style=_GOOD)
-    elif row["state"] != "done":
+    if row["state"] != "done":
         text.append(f"  {_progress(row)}", style=_BUSY)
     return text
 
 
 def table(rows: Iterable[Row]) -> Table:
     """Give flows as a table, in the order in which they come."""
-    grid = Table(box=None, pad_edge=False, header_style=_CALM, padding=(0, 2, 0, 0))
+    grid = Table(box=None, header_style=_CALM, padding=(0, 2, 0, 0))
     grid.add_column("Time", no_wrap=True, min_width=8)
     grid.add_column("Status", no_wrap=True, min_width=6)
-    grid.add_column("Call", overflow="fold", min_width=26)
-    grid.add_column("Outcome", overflow="fold", ratio=1, min_width=20)
     grid.add_column("Total", justify="right", no_wrap=True, min_width=7)
+    grid.add_column("Call", overflow="fold", min_width=26)
+    grid.add_column("Outcome", overflow="fold", min_width=20)
     for row in rows:
         grid.add_row(
             Text(local_time(row["started_at"]), style=_CALM),
             Text(_status(row), style=f"bold {_tone(row)}"),
+            duration(row.get("total_ms")),
             Text(_subject(row)).append(f"\n{plain(row['id'], 40)}", style=_CALM),
             _outcome(row),
-            duration(row.get("total_ms")),
         )
     return grid
 

@@ -33,7 +33,7 @@ def test_a_failure_says_why_and_what_to_do_in_its_line() -> None:
     """At a glance."""
     text = shown(line(failed()))
     assert "429" in text
-    assert "Tokens per minute used up [rate_limit.tokens]" in text
+    assert "rate_limit.tokens Tokens per minute used up" in text
     assert "→ Wait 12 s." in text
 
 
