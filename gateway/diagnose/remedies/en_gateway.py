@@ -110,7 +110,7 @@ GATEWAY: Mapping[Cause, Remedy] = {
         what_to_do=(
             "Wait for the time in `Retry-After`; whygate waits too, tests with single calls and then paces the rest.",
             "Find the first failures in `whygate tail`; they show the real cause.",
-            "Look at the provider's status page, or set a `[[fallback]]`.",
+            "Look at the provider's status page.",
         ),
         not_to_be_confused_with="This answer is only the consequence; the cause is in the calls that failed before it.",
     ),

@@ -37,7 +37,7 @@ SERVICE: Mapping[Cause, Remedy] = {
         ),
         what_to_do=(
             "Wait a little; whygate retries with growing pauses within its budget.",
-            "Use another model or a fallback (`[[fallback]]` in the configuration) for calls that cannot wait.",
+            "Use another model or provider for calls that cannot wait.",
             "Look at the provider's status page if it lasts longer than some minutes.",
         ),
         not_to_be_confused_with=(
@@ -101,7 +101,7 @@ SERVICE: Mapping[Cause, Remedy] = {
         what_happened="The call to the provider {provider} failed while its status page reports a problem: {detail}.",
         what_to_do=(
             "Follow the provider's status page and wait until it reports recovery.",
-            "Use another model or provider for urgent work (`[[fallback]]` in the configuration).",
+            "Use another model or provider for urgent work.",
             "Leave the app running; whygate retries within its budget and notices when calls succeed again.",
         ),
         not_to_be_confused_with=(
