@@ -236,6 +236,7 @@ class Running:
                 while lanes.state.tasks and not self._hurry.is_set():
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._hurry.wait(), 0.05)
+        stages.gate.cut = True
         for connection in list(lanes.state.connections):
             connection.transport.abort()
         with contextlib.suppress(TimeoutError):

@@ -56,8 +56,7 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
             asking = Asking(stages, admitted, live, reply, rest)
         answered = await forward(stages, admitted, live, reply, asking)
     except asyncio.CancelledError:
-        answered = _interrupted(admitted or _unknown(call), asking, Outcome(head=_head(live), client_left=True))
-        conclude(stages, live, answered)
+        conclude(stages, live, _interrupted(admitted or _unknown(call), asking, _cut_off(stages, live)))
         raise
     except Exception as error:
         logger.exception("call %s", call.id)
@@ -203,6 +202,17 @@ def _unknown(call: Call) -> Admitted:
     return Admitted(
         call=call, route=nowhere(call), decision=Refuse(cause=Cause.REQUEST_INVALID_URL, status=404, why=why)
     )
+
+
+def _cut_off(stages: Stages, live: Live) -> Outcome:
+    """Say who ended a call before its end: the app, or the gateway that was told to stop."""
+    head = _head(live)
+    if not stages.gate.cut:
+        return Outcome(head=head, client_left=True)
+    why = "the gateway was stopped before the answer had ended"
+    refused = Refuse(cause=Cause.PROXY_DRAINING, status=503, why=why)
+    host = live.route.upstream.host if live.route is not None else live.call.origin.host
+    return Outcome(head=head, diagnosis=diagnose(Evidence(provider=None, host=host, refused=refused)))
 
 
 def _head(live: Live) -> ReplyHead | None:

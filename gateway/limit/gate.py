@@ -78,6 +78,8 @@ class Gate:
         self.waiting = 0
         self.waiting_bytes = 0
         self.draining = False
+        self.cut = False
+        """Whether the gateway itself cuts what still runs: a drain that lasted too long, or a second signal."""
 
     async def acquire(self, route: Route, live: Live, *, deadline: float, size_bytes: int) -> Permit | Refuse:
         """Wait for the call's turn.

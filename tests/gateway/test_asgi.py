@@ -99,6 +99,18 @@ async def test_an_app_that_leaves_mid_stream_ends_the_providers_work() -> None:
     _left(made)
 
 
+async def test_a_stream_that_the_stopping_gateway_cuts_is_not_blamed_on_the_app() -> None:
+    made = stages(stream_answer(EVENT, asyncio.Event()))
+    exchange = Exchange(made)
+    await exchange.until(pieces=1)
+    made.gate.cut = True
+    exchange.hang_up()
+    await exchange.task
+    diagnosis = only_row(made).diagnosis
+    assert diagnosis is not None
+    assert diagnosis.cause is Cause.PROXY_DRAINING
+
+
 async def test_an_app_that_leaves_once_it_has_everything_is_a_success() -> None:
     made = stages(stream_answer(EVENT, b"data: [DONE]\n\n"))
     exchange = Exchange(made)
@@ -125,7 +137,7 @@ async def test_an_app_that_leaves_while_the_last_bytes_go_out_is_a_success() -> 
     assert only_row(made).diagnosis is None
 
 
-async def test_an_app_that_leaves_before_it_has_asked_leaves_nothing() -> None:
+async def test_an_app_that_leaves_before_it_has_asked_leaves_a_row_and_nothing_else() -> None:
     made = stages()
     exchange = Exchange(made, body=None)
     exchange.upload(b"half of", more=True)
@@ -133,6 +145,7 @@ async def test_an_app_that_leaves_before_it_has_asked_leaves_nothing() -> None:
     await exchange.task
     assert exchange.head is None
     assert _upstream(made).asked == []
+    _left(made)
 
 
 async def test_an_app_that_leaves_in_the_middle_of_a_large_upload_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
