@@ -12,6 +12,7 @@ request was written whole. Cancelling `open` closes the connection at once; afte
 import asyncio
 import functools
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -50,6 +51,7 @@ INTERIM_MAX = 10
 READ_BYTES = 65_536
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
+_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_BODY = frozenset({204, 304})
 
 
@@ -243,6 +245,9 @@ class AiohttpIncoming:
             words = "it switched to another protocol unasked" if message.code == 101 else "endless interim answers"
             raise HttpProcessingError(message=words)
         headers = tuple((name.lower(), value) for name, value in message.raw_headers)
+        if not 200 <= message.code <= 599 or any(_BAD_VALUE.search(value) for _, value in headers):
+            # No server may write these (RFC 9110 sections 5.5 and 15), and ours will not.
+            raise HttpProcessingError(message="an impossible status or header")
         self.head = ReplyHead(status=message.code, headers=headers)
         self._payload = payload
         names = {name for name, _ in headers}

@@ -615,3 +615,33 @@ async def test_a_client_that_does_not_trust_the_ca_gets_a_row_with_the_verdict(w
         await writer.start_tls(ssl.create_default_context(), server_hostname="api.openai.com")
     rows = await asyncio.to_thread(lambda: gateway.until(lambda: gateway.flows(cause="client.ca_not_trusted")))
     assert rows[0]["host"] == "api.openai.com"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 999 Odd\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 600 Odd\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nx-a: a\x01b\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nx a: b\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\ncontent-length: -2\r\n\r\n{}",
+        b"no HTTP at all\r\n\r\n",
+    ],
+)
+async def test_an_answer_that_breaks_http_becomes_a_clear_502(wire: Wire, answer: bytes) -> None:
+    gateway, upstream = wire
+
+    async def odd(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await body_of(head, reader)
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    target = upstream.on(odd)
+    reader, writer = await lane(gateway)
+    writer.write(post(target))
+    head, body = await read_answer(reader)
+    assert b"HTTP/1.1 502" in head, head
+    assert b"service.protocol_error" in body
+    writer.close()
