@@ -70,7 +70,10 @@ class Asking:
     async def ask(self) -> Answered:
         """Run the loop; the answer has been given when this returns."""
         stages, live, waited, failures = self._stages, self._live, 0.0, 0
-        stages.budget.asked(self._route.upstream.host, self._route.key, stages.clock.now())
+        account = (self._route.upstream.host, self._route.key, stages.clock.now())
+        stages.budget.asked(*account)
+        if self._route.retry_count:
+            stages.budget.spend(*account)  # the SDK's own retry is one, too; it is charged, never refused
         while True:
             permit = await stages.gate.acquire(
                 self._route, live, deadline=self._deadline, size_bytes=len(self._call.body)

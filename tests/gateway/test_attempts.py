@@ -25,6 +25,7 @@ from tests.gateway.factories import (
     ANTHROPIC_ORIGIN,
     Answer,
     HandClock,
+    ListSink,
     ScriptedUpstream,
     error_answer,
     json_answer,
@@ -86,6 +87,16 @@ async def test_after_three_503_the_last_goes_through_byte_for_byte() -> None:
     assert len(row.answered.attempts) == 3
     assert row.answered.outcome.excerpt == exchange.body
     assert _cause(row) in {Cause.SERVICE_UNAVAILABLE, Cause.SERVICE_OVERLOADED}
+
+
+async def test_retries_of_the_sdk_are_charged_to_the_budget_and_never_refused() -> None:
+    made = stages(*(error_answer(503, None) for _ in range(6)))
+    for _ in range(3):
+        assert (await ask(made, headers=(*HEADERS, (b"x-stainless-retry-count", b"1")))).status == 503
+    sink = made.sink
+    assert isinstance(sink, ListSink)
+    # The floor of three and a fifth of the calls: three are the SDK's own, so ours stop, and its calls still go out.
+    assert [len(row.answered.attempts) for row in sink.rows] == [3, 1, 1]
 
 
 async def test_what_is_sent_again_is_the_same() -> None:
