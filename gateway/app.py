@@ -28,6 +28,7 @@ from gateway.settings import Address, Settings
 from gateway.show.web import build_page
 from gateway.stages import Stages
 from gateway.state import Runtime, State
+from gateway.trust import upstream_roots
 
 logger = logging.getLogger("whygate")
 
@@ -133,11 +134,16 @@ class Running:
         proxy.options.update(
             connection_strategy="eager",  # for tunnels alone; see addons.tunnels
             mode=["gateway"],
-            ssl_verify_upstream_trusted_ca=str(self._settings.network.ca_file)
-            if self._settings.network.ca_file
-            else None,
+            ssl_verify_upstream_trusted_ca=self._upstream_roots(),
         )
         return proxy, lanes
+
+    def _upstream_roots(self) -> str | None:
+        """Give what WebSockets trust, which mitmproxy carries: it takes one file instead of its own list."""
+        settings = self._settings
+        chosen = (settings.network.ca_file, *(entry.upstream_ca_file for entry in settings.providers))
+        path = upstream_roots(self._state, (file for file in chosen if file is not None))
+        return None if path is None else str(path)
 
     async def _serve(
         self, tasks: asyncio.TaskGroup, proxy: master.Master, lanes: Lanes, recorder: Recorder, stages: Stages

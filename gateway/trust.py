@@ -6,7 +6,7 @@ imported here, because ``whygate run`` does this before every command.
 
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -61,6 +61,21 @@ def bundle(state: State, env: Mapping[str, str]) -> Path:
     path = state.ca_bundle_pem
     if not path.is_file() or path.read_bytes() != merged:
         files.replace(path, merged, files.PUBLIC_FILE)
+    return path
+
+
+def upstream_roots(state: State, chosen: Iterable[Path]) -> Path | None:
+    """Give one file with the configured certificates and the system's, for parts that take one file instead of a list.
+
+    Returns:
+        None when nothing is configured.
+    """
+    pems = [pem for path in chosen if (pem := _read(path)) is not None]
+    if not pems:
+        return None
+    merged = dict.fromkeys(certificate for pem in (*pems, _system()) for certificate in _certificates(pem))
+    path = state.directory / "upstream-ca.pem"
+    files.replace(path, b"\n".join(merged) + b"\n", files.PUBLIC_FILE)
     return path
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.authority import load_or_create
 from gateway.state import State, StateError
-from gateway.trust import bundle, unreadable_choices
+from gateway.trust import bundle, unreadable_choices, upstream_roots
 from gateway.trust_java import PASSWORD, java_truststore
 
 
@@ -93,3 +93,20 @@ def test_java_reads_its_trust_store(state: State) -> None:
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert load_or_create(state).fingerprint_sha256 in listed
     assert listed.count("trustedCertEntry") > 50
+
+
+def test_what_upstreams_are_trusted_by_holds_the_configured_and_the_systems_but_not_ours(
+    state: State, company_ca: Path
+) -> None:
+    """Nobody upstream may show a certificate of ours."""
+    merged = upstream_roots(state, (company_ca, company_ca))
+    assert merged is not None
+    names = names_in(merged)
+    assert sum("whygate" in name for name in names) == 1  # the company's, made the same way
+    assert len(names) > 50
+    assert state.ca_pem.read_bytes().strip() not in merged.read_bytes()
+
+
+def test_without_a_configured_certificate_there_is_no_file(state: State) -> None:
+    """The part's own list stays."""
+    assert upstream_roots(state, ()) is None
