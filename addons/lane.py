@@ -110,9 +110,7 @@ class Lane(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, within bounds."""
         if not self._open:
-            self._early += data
-            if len(self._early) > HEAD_BYTES:
-                self._early = b""
+            self._early += data  # bounded by what one read of the TLS layer brings: the next turn opens the lane
             return
         if self._broken:
             return

@@ -148,7 +148,6 @@ def conclude(stages: Stages, live: Live, answered: Answered) -> Concluded:
                 head=outcome.head,
                 client_left=outcome.client_left,
                 waited_seconds=now - call.arrived,
-                timeout_seconds=route.timeout_seconds,
                 attempts=len(answered.attempts),
                 internal_error=outcome.internal_error,
             )

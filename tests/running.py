@@ -227,6 +227,16 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+async def close_opened() -> None:
+    """Close what the running test opened by hand."""
+    for writer in OPENED:
+        writer.transport.abort()
+    for writer in OPENED:
+        with contextlib.suppress(Exception):
+            await writer.wait_closed()
+    OPENED.clear()
+
+
 @contextlib.contextmanager
 def gateway_and_upstream(directory: Path, extra: str = "") -> Iterator[tuple[GatewayProcess, RawUpstream]]:
     """Both, for as long as they are needed."""

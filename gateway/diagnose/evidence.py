@@ -38,6 +38,5 @@ class Evidence:
     stream_truncated: bool = False
     client_left: bool = False
     waited_seconds: float = 0.0
-    timeout_seconds: float = 60.0
     attempts: int = 0
     internal_error: str | None = None

@@ -44,7 +44,7 @@ def request_headers(call: Call, upstream: Origin, *, chunked: bool, hop: tuple[b
         out.insert(0, (b"host", _authority(upstream)))
     if chunked:
         out.append((b"transfer-encoding", b"chunked"))
-    elif call.body and not length_written:
+    elif not length_written and (call.body or b"transfer-encoding" in call.index):
         out.append((b"content-length", b"%d" % len(call.body)))
     if hop is not None:
         out.append(hop)

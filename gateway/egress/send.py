@@ -49,6 +49,7 @@ HEAD_BYTES = 65_536
 HEAD_FIELDS = 128
 INTERIM_MAX = 10
 READ_BYTES = 65_536
+KEYS_MAX = 1_000
 
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
@@ -66,7 +67,7 @@ class Outgoing:
     Attributes:
         headers: All of them, Host and length included, in the order in which they are written.
         rest: What follows ``body`` of an upload that is streamed; None when ``body`` is all.
-        chunked: Whether the body goes out in chunks (no Content-Length stood in the request).
+        chunked: Whether a streamed upload goes out in chunks (no Content-Length stood in the request).
         ca_file: A PEM file to trust for this origin alone, or None.
     """
 
@@ -136,6 +137,7 @@ class AiohttpUpstream:
     def __init__(self, *, ca_file: str | None, own_address: Callable[[str, int], bool]) -> None:
         self._ca_file, self._own_address = ca_file, own_address
         self._contexts: dict[str | None, ssl.SSLContext] = {}
+        self._keys: dict[tuple[Origin, str | None], _Key] = {}
         self._connector = aiohttp.TCPConnector(
             limit=0,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
@@ -146,8 +148,8 @@ class AiohttpUpstream:
 
     async def open(self, request: Outgoing, timeline: Timeline) -> "AiohttpIncoming":
         """Connect, send, and wait for the head."""
-        key = _Key(request.origin, self._context(request.ca_file))
-        if _is_address(request.origin.host) and self._own_address(request.origin.host, request.origin.port):
+        key = self._key(request.origin, request.ca_file)
+        if key.is_address and self._own_address(key.host, key.port):
             message = f"{request.origin} is the gateway itself"
             raise LoopError(message)
         try:
@@ -170,6 +172,14 @@ class AiohttpUpstream:
     async def close(self) -> None:
         """Close all connections."""
         await self._connector.close()
+
+    def _key(self, origin: Origin, ca_file: str | None) -> "_Key":
+        key = self._keys.get((origin, ca_file))
+        if key is None:
+            if len(self._keys) >= KEYS_MAX:
+                self._keys.clear()
+            key = self._keys[origin, ca_file] = _Key(origin, self._context(ca_file))
+        return key
 
     def _context(self, ca_file: str | None) -> ssl.SSLContext:
         context = self._contexts.get(ca_file)
@@ -215,7 +225,7 @@ class AiohttpIncoming:
             raise aiohttp.ServerDisconnectedError
         head = request.head()
         if request.rest is None:
-            transport.write(head + (_chunk(request.body) + b"0\r\n\r\n" if request.chunked else request.body))
+            transport.write(head + request.body)
             await self._protocol._drain_helper()  # noqa: SLF001 - aiohttp's own writer does the same
         else:
             transport.write(head)
@@ -321,10 +331,11 @@ class _Key:
     proxy_headers = None
     server_hostname = None
 
-    __slots__ = ("connection_key", "host", "port", "ssl", "url")
+    __slots__ = ("connection_key", "host", "is_address", "port", "ssl", "url")
 
     def __init__(self, origin: Origin, context: ssl.SSLContext) -> None:
         self.host, self.port = origin.host, origin.port
+        self.is_address = _is_address(origin.host)
         self.ssl = context
         self.url = yarl.URL.build(scheme=origin.scheme, host=origin.host, port=origin.port)
         self.connection_key = ConnectionKey(

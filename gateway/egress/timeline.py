@@ -14,14 +14,13 @@ class Timeline:
         on_sent: Called when the request has been written.
     """
 
-    __slots__ = ("_began", "_marks", "_on_sent", "_phase_began", "phase", "reused")
+    __slots__ = ("_began", "_marks", "_on_sent", "_phase_began", "phase")
 
     def __init__(self, on_sent: Callable[[], None] | None = None) -> None:
         self._on_sent = on_sent
         self._began = self._phase_began = time.monotonic()
         self._marks: list[Mark] = []
         self.phase = Phase.POOL
-        self.reused = False
 
     def enter(self, phase: Phase) -> None:
         """Begin a phase."""
@@ -57,7 +56,6 @@ class Timeline:
 
     async def send_connection_reuseconn(self) -> None:
         """Use an idle connection again."""
-        self.reused = True
 
     async def send_dns_resolvehost_start(self, host: str) -> None:
         """Look the name up."""

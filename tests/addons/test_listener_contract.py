@@ -368,6 +368,47 @@ async def test_early_bytes_behind_the_connect_head_belong_to_the_handshake(wire:
     writer.close()
 
 
+@pytest.mark.parametrize("size", [1_000, 300_000])
+async def test_a_request_in_the_same_flight_as_the_end_of_the_handshake_arrives_whole(wire: Wire, size: int) -> None:
+    """It may reach the lane before ``start_tls`` has returned."""
+    import ssl
+
+    gateway, upstream = wire
+    got: list[bytes] = []
+
+    async def keep(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        got.append(await body_of(head, reader))
+        writer.write(OK)
+
+    target, body = upstream.on(keep), bytes(range(256)) * (size // 256)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = ssl.create_default_context(cafile=str(gateway.ca)).wrap_bio(
+        incoming, outgoing, server_hostname="api.openai.com"
+    )
+    reader, writer = await plain(gateway)
+    writer.write(b"CONNECT api.openai.com:443 HTTP/1.1\r\nHost: api.openai.com:443\r\n\r\n")
+    await reader.readuntil(b"\r\n\r\n")
+    while True:
+        try:
+            tls.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            writer.write(outgoing.read())
+            incoming.write(await asyncio.wait_for(reader.read(65_536), 5))
+    tls.write(post(target, body))
+    writer.write(outgoing.read())  # the client's Finished and the whole request at once
+    answer = b""
+    while not answer.endswith(b"{}"):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            answer += tls.read(65_536)
+            continue
+        piece = await asyncio.wait_for(reader.read(65_536), 5)
+        assert piece
+        incoming.write(piece)
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert got == [body]
+
+
 GARBAGE = {
     "no HTTP at all": b"\x00\x01\x02\x03 hello\r\n\r\n",
     "HTTP/0.9": b"GET /openai/v1/models\r\n\r\n",

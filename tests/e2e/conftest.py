@@ -1,12 +1,11 @@
 """One gateway and one provider for all tests of a worker that need nothing special."""
 
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 
 import pytest
 
 from tests.e2e.world import MARK, World, new_world
-from tests.running import OPENED
+from tests.running import close_opened
 
 
 @pytest.fixture(scope="session")
@@ -24,9 +23,4 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 async def _close_connections() -> AsyncIterator[None]:
     """Whatever a test opened by hand is closed with it."""
     yield
-    for writer in OPENED:
-        writer.transport.abort()
-    for writer in OPENED:
-        with suppress(Exception):
-            await writer.wait_closed()
-    OPENED.clear()
+    await close_opened()
