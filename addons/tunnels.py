@@ -49,7 +49,6 @@ class Tunnel:
     detail: str = ""
     status: int | None = None
     bytes_down: int = 0
-    connected_ms: float | None = None
 
 
 class RawTunnel(layers.TCPLayer):
@@ -178,12 +177,6 @@ class Tunnels:
             if tunnel is not None:
                 tunnel.code, tunnel.detail = NetCode.CONNECT_TIMEOUT, f"no answer within {CONNECT_SECONDS:.0f} s"
             running.handler.cancel("connect timeout")
-
-    def server_connected(self, data: ServerConnectionHookData) -> None:
-        """Time the connection."""
-        tunnel = self._open.get(data.client.id)
-        if tunnel is not None:
-            tunnel.connected_ms = (time.monotonic() - tunnel.started) * 1000
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         """Classify; the hook that answers the client follows."""
