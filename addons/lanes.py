@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
@@ -52,7 +52,7 @@ class Lanes:
 
     Args:
         app: The gateway's ASGI application.
-        hosts: ``host:port`` of the providers whose calls are decrypted.
+        is_provider: Whether calls to a host (lower case) and port are decrypted.
         ca_key: mitmproxy's form of the certificate authority.
         scratch: A private directory for the moment in which OpenSSL reads a key.
         refused: Told of what could not become a call.
@@ -66,14 +66,14 @@ class Lanes:
         self,
         *,
         app: Callable[..., Any],
-        hosts: Collection[str],
+        is_provider: Callable[[str, int], bool],
         store: certs.CertStore,
         scratch: Path,
         refused: Callable[[Refusal], None],
         locate: Callable[[Origin | None, bytes], tuple[Origin, bytes] | None],
         websocket: type,
     ) -> None:
-        self._hosts = frozenset(hosts)
+        self.is_provider = is_provider
         self._store = store
         self._scratch = scratch
         self._contexts: dict[str, tuple[float, SSLContext]] = {}
@@ -96,10 +96,6 @@ class Lanes:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self.config.load()
-
-    def is_provider(self, host: str, port: int) -> bool:
-        """Whether calls to it are decrypted."""
-        return f"{host}:{port}" in self._hosts
 
     def context(self, host: str) -> SSLContext:
         """Give TLS settings with a certificate for ``host``, signed by our authority; made once a day."""

@@ -122,7 +122,7 @@ class Running:
         )
         lanes = Lanes(
             app=Gateway(stages),
-            hosts=stages.identifier.hosts(),
+            is_provider=stages.identifier.is_provider,
             store=store,
             scratch=self._state.directory,
             refused=reports.refused,

@@ -199,7 +199,9 @@ class Asking:
                 incoming, self._reply, shape, route.provider, partial(self._explain, head), keep_bytes=KEEP_BYTES
             )
         else:
-            relayed = await relay_bytes(incoming, self._reply, KEEP_BYTES)
+            plain = head.header(b"content-encoding") in {None, "identity"}
+            last_byte = route.endpoint.last_byte if plain else b""
+            relayed = await relay_bytes(incoming, self._reply, KEEP_BYTES, last_byte)
         self._retime(relayed.failure)
         return self._answered(head, relayed, first_byte_at)
 

@@ -17,16 +17,17 @@ from gateway.limit.gate import Gate, LimitRule
 from gateway.model.clock import Clock
 from gateway.model.event import EventSink
 from gateway.model.provider import Provider
-from gateway.providers import openai
+from gateway.providers import openai_compatible
 from gateway.settings import Settings
 from gateway.stages import Stages
 
 
 def providers(settings: Settings) -> tuple[Provider, ...]:
     """Give the built-in providers with the configured changes, and the configured new ones."""
-    known = {p.name: p for p in discover("gateway.providers", "PROVIDER", Provider).values()}
+    kinds = discover("gateway.providers", "PROVIDER", Provider)
+    known = {provider.name: provider for provider in kinds.values()}
     for entry in settings.providers:
-        base = known.get(entry.name) or replace(openai.PROVIDER, name=entry.name, hosts=(), base_url_variable="")
+        base = known.get(entry.name) or replace(kinds[entry.kind], name=entry.name, hosts=(), base_url_variables=())
         known[entry.name] = replace(
             base,
             hosts=(*base.hosts, *entry.hosts),
@@ -58,7 +59,7 @@ def compose(settings: Settings, clock: Clock, secret: bytes, sink: EventSink, up
         clock=clock,
         instance=secrets.token_hex(8),
         secret=secret,
-        identifier=Identifier(Locator(providers(settings)), secret, estimates),
+        identifier=Identifier(Locator(providers(settings), openai_compatible.PROVIDER), secret, estimates),
         estimates=estimates,
         store=stores["memory"].open(cache.max_bytes) if cache.enabled else None,
         cache_ttl_seconds=float(cache.ttl_seconds),

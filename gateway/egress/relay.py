@@ -60,10 +60,15 @@ Explain = Callable[[NetFailure], tuple[str, str]]
 """A failure -> slug and message for the error event."""
 
 
-async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int) -> Relayed:
-    """Relay a body that is no known stream."""
+async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int, last_byte: bytes = b"") -> Relayed:
+    """Relay a body that is no known stream of events.
+
+    Args:
+        last_byte: What it must end with, white space aside, to be whole; empty when nothing is known.
+    """
     kept: list[bytes] | None = []
     size = 0
+    last = b""
     while True:
         try:
             data = await incoming.next()
@@ -71,9 +76,14 @@ async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int) -> Relaye
             sink.abort()
             return Relayed(body=None, size_bytes=size, failure=classify(error, Phase.BODY))
         if not data:
+            if last_byte and last != last_byte:
+                sink.abort()
+                return Relayed(body=None, size_bytes=size, truncated=True)
             await sink.end()
             return Relayed(body=None if kept is None else b"".join(kept), size_bytes=size)
         size += len(data)
+        if last_byte:
+            last = data.rstrip()[-1:] or last
         if kept is not None:
             if size <= keep_bytes:
                 kept.append(data)
@@ -137,6 +147,7 @@ class _Reader:
 
     def __init__(self, shape: StreamShape, provider: Provider, keep_bytes: int) -> None:
         self._shape, self._provider, self._keep_bytes = shape, provider, keep_bytes
+        self._usage_marks = (provider.usage_field + b":{", provider.usage_field + b": {")  # and not null
         self._kept: list[bytes] | None = []
         self._size = 0
         self._usage: Usage | None = None
@@ -151,12 +162,12 @@ class _Reader:
             self.failed, self._error = True, events[-65_536:]
         elif news is StreamNews.ENDED or (not self.ended and self._shape.finished(events)):
             self.ended = True
-        if b'"usage":{' in events or b'"usage": {' in events:
+        if self._usage_marks[0] in events or self._usage_marks[1] in events:
             self._read_usage(events)
 
     def _read_usage(self, events: bytes) -> None:
         for line in data_of(events):
-            if b'"usage"' not in line or len(line) > USAGE_BYTES_MAX:
+            if self._provider.usage_field not in line or len(line) > USAGE_BYTES_MAX:
                 continue
             usage = read_usage(self._provider, line)
             if usage is not None:
@@ -187,11 +198,14 @@ class _Reader:
 
 
 def read_usage(provider: Provider, body: bytes) -> Usage | None:
-    """Read the usage of a JSON body or event; None when it names none."""
-    if len(body) > USAGE_BYTES_MAX or body[:1] != b"{":
+    """Read the usage of a JSON body or event; None when it names none. Of an array the last item that names it."""
+    if len(body) > USAGE_BYTES_MAX or body[:1] not in {b"{", b"["}:
         return None
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return None
-    return provider.read_usage(document) if isinstance(document, dict) else None
+    items = document if isinstance(document, list) else [document]
+    return next(
+        (found for item in reversed(items) if isinstance(item, dict) and (found := provider.read_usage(item))), None
+    )

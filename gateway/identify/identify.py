@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import math
 import re
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -16,8 +17,8 @@ from gateway.model.route import Route
 DEFAULT_TIMEOUT_SECONDS = 60.0
 PARSED_BYTES = 8_388_608
 _DATE = re.compile(r"-(?:\d{4}-\d{2}-\d{2}|\d{8})$")
-_ACTING_TOOLS = ("mcp", "code_interpreter", "code_execution", "computer", "image_generation")
-"""Beginnings of their types; some providers put a date behind."""
+_ACTING_TOOLS = ("mcp", "code_interpreter", "code_execution", "codeExecution", "computer", "image_generation")
+"""Beginnings of their types, or of the one field that Gemini names a tool by; some providers put a date behind."""
 _TIMEOUT_HEADERS = ((b"x-whygate-timeout-ms", 0.001), (b"x-stainless-read-timeout", 1.0), (b"x-stainless-timeout", 1.0))
 _OTHER = Endpoint(name="other")
 
@@ -41,9 +42,10 @@ class Identifier:
         credential = self._credential(call, provider)
         key = self._fingerprint(credential) if credential else "none"
         named = b"\0".join(call.index.get(name, b"") for name in provider.scope_headers)
-        endpoint, exact = _endpoint(provider, place.target)
+        named_there = provider.name_target(place.target)
+        endpoint, exact = _endpoint(provider, named_there.path)
         document = _document(call)
-        model = _text(document, "model")
+        model = _text(document, "model") or named_there.model[:200]
         characters, media = input_characters(document, endpoint.prompt_fields) if document else (0, 0)
         stated = next((n for name in endpoint.max_output_fields if (n := _positive(document, name)) is not None), None)
         group = _DATE.sub("", model)
@@ -58,7 +60,7 @@ class Identifier:
             scope=self._fingerprint(credential + b"\0" + named) if named.strip(b"\0") else key,
             model=model,
             model_group=group,
-            stream=document is not None and document.get("stream") is True,
+            stream=endpoint.streams or (document is not None and document.get("stream") is True),
             input_tokens=self._estimates.tokens_in(group, characters, media),
             output_tokens=self._estimates.tokens_out(group, stated) if endpoint.max_output_fields else 0,
             retry_count=_count(call.index.get(b"x-stainless-retry-count")),
@@ -66,28 +68,30 @@ class Identifier:
             document=document,
         )
 
-    def hosts(self) -> frozenset[str]:
-        """Give ``host:port`` of every provider."""
-        return self._locator.hosts()
+    def is_provider(self, host: str, port: int) -> bool:
+        """Whether it is a provider's host, so that calls to it are decrypted. ``host`` is lower case."""
+        return self._locator.provider_of(host, port) is not None
 
-    def websocket(self, origin: Origin | None, target: bytes) -> tuple[Origin, bytes] | None:
-        """Say where a WebSocket upgrade goes, None when to no provider."""
-        place: Place | None = self._locator.find(origin, target)
-        return None if place is None else (place.upstream, place.target)
+    def place(self, origin: Origin | None, target: bytes) -> Place | None:
+        """Say where a request goes, None when to no provider."""
+        return self._locator.find(origin, target)
+
+    def adopt(self, url: str) -> str | None:
+        """See `Locator.adopt`."""
+        return self._locator.adopt(url)
 
     def _credential(self, call: Call, provider: Provider) -> bytes:
         value = next((v for name in provider.key_headers if (v := call.index.get(name))), b"")
+        if not value and provider.key_query:
+            query = dict(parse_qsl(call.target.partition(b"?")[2]))
+            value = next((v for name in provider.key_query if (v := query.get(name))), b"")
         return value.removeprefix(b"Bearer ").strip()
 
     def _fingerprint(self, value: bytes) -> str:
         return hmac.digest(self._secret, value, hashlib.sha256).hex()[:8]
 
 
-def _endpoint(provider: Provider, target: bytes) -> tuple[Endpoint, bool]:
-    path = target.partition(b"?")[0].decode("latin-1")
-    if provider.base_path:
-        at = path.find(provider.base_path + "/")
-        path = path[at + len(provider.base_path) :] if at >= 0 else path
+def _endpoint(provider: Provider, path: str) -> tuple[Endpoint, bool]:
     path = path.rstrip("/")
     exact = provider.endpoints.get(path)
     if exact is not None:
@@ -116,7 +120,9 @@ def _text(document: dict[str, object] | None, name: str) -> str:
 
 
 def _positive(document: dict[str, object] | None, name: str) -> int | None:
-    value = document.get(name) if document is not None else None
+    value: object = document
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
@@ -128,8 +134,10 @@ def _acts(document: dict[str, object] | None) -> bool:
         return True
     tools = document.get("tools")
     return isinstance(tools, list) and any(
-        isinstance(tool, dict) and isinstance(kind := tool.get("type"), str) and kind.startswith(_ACTING_TOOLS)
+        isinstance(name, str) and name.startswith(_ACTING_TOOLS)
         for tool in tools
+        if isinstance(tool, dict)
+        for name in (tool.get("type"), *tool)
     )
 
 

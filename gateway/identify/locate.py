@@ -1,11 +1,17 @@
 """Which provider a request belongs to, and where it goes: by its host, or by the first path segment of a base URL."""
 
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from gateway.model.call import Origin
 from gateway.model.provider import Provider
+
+ADOPTED_MAX = 64
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_NOT_IN_NAME = re.compile(r"[^a-z0-9.]+")
 
 
 class Place(NamedTuple):
@@ -22,26 +28,39 @@ class Locator:
     Args:
         providers: Their ``upstream`` (origin and path), where set, replaces the host asked for; its path is put in
             front, and a ``/v1`` that would then stand twice stands once.
+        relay: What a relay that is adopted while we run is taken for, but for its name and host.
     """
 
-    def __init__(self, providers: Iterable[Provider]) -> None:
+    def __init__(self, providers: Iterable[Provider], relay: Provider | None = None) -> None:
         self.providers = tuple(providers)
+        self._relay = relay
         self._by_host: dict[tuple[str, int], Provider] = {}
+        self._by_suffix: dict[tuple[str, int], Provider] = {}
+        # One without hosts is reached by its base URL alone, and its upstream says where it is.
         self._by_name = {
-            # One without hosts is reached by its base URL alone, and its upstream says where it is.
-            provider.name.encode(): (provider, Origin("https", *_host_port((*provider.hosts, provider.name)[0])))
+            provider.name: (provider, Origin("https", *_host_port((*provider.hosts, provider.name)[0])))
             for provider in self.providers
+            if provider.hosts or provider.upstream
         }
         self._override: dict[str, tuple[Origin, bytes]] = {}
+        self._adopted: list[tuple[str, tuple[str, int]]] = []
         for provider in self.providers:
             for host in provider.hosts:
-                self._by_host[_host_port(host)] = provider
+                name, port = _host_port(host)
+                if name.startswith("*."):
+                    self._by_suffix[name[2:], port] = provider
+                else:
+                    self._by_host[name, port] = provider
             if provider.upstream is not None:
                 self._override[provider.name] = _split(provider.upstream)
 
-    def hosts(self) -> frozenset[str]:
-        """Give ``host:port`` of every provider."""
-        return frozenset(f"{host}:{port}" for host, port in self._by_host)
+    def provider_of(self, host: str, port: int) -> Provider | None:
+        """Give whose host it is, None when it is nobody's. ``host`` is lower case."""
+        provider = self._by_host.get((host, port))
+        rest = host
+        while provider is None and (rest := rest.partition(".")[2]):
+            provider = self._by_suffix.get((rest, port))
+        return provider
 
     def find(self, origin: Origin | None, target: bytes) -> Place | None:
         """Place a request.
@@ -51,13 +70,67 @@ class Locator:
             target: Path and query as received.
         """
         if origin is None:
-            name, slash, rest = target.removeprefix(b"/").partition(b"/")
-            named = self._by_name.get(name)
-            return None if named is None or not slash else self._aim(*named, b"/" + rest)
-        provider = self._by_host.get((origin.host, origin.port))
+            return self._find_by_name(target)
+        provider = self.provider_of(origin.host, origin.port)
         if provider is None and origin.scheme == "http":
-            provider = self._by_host.get((origin.host, 443))
+            provider = self.provider_of(origin.host, 443)
         return None if provider is None else self._aim(provider, origin, target)
+
+    def adopt(self, url: str) -> str | None:
+        """Give the base URL's path on the gateway for an address that an app was told to use.
+
+        A host that nobody knows becomes a provider of its own; the one adopted first makes room for the
+        `ADOPTED_MAX` + first.
+
+        Returns:
+            None when the address is not one that calls could be sent to, or holds a credential.
+        """
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower(), parts.port or {"https": 443, "http": 80}[parts.scheme]
+        except (ValueError, KeyError):
+            return None
+        if not host or parts.username is not None or parts.query or parts.fragment:
+            return None
+        path, known = parts.path.rstrip("/"), self.provider_of(host, port)
+        if known is not None:
+            return "/" + _segments(known, host) + path
+        if self._relay is None:
+            return None
+        return f"/{self._adopt(self._relay, Origin(parts.scheme, host, port))}{path}"
+
+    def _adopt(self, relay: Provider, origin: Origin) -> str:
+        name = _NOT_IN_NAME.sub("-", str(origin).partition("://")[2]).strip("-")
+        if "." not in name or name in self._by_name:
+            name = _NOT_IN_NAME.sub("-", f"{origin.host}-{origin.port}").strip("-")
+        provider = replace(relay, name=name, hosts=(f"{origin.host}:{origin.port}",))
+        self._by_host[origin.host, origin.port] = provider
+        self._by_name[name] = (provider, origin)
+        self._adopted.append((name, (origin.host, origin.port)))
+        if len(self._adopted) > ADOPTED_MAX:
+            oldest, place = self._adopted.pop(0)
+            del self._by_name[oldest], self._by_host[place]
+        return name
+
+    def _find_by_name(self, target: bytes) -> Place | None:
+        name, slash, rest = target.removeprefix(b"/").partition(b"/")
+        named = self._by_name.get(name.decode("latin-1"))
+        if named is None or not slash:
+            return None
+        provider, origin = named
+        if provider.resource_host:
+            resource, slash, rest = rest.partition(b"/")
+            host = self._resource(provider, resource.decode("latin-1").lower())
+            if host is None or not slash:
+                return None
+            origin = Origin("https", host, 443)
+        return self._aim(provider, origin, b"/" + rest)
+
+    def _resource(self, provider: Provider, resource: str) -> str | None:
+        """Give the host of a customer, named by its label or, where there are several patterns, as a whole."""
+        if _LABEL.fullmatch(resource):
+            return provider.resource_host.format(resource)
+        return resource if self.provider_of(resource, 443) is provider else None
 
     def _aim(self, provider: Provider, origin: Origin, target: bytes) -> Place:
         override = self._override.get(provider.name)
@@ -67,6 +140,15 @@ class Locator:
         if prefix and target.startswith(b"/v1/") and prefix.endswith(b"/v1"):
             prefix = prefix[:-3]
         return Place(provider, upstream, prefix + target)
+
+
+def _segments(provider: Provider, host: str) -> str:
+    """Give the first segments of a base URL that leads to one host of a provider."""
+    if not provider.resource_host:
+        return provider.name
+    before, _, after = provider.resource_host.partition("{}")
+    label = host.removeprefix(before).removesuffix(after)
+    return f"{provider.name}/{label if provider.resource_host.format(label) == host else host}"
 
 
 def _host_port(text: str) -> tuple[str, int]:

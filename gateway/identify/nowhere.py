@@ -1,15 +1,16 @@
 """The route of a request that is for no provider, so that it has a row and a readable answer all the same."""
 
 from gateway.model.call import Call
-from gateway.model.provider import Endpoint, Provider
+from gateway.model.provider import Endpoint, Provider, below
 from gateway.model.route import Route
 from gateway.providers import openai
 
 _NO_PROVIDER = Provider(
     name="",
     hosts=(),
-    base_url_variable="",
+    base_url_variables=(),
     base_path="",
+    name_target=below(""),
     key_headers=(),
     scope_headers=(),
     version_headers=(),

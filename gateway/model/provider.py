@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from gateway.model.call import Headers
 from gateway.model.cause import Cause
 
 
@@ -47,14 +48,65 @@ class Endpoint:
         pure: Whether asking twice does no harm beyond its price; it may be sent again after an ambiguous failure.
         stream: How it streams, None when it does not.
         prompt_fields: Fields of the body that count as input.
-        max_output_fields: Fields that bound the output, in order of preference.
+        max_output_fields: Fields that bound the output, in order of preference; a dot goes one object deeper.
+        streams: Whether every answer is a stream, without a word in the body.
+        last_byte: What a whole answer that is no event stream ends with; empty when nothing is known.
     """
 
     name: str
     pure: bool = False
     stream: StreamShape | None = None
+    streams: bool = False
+    last_byte: bytes = b""
     prompt_fields: tuple[str, ...] = ()
     max_output_fields: tuple[str, ...] = ()
+
+
+class Named(NamedTuple):
+    """What path and query say.
+
+    Attributes:
+        path: The key into `Provider.endpoints`.
+        model: The model or deployment, empty when the body names it.
+    """
+
+    path: str
+    model: str = ""
+
+
+def below(*bases: str) -> Callable[[bytes], Named]:
+    """Give a `Provider.name_target` that takes everything behind the first of these base paths that occurs."""
+
+    def name_target(target: bytes) -> Named:
+        path = target.partition(b"?")[0].decode("latin-1")
+        for base in bases:
+            at = path.find(base + "/")
+            if at >= 0:
+                return Named(path[at + len(base) :])
+        return Named(path)
+
+    return name_target
+
+
+class StatedLimit(NamedTuple):
+    """What an answer's headers say of one limit; None where they are silent or talk nonsense.
+
+    Attributes:
+        kind: What is counted: ``requests``, ``tokens``, ``input_tokens``, ``output_tokens``.
+        limit: How many in the window.
+        remaining: How many are left of it.
+        reset_seconds: Until all of it is there again, from the answer on.
+    """
+
+    kind: str
+    limit: int | None
+    remaining: int | None
+    reset_seconds: float | None
+
+
+def no_limits(_headers: Headers) -> tuple[StatedLimit, ...]:
+    """Read nothing: for a provider that states no limits in headers."""
+    return ()
 
 
 class Declared(NamedTuple):
@@ -71,13 +123,17 @@ class Provider:
     """One provider: constants and pure functions, no class to subclass.
 
     Attributes:
-        base_url_variable: The environment variable that its SDK reads.
+        base_url_variables: The environment variable that its SDK reads, then other names for the same thing.
         by_status: What a status means when the envelope is the provider's but names no known code.
         request_id_headers: Where the provider's own id of a request stands.
         name: Also the first path segment in base-URL mode.
-        hosts: Exact lower-case names of its API.
+        hosts: Lower-case names of its API; ``*.example.com`` for every name one or more labels below.
         base_path: What a base URL of this provider's SDK ends with (``/v1`` or nothing).
+        name_target: Path and query -> what is asked.
+        resource_host: Where every customer has a host of their own: its pattern, with ``{}`` for the customer's label.
+            In base-URL mode that label is the second segment of the path.
         key_headers: Where the credential stands, most specific first.
+        key_query: Query parameters that hold the credential.
         scope_headers: Request headers that name organisation and project.
         version_headers: Headers that change the meaning of the answer (part of the cache key).
         endpoints: Path below the host -> what it is.
@@ -85,6 +141,8 @@ class Provider:
         read_error: Body of an error -> what it declares, or None when it is not this provider's envelope.
         refine: status, cause of the code (or None), what is declared -> a better cause where only the message tells.
         read_usage: Parsed JSON (a body or one stream event) -> usage, or None.
+        usage_field: The JSON field that usage stands in.
+        read_limits: Headers of an answer -> the limits that they state; a reset that is a time is taken from its Date.
         write_error: status, slug, message -> the body of an error in this provider's shape.
         upstream: Where to send instead of the host asked for: an origin and a path prefix, or None.
         upstream_ca_file: PEM file to trust for that upstream alone, or None.
@@ -92,8 +150,9 @@ class Provider:
 
     name: str
     hosts: tuple[str, ...]
-    base_url_variable: str
+    base_url_variables: tuple[str, ...]
     base_path: str
+    name_target: Callable[[bytes], Named]
     key_headers: tuple[bytes, ...]
     scope_headers: tuple[bytes, ...]
     version_headers: tuple[bytes, ...]
@@ -105,5 +164,9 @@ class Provider:
     read_usage: Callable[[dict[str, object]], Usage | None]
     write_error: Callable[[int, str, str], bytes]
     request_id_headers: tuple[bytes, ...] = ()
+    resource_host: str = ""
+    key_query: tuple[bytes, ...] = ()
+    usage_field: bytes = b'"usage"'
+    read_limits: Callable[[Headers], tuple[StatedLimit, ...]] = no_limits
     upstream: str | None = None
     upstream_ca_file: str | None = None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import orjson
 
 from gateway.model.cause import Cause
-from gateway.model.provider import Declared, Endpoint, Provider, StreamNews, StreamShape, Usage
+from gateway.model.provider import Declared, Endpoint, Provider, StreamNews, StreamShape, Usage, below
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "enforced_spend_limit_reached"): Cause.QUOTA_SPEND_LIMIT,
@@ -154,8 +154,9 @@ MESSAGES_STREAM = StreamShape(read=_read_messages, finished=_finished, error_eve
 PROVIDER = Provider(
     name="anthropic",
     hosts=("api.anthropic.com",),
-    base_url_variable="ANTHROPIC_BASE_URL",
+    base_url_variables=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE", "ANTHROPIC_API_URL"),
     base_path="",
+    name_target=below(""),
     key_headers=(b"x-api-key", b"authorization"),
     scope_headers=(),
     version_headers=(b"anthropic-version", b"anthropic-beta"),

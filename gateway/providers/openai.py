@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import orjson
 
 from gateway.model.cause import Cause
-from gateway.model.provider import Declared, Endpoint, Provider, StreamNews, StreamShape, Usage
+from gateway.model.provider import Declared, Endpoint, Provider, StreamNews, StreamShape, Usage, below
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "insufficient_quota"): Cause.QUOTA_EXHAUSTED,
@@ -250,8 +250,9 @@ ENDPOINTS: Mapping[str, Endpoint] = {
 PROVIDER = Provider(
     name="openai",
     hosts=("api.openai.com",),
-    base_url_variable="OPENAI_BASE_URL",
+    base_url_variables=("OPENAI_BASE_URL", "OPENAI_API_BASE", "OPENAI_API_HOST"),
     base_path="/v1",
+    name_target=below("/v1"),
     key_headers=(b"authorization",),
     scope_headers=(b"openai-organization", b"openai-project"),
     version_headers=(b"openai-beta", b"openai-version"),

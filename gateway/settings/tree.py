@@ -4,7 +4,7 @@ Defaults are stated here and nowhere else; ``config/gateway.toml`` is printed fr
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -91,6 +91,7 @@ PemFile = Annotated[Path, Field(strict=False), AfterValidator(_existing_pem)]
 Upstream = Annotated[str, AfterValidator(_upstream)]
 HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9._:\[\]-]+$")]
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+Kind = Literal["openai_compatible", "openai", "azure_openai", "anthropic", "gemini"]
 Token = Annotated[SecretStr, Field(min_length=16, max_length=256)]
 
 
@@ -253,10 +254,15 @@ class ProviderEntry(Section):
 
     name: ProviderName = setting(
         ...,
-        "A built-in name changes that provider; a new one adds a provider that speaks the OpenAI protocol and is"
-        " reached under /NAME on the gateway.",
+        "A built-in name changes that provider; a new one adds a provider that is reached under /NAME on the gateway.",
         unit="lower-case letters, digits, - and _",
         example='"openai"',
+    )
+    kind: Kind = setting(
+        "openai_compatible",
+        "Which protocol a new provider speaks; a built-in one has its own. Most relays and local model servers speak"
+        " OpenAI's.",
+        unit="openai_compatible, openai, azure_openai, anthropic or gemini",
     )
     hosts: tuple[HostName, ...] = setting(
         (),

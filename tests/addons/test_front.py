@@ -84,7 +84,7 @@ class _Front(Front):
 
 async def _answer(head: str) -> bytes:
     lanes = object.__new__(Lanes)
-    lanes._hosts = PROVIDERS
+    lanes.is_provider = lambda host, port: f"{host}:{port}" in PROVIDERS
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Front(cast("Any", _Instance()), lanes), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])

@@ -227,10 +227,15 @@ def test_a_base_url_and_the_proxy_lead_to_the_same_route() -> None:
 
 def test_an_upgrade_goes_where_the_same_request_would() -> None:
     identifier = an_identifier()
-    assert identifier.websocket(OPENAI_ORIGIN, b"/v1/realtime?model=x") == (OPENAI_ORIGIN, b"/v1/realtime?model=x")
-    assert identifier.websocket(None, b"/openai/v1/realtime") == (OPENAI_ORIGIN, b"/v1/realtime")
-    assert identifier.websocket(None, b"/nobody/v1/realtime") is None
-    assert identifier.hosts() == {"api.openai.com:443", "api.anthropic.com:443"}
+    proxied = identifier.place(OPENAI_ORIGIN, b"/v1/realtime?model=x")
+    based = identifier.place(None, b"/openai/v1/realtime")
+    assert proxied is not None
+    assert based is not None
+    assert proxied[1:] == (OPENAI_ORIGIN, b"/v1/realtime?model=x")
+    assert based[1:] == (OPENAI_ORIGIN, b"/v1/realtime")
+    assert identifier.place(None, b"/nobody/v1/realtime") is None
+    assert identifier.is_provider("api.anthropic.com", 443)
+    assert not identifier.is_provider("api.anthropic.com", 80)
 
 
 @given(

@@ -54,7 +54,7 @@ class ProviderContract:
         assert re.fullmatch(r"[a-z][a-z0-9_-]*", self.provider.name)
         assert self.provider.hosts
         assert all(host == host.lower() and "/" not in host for host in self.provider.hosts)
-        assert self.provider.base_url_variable.endswith("_BASE_URL")
+        assert all(re.fullmatch(r"[A-Z0-9_]+", name) for name in self.provider.base_url_variables)
 
     def test_all_header_names_are_written_in_lower_case(self) -> None:
         provider = self.provider

@@ -16,7 +16,7 @@ from gateway.model.event import Live
 from gateway.model.exchange import Admitted, Answered, Concluded, Outcome
 from gateway.model.failure import NetFailure, Phase
 from gateway.model.flow import FlowRow, State
-from gateway.model.provider import Declared, Endpoint, Provider, Usage
+from gateway.model.provider import Declared, Endpoint, Provider, Usage, below
 from gateway.model.route import Route
 
 EPOCH = 1_790_000_000.0
@@ -40,8 +40,9 @@ def a_provider(name: str = "openai") -> Provider:
     return Provider(
         name=name,
         hosts=("api.openai.com",),
-        base_url_variable="OPENAI_BASE_URL",
+        base_url_variables=("OPENAI_BASE_URL",),
         base_path="/v1",
+        name_target=below("/v1"),
         key_headers=(b"authorization",),
         scope_headers=(),
         version_headers=(),
