@@ -11,6 +11,7 @@ from mitmproxy import certs
 from mitmproxy.addons import core, proxyserver, tlsconfig
 
 from addons import mode as mode
+from addons.interceptions import Interceptions
 from addons.lanes import Lanes
 from addons.tunnels import Tunnels
 from addons.websocket import WebSockets
@@ -40,16 +41,16 @@ def certificate_store(certificate_pem: bytes, key_pem: bytes) -> certs.CertStore
     return certs.CertStore(key, authority, None, b"", certs.DHParams(b""))
 
 
-def chain(lanes: Lanes, store: certs.CertStore, tunnels: Tunnels, websockets: WebSockets) -> list[object]:
+def chain(lanes: Lanes, store: certs.CertStore) -> list[object]:
     """Give the ordered list of addons."""
     return [
         core.Core(),  # options that the proxy core reads
         lanes,  # what our listener asks
         proxyserver.Proxyserver(),  # starts the listener
-        OurAuthority(store),  # TLS towards upstreams of handed-over connections
-        websockets,  # upgrades that the lane handed over
-        tunnels,  # everything that is no provider: raw tunnels and plain HTTP
+        OurAuthority(store),  # TLS of connections that were handed over
+        lanes.websockets,  # upgrades that the lane handed over
+        lanes.interceptions,  # clients of HTTP/2 alone, and edited routes
     ]
 
 
-__all__ = ["Lanes", "OurAuthority", "Tunnels", "WebSockets", "certificate_store", "chain"]
+__all__ = ["Interceptions", "Lanes", "OurAuthority", "Tunnels", "WebSockets", "certificate_store", "chain"]

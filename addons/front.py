@@ -1,8 +1,10 @@
-"""The first bytes of a client connection: they decide between the lane and mitmproxy.
+"""The first bytes of a client connection: they decide where it belongs.
 
-``CONNECT <provider>`` gets TLS with our certificate, then the lane; a path (``/openai/v1/...``) or a provider's
-``http://`` URL goes to the lane as it is; what does not look like HTTP gets a plain word and a row; everything else
-is mitmproxy's. Bytes that a client sends behind its CONNECT head, before our answer, are fed to the TLS layer.
+``CONNECT <provider>`` gets TLS with our certificate, then the lane; ``CONNECT`` to anyone else is a tunnel; a path
+(``/openai/v1/...``) or a whole URL goes to the lane as it is; what does not look like HTTP gets a plain word and a row.
+
+After CONNECT the client's first TLS message is looked at before it is answered: a client that offers HTTP/2 alone
+(gRPC) goes to mitmproxy, since the lane speaks HTTP/1.1. Bytes that were read for that are fed to the TLS layer.
 """
 
 import asyncio
@@ -13,9 +15,12 @@ import time
 from typing import TYPE_CHECKING, Any, cast
 
 from mitmproxy import connection
+from mitmproxy.proxy.layers.tls import parse_client_hello
 
+from addons.handover import intercept
 from addons.lane import Lane
 from addons.lanes import HANDSHAKE_SECONDS, Lanes, Refusal
+from addons.tunnels import ESTABLISHED
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
 
@@ -26,15 +31,15 @@ HEAD_BYTES = 65_536
 FIRST_BYTES_SECONDS = 60.0
 
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} ([^ \r\n]+) ")
-_ABSOLUTE = re.compile(rb"http://(\[[0-9A-Fa-f:.]+\]|[^/:?#\[\]@]+)(?::(\d{1,5}))?(?=[/?#]|$)", re.IGNORECASE)
 _CONNECT = re.compile(rb"CONNECT (\[[0-9A-Fa-f:.]+\]|[^ :]+):(\d{1,5}) HTTP/1\.[01]\r?\n")
 _METHOD_START = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}( |$)")
+
+_HANDSHAKE_RECORD = 0x16
+_RECORD_HEAD_BYTES = 5
 
 NOT_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE"})
 """OpenSSL's reasons for bytes that are no handshake. Any other end of one is most often a client without our CA:
 some send an alert, some just close."""
-
-ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 class Front(asyncio.Protocol):
@@ -45,7 +50,8 @@ class Front(asyncio.Protocol):
         self._buffer = b""
         self._transport: asyncio.Transport
         self._timer: asyncio.TimerHandle | None = None
-        self._upgrade: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._secure: Origin | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first bytes, but not for ever."""
@@ -53,35 +59,29 @@ class Front(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(FIRST_BYTES_SECONDS, self._transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it: nothing was asked."""
+        """Forget it: nothing was asked, or what was asked is not wanted any more."""
         self._settle()
+        if self._task is not None:
+            self._task.cancel()
+        elif self._secure is not None and self._buffer:
+            self._handshake_failed(self._secure, ConnectionResetError("closed during the TLS handshake"))
 
     def data_received(self, data: bytes) -> None:
         """Decide as soon as the bytes allow."""
         self._buffer += data
-        if self._buffer.startswith(b"CONNECT "):
+        if self._task is not None:  # a tunnel is being dialled; reading goes on, so that a client that leaves is seen
+            if len(self._buffer) > HEAD_BYTES:
+                self._transport.pause_reading()
+        elif self._secure is not None:
+            self._look(self._secure)
+        elif self._buffer.startswith(b"CONNECT "):
             if b"\r\n\r\n" in self._buffer or len(self._buffer) > HEAD_BYTES:
                 self._connect()
-            return
-        if not _METHOD_START.match(self._buffer):
+        elif not _METHOD_START.match(self._buffer):
             self._settle()
             self._foreign()
-            return
-        line = _REQUEST_LINE.match(self._buffer)
-        if line is None:
-            if len(self._buffer) > HEAD_BYTES or b"\n" in self._buffer:
-                self._to_lane(None)  # it answers what cannot be read with 400
-            return
-        absolute = _ABSOLUTE.match(line[1])
-        if absolute is None:
-            self._to_lane(None)
-            return
-        host = absolute[1].strip(b"[]").decode("latin-1").lower()
-        origin = Origin("http", host, int(absolute[2] or 80))
-        if self._lanes.is_provider(host, origin.port) or self._lanes.is_provider(host, 443):
-            self._to_lane(origin)
-        else:
-            self._to_mitmproxy()
+        elif _REQUEST_LINE.match(self._buffer) or len(self._buffer) > HEAD_BYTES or b"\n" in self._buffer:
+            self._to_lane()  # it answers what cannot be read with 400
 
     def _settle(self) -> None:
         if self._timer is not None:
@@ -91,29 +91,39 @@ class Front(asyncio.Protocol):
     def _connect(self) -> None:
         self._settle()
         request = _CONNECT.match(self._buffer)
-        if request is None or len(self._buffer) > HEAD_BYTES:
-            self._to_lane(None)
+        if request is None or len(self._buffer) > HEAD_BYTES or not 0 < int(request[2]) < 65_536:
+            self._to_lane()
             return
         host, port = request[1].strip(b"[]").decode("latin-1").lower(), int(request[2])
+        self._buffer = self._buffer[self._buffer.index(b"\r\n\r\n") + 4 :]
         if not self._lanes.is_provider(host, port):
-            self._to_mitmproxy()
+            client = name_of(self._transport)
+            self._task = self._lanes.tunnels.begin(self._transport, client, host, port, lambda: self._buffer)
             return
-        early = self._buffer[self._buffer.index(b"\r\n\r\n") + 4 :]
+        self._secure = Origin("https", host, port)
+        self._transport.write(ESTABLISHED)
+        self._timer = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._transport.abort)
+        if self._buffer:
+            self._look(self._secure)
+
+    def _look(self, origin: Origin) -> None:
+        """Look at the client's first TLS message once it is there."""
+        hello = self._buffer
+        if hello[0] == _HANDSHAKE_RECORD and (
+            len(hello) < _RECORD_HEAD_BYTES or len(hello) < _RECORD_HEAD_BYTES + int.from_bytes(hello[3:5])
+        ):
+            return
+        self._settle()
         self._transport.pause_reading()
-        self._upgrade = asyncio.get_running_loop().create_task(self._decrypt(Origin("https", host, port), early))
-
-    def _to_mitmproxy(self) -> None:
-        self._settle()
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, self._instance.handle_stream, loop=loop)
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        reader.feed_data(self._buffer)
+        if _offers_only_http2(hello):
+            intercept(self._lanes, self._instance, self._transport, hello, origin)
+        else:
+            self._task = loop.create_task(self._decrypt(origin, hello))
 
-    def _to_lane(self, origin: Origin | None) -> None:
+    def _to_lane(self) -> None:
         self._settle()
-        lane = Lane(self._lanes, self._instance, origin, self._client())
+        lane = Lane(self._lanes, self._instance, None, self._client())
         self._transport.set_protocol(lane)
         lane.connection_made(self._transport)
         lane.data_received(self._buffer)
@@ -130,11 +140,9 @@ class Front(asyncio.Protocol):
     async def _decrypt(self, origin: Origin, early: bytes) -> None:
         loop = asyncio.get_running_loop()
         client, transport = self._client(), self._transport
-        transport.write(ESTABLISHED)
         lane = Lane(self._lanes, self._instance, origin, client)
-        if early:
-            # start_tls has set its protocol and begun the handshake by the next turn; what came early belongs there.
-            loop.call_soon(_feed, transport, early)
+        # start_tls has set its protocol and begun the handshake by the next turn; what was read already belongs there.
+        loop.call_soon(_feed, transport, early)
         try:
             secure = await loop.start_tls(
                 transport,
@@ -197,6 +205,17 @@ def name_of(transport: asyncio.BaseTransport) -> str:
     """Give ``address:port`` of the other side."""
     peer = transport.get_extra_info("peername")
     return f"{peer[0]}:{peer[1]}" if peer else "unknown"
+
+
+def _offers_only_http2(hello: bytes) -> bool:
+    """Whether a TLS ClientHello offers ``h2`` without ``http/1.1`` (RFC 7301). What cannot be read, does not."""
+    if b"\x02h2" not in hello or b"\x08http/1.1" in hello:
+        return False  # the common case, without reading it
+    try:
+        parsed = parse_client_hello(hello)
+    except ValueError:
+        return False
+    return parsed is not None and b"h2" in parsed.alpn_protocols
 
 
 def _feed(transport: asyncio.Transport, data: bytes) -> None:

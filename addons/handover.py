@@ -1,63 +1,198 @@
-"""Hand-over: a WebSocket upgrade inside the lane becomes mitmproxy's, as a connection that is already decrypted.
+"""Hand-over: a connection of the front's or the lane's becomes mitmproxy's.
 
-uvicorn makes this class where it would make its own WebSocket protocol, feeds it the request's head, and sets it as
-the transport's protocol *after* that; so the transport is taken in the next turn of the loop.
+Three kinds: a WebSocket after the provider's 101 (both sides are given away); a client that speaks HTTP/2 alone (from
+its first TLS byte on); and a request of a route that the user wants to edit (from its first byte on, decrypted).
+What mitmproxy has to dial for the last two is dialled as everything else is.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+import time
+from typing import TYPE_CHECKING, Any
 
-from mitmproxy import ctx
-from mitmproxy.proxy import mode_servers
+from mitmproxy import ctx, http, websocket
+from mitmproxy.connection import ConnectionState, Server
+from mitmproxy.proxy import commands, events, layer, layers, mode_servers, server_hooks
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
+from mitmproxy.proxy.layers.websocket import WebsocketLayer
+from mitmproxy.proxy.server import ConnectionIO
+
+from gateway.egress.classify import classify
+from gateway.egress.dial import Stream
+from gateway.egress.timeline import Timeline
+from gateway.identify.locate import Place
+from gateway.model.call import Call, Origin
+from gateway.upgrade import Switched
 
 if TYPE_CHECKING:
     from addons.lane import Lane
+    from addons.lanes import Lanes
+    from addons.mode import GatewayInstance
 
 _TLS_FIELDS = ("tls", "alpn", "sni", "tls_version", "cipher", "timestamp_tls_setup")
 
 
-class HandOver(asyncio.Protocol):
-    """uvicorn's ``ws`` class."""
+def give_websocket(lane: "Lane", call: Call, found: Switched, early: bytes) -> None:
+    """Give both sides of a WebSocket away. Call it without having awaited anything since the provider's 101."""
+    handler = _take(lane.lanes, lane.instance, lane.transport, early, found.stream)
+    _as_decrypted(handler, lane)
+    context, upstream = handler.layer.context, found.route.upstream
+    context.server.address = (upstream.host, upstream.port)
+    context.server.tls = upstream.scheme == "https"
+    flow = http.HTTPFlow(handler.client, context.server, live=True)
+    flow.request = http.Request(
+        upstream.host, upstream.port, call.method.encode(), upstream.scheme.encode(), b"", found.route.target,
+        b"HTTP/1.1", http.Headers(call.headers), b"", None, call.arrived_at, call.arrived_at,
+    )  # fmt: skip
+    flow.response = http.Response(
+        b"HTTP/1.1", 101, b"Switching Protocols", http.Headers(found.headers), b"", None, time.time(), time.time()
+    )
+    flow.websocket = websocket.WebSocketData()
+    handler.layer = _Switched(context, flow)
+    handler.flow = flow
+    lane.lanes.websockets.begun(flow, call, found.route)
 
-    def __init__(self, config: Any, server_state: Any, app_state: dict[str, Any]) -> None:
-        self._lane: Lane = app_state["lane"]
-        self._buffer = b""
-        self._transport: asyncio.Transport
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Remember it."""
-        self._transport = cast("asyncio.Transport", transport)
+def give_request(lane: "Lane", data: bytes, place: Place) -> None:
+    """Give a connection away at a request's first byte.
 
-    def data_received(self, data: bytes) -> None:
-        """Gather the head and whatever follows until mitmproxy reads."""
-        if not self._buffer:
-            asyncio.get_running_loop().call_soon(self._give)
-        self._buffer += data
+    Args:
+        data: The request so far.
+        place: Where it goes.
+    """
+    handler = _take(lane.lanes, lane.instance, lane.transport, data, None)
+    _as_decrypted(handler, lane)
+    context = handler.layer.context
+    _aim(context, place.upstream)
+    handler.layer = HttpLayer(context, HTTPMode.transparent)
+    lane.lanes.interceptions.begun(handler.client.id, place)
 
-    def _give(self) -> None:
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, self._serve, loop=loop)
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(self._transport)
-        reader.feed_data(self._buffer)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        lane = self._lane
-        handler = mode_servers.ProxyConnectionHandler(ctx.master, reader, writer, ctx.options, lane.instance.mode)
-        context = handler.layer.context
-        for field in _TLS_FIELDS:
-            setattr(handler.client, field, getattr(lane.client_conn, field))
-        target = lane.upgrade_to
-        context.server.address = (target.host, target.port)
-        context.server.tls = target.scheme == "https"
-        if context.server.tls:
-            context.server.sni = target.host
-        handler.layer = HttpLayer(context, HTTPMode.transparent)
-        lane.lanes.handed_over.add(handler.client.id)
+def intercept(
+    lanes: "Lanes", instance: "GatewayInstance", transport: asyncio.Transport, data: bytes, origin: Origin
+) -> None:
+    """Give a connection away at its first TLS byte."""
+    handler = _take(lanes, instance, transport, data, None)
+    context = handler.layer.context
+    _aim(context, origin)
+    handler.layer = layers.ClientTLSLayer(context)
+
+
+def _aim(context: Context, origin: Origin) -> None:
+    context.server.address = (origin.host, origin.port)
+    context.server.tls = origin.scheme == "https"
+    context.server.sni = origin.host if context.server.tls else None
+
+
+def _as_decrypted(handler: "Handed", lane: "Lane") -> None:
+    for field in _TLS_FIELDS:
+        setattr(handler.client, field, getattr(lane.client_conn, field))
+
+
+def _take(
+    lanes: "Lanes", instance: "GatewayInstance", transport: asyncio.Transport, data: bytes, far: Stream | None
+) -> "Handed":
+    """Make the connection mitmproxy's; it is served from the next turn of the loop on."""
+    far_streams = None if far is None else _streams(far.transport, far.early)
+    reader, writer = _streams(transport, data)
+    transport.resume_reading()
+    handler = Handed(lanes, instance, reader, writer, far_streams)
+    task = asyncio.get_running_loop().create_task(handler.serve())
+    lanes.handed_over.add(task)
+    task.add_done_callback(lanes.handed_over.discard)
+    return handler
+
+
+def _streams(transport: asyncio.Transport, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(loop=loop)
+    protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+    transport.set_protocol(protocol)
+    protocol.connection_made(transport)
+    reader.feed_data(data)
+    return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+
+
+class Handed(mode_servers.ProxyConnectionHandler):
+    """mitmproxy's handler of one connection, dialling as everything else here does."""
+
+    def __init__(
+        self,
+        lanes: "Lanes",
+        instance: "GatewayInstance",
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        far: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None,
+    ) -> None:
+        super().__init__(ctx.master, reader, writer, ctx.options, instance.mode)  # type: ignore[no-untyped-call]
+        self._lanes, self._instance, self._far = lanes, instance, far
+        self.flow: http.HTTPFlow | None = None
+
+    async def serve(self) -> None:
+        """Serve it to its end."""
+        await asyncio.sleep(0)  # whoever made it sets its layer first; tasks are eager here
         try:
-            with lane.instance.manager.register_connection(handler.client.id, handler):
-                await handler.handle_client()
+            with self._instance.manager.register_connection(self.client.id, self):
+                await self.handle_client()
         finally:
-            lane.lanes.handed_over.discard(handler.client.id)
+            if self.flow is not None:
+                self._lanes.websockets.over(self.flow, 1006, by_client=True)  # unless its end was told before
+            if self._far is not None:
+                self._far[1].close()
+
+    async def open_connection(self, command: commands.OpenConnection) -> None:
+        """Dial (`mitmproxy.proxy.server`, 12.2), or take the connection that is there already."""
+        server = command.connection
+        data = server_hooks.ServerConnectionHookData(client=self.client, server=server)
+        await asyncio.sleep(0)  # tasks are eager: whoever made this one notes it first
+        await self.handle_hook(server_hooks.ServerConnectHook(data))
+        server.timestamp_start = time.time()
+        try:
+            reader, writer = self._far or await self._dial(server)
+        except (Exception, asyncio.CancelledError) as error:
+            cancelled = isinstance(error, asyncio.CancelledError)
+            server.error = "connection cancelled" if cancelled else _words(error)
+            await self.handle_hook(server_hooks.ServerConnectErrorHook(data))
+            await self.server_event(events.OpenConnectionCompleted(command, server.error))
+            if cancelled:
+                raise
+            return
+        server.timestamp_tcp_setup = time.time()
+        server.state = ConnectionState.OPEN
+        server.peername = writer.get_extra_info("peername")
+        server.sockname = writer.get_extra_info("sockname")
+        self.transports[server] = ConnectionIO(handler=asyncio.current_task(), reader=reader, writer=writer)
+        await self.handle_hook(server_hooks.ServerConnectedHook(data))
+        await self.server_event(events.OpenConnectionCompleted(command, None))
+        try:
+            await self.handle_connection(server)
+        finally:
+            server.timestamp_end = time.time()
+            await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
+
+    async def _dial(self, server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        assert server.address is not None
+        stream = await self._lanes.dial(server.address[0], server.address[1], Timeline())
+        found = _streams(stream.transport, stream.early)
+        stream.transport.resume_reading()
+        return found
+
+
+def _words(error: BaseException) -> str:
+    failure = classify(error, Timeline().phase)
+    return f"{failure.code.value}: {failure.detail}"
+
+
+class _Switched(layer.Layer):
+    """A WebSocket whose two sides are connected already."""
+
+    def __init__(self, context: Context, flow: http.HTTPFlow) -> None:
+        super().__init__(context)
+        self._flow = flow
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        assert isinstance(event, events.Start)
+        yield commands.OpenConnection(self.context.server)
+        child: Any = WebsocketLayer(self.context, self._flow)
+        self._handle_event = child.handle_event  # type: ignore[method-assign]
+        yield from child.handle_event(event)

@@ -8,20 +8,22 @@ and drops a bare ``?``; the exact version is pinned and the contract test covers
 
 import asyncio
 import re
-import socket
-import struct
 import sys
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, cast
 
 from mitmproxy import connection
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from addons.answers import CloseDelimitedCycle, answer_head
+from addons.handover import give_request, give_websocket
 from addons.lanes import Lanes, Refusal
+from gateway.asgi import call_of
+from gateway.identify.locate import Place
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
+from gateway.upgrade import Declined
 
 if TYPE_CHECKING:
     from addons.mode import GatewayInstance
@@ -34,6 +36,15 @@ WRITE_BUFFER_BYTES = 65_536
 
 _BAD_TARGET = re.compile(rb"[\x00-\x20\x7f]")
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_ABSOLUTE = re.compile(rb"(https?)://(\[[0-9A-Fa-f:.]+\]|[^/:?#\[\]@]+)(?::(\d{1,5}))?(?=[/?#]|$)", re.IGNORECASE)
+
+
+class EditedError(Exception):
+    """The request is to be mitmproxy's."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
 
 
 class MalformedError(Exception):
@@ -45,7 +56,7 @@ class Lane(HttpToolsProtocol):
 
     Args:
         lanes: What all lanes share.
-        origin: The provider that the client asked for by CONNECT or absolute URL; None in base-URL mode.
+        origin: The provider that the client asked for by CONNECT; None where each request names its own.
         client: mitmproxy's view of this client, for a hand-over.
     """
 
@@ -63,7 +74,9 @@ class Lane(HttpToolsProtocol):
         self._broken = False
         self._watcher: Callable[[], None] | None = None
         self._raw_target = b""
-        self.upgrade_to = Origin("https", "", 443)
+        self._last = self._raw = b""
+        self._messages = 0
+        self._switching: asyncio.Task[None] | None = None
 
     def secured(self, transport: asyncio.Transport) -> None:
         """Begin, after TLS: ``start_tls`` calls no connection_made, and data may have come before it returned."""
@@ -93,8 +106,24 @@ class Lane(HttpToolsProtocol):
             self._head_timer.cancel()
         if self._open:
             super().connection_lost(exc)
+        if self._switching is not None:
+            self._switching.cancel()
         if self._watcher is not None:
             self._watcher()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Go on with the answer for a client that has only ended its own side, as ``nc -N`` and some tools do.
+
+        One that has closed altogether looks the same; an interim answer, which every client has to read over (RFC 9110
+        section 15.2), makes its system answer with a reset. Inside TLS there is no such half.
+        """
+        cycle = self.cycle
+        if self.client_conn.tls or cycle is None or cycle.response_complete or cycle.more_body:
+            return False
+        cycle.keep_alive = False
+        if not cycle.response_started and cycle.scope["http_version"] == "1.1":
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return True
 
     def watch(self, left: Callable[[], None]) -> None:
         """Call back when the client leaves."""
@@ -112,12 +141,19 @@ class Lane(HttpToolsProtocol):
         if not self._open:
             self._early += data  # bounded by what one read of the TLS layer brings: the next turn opens the lane
             return
+        if self._switching is not None:  # reading goes on, so that a client that leaves is seen
+            self._early += data
+            if len(self._early) > HEAD_BYTES:
+                self.flow.pause_reading()
         if self._broken:
             return
         if self._in_head:
             if not self._head_bytes:
                 data = self._in_ascii(data)
+                self._raw, self._messages = b"", 0
             self._head_bytes += len(data)
+            self._raw += data
+        self._last = data
         super().data_received(data)
         if not self._broken and self.parser is not None:
             self._watch_head()
@@ -151,6 +187,7 @@ class Lane(HttpToolsProtocol):
         """Start a head."""
         super().on_message_begin()
         self._in_head = True
+        self._messages += 1
 
     def on_message_complete(self) -> None:
         """The next byte begins a head."""
@@ -174,10 +211,15 @@ class Lane(HttpToolsProtocol):
         if version != "1.1":
             scope["http_version"] = version
         self._check(target, version)
+        state: dict[str, Any] = scope["state"]
+        target, state["origin"] = self._aim(target)
+        if self._messages == 1 and not parser.should_upgrade():
+            place = self.lanes.edited(state["origin"], target)
+            if place is not None and (self.cycle is None or self.cycle.response_complete):
+                raise EditedError(place)
         path, _, query = target.partition(b"?")
         scope["path"] = path.decode("latin-1")
         scope["raw_path"], scope["query_string"] = path, query
-        state: dict[str, Any] = scope["state"]
         state["target"] = target
         if parser.should_upgrade() and self._should_upgrade():
             return
@@ -203,6 +245,24 @@ class Lane(HttpToolsProtocol):
         else:
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
+
+    def _aim(self, target: bytes) -> tuple[bytes, Origin | None]:
+        """Give path and query, and who is asked: by CONNECT, else by a whole URL (RFC 9112 section 3.2.2)."""
+        whole = _ABSOLUTE.match(target)
+        if whole is None:
+            return target, self.origin
+        rest = target[whole.end() :]
+        rest = rest if rest.startswith(b"/") else b"/" + rest
+        if self.origin is not None:
+            return rest, self.origin
+        scheme, host, port = whole[1].decode().lower(), whole[2].strip(b"[]").decode("latin-1").lower(), whole[3]
+        if port is not None and not 0 < int(port) < 65_536:
+            message = "a port that is none in the request's URL"
+            raise MalformedError(message)
+        # The URL's authority counts, whatever Host says.
+        authority = whole[2] + (b"" if port is None else b":" + port)
+        self.headers[:] = [(name, authority if name == b"host" else value) for name, value in self.headers]
+        return rest, Origin(scheme, host, int(port) if port else {"http": 80, "https": 443}[scheme])
 
     def _check(self, target: bytes, version: str) -> None:
         if version not in {"1.0", "1.1"} or self.scope["method"] == "CONNECT":
@@ -236,6 +296,13 @@ class Lane(HttpToolsProtocol):
         """Answer what cannot be read, once, and close; a response that is under way is finished first."""
         self._broken = True
         error = sys.exception()
+        edited = error.__context__ if error is not None else None
+        if isinstance(edited, EditedError):
+            self.connections.discard(self)
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+            give_request(self, self._raw, edited.place)
+            return
         while error is not None and not isinstance(error, MalformedError):
             error = error.__context__
         if error is not None:
@@ -279,44 +346,29 @@ class Lane(HttpToolsProtocol):
         self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
-        """Give the connection to mitmproxy, aimed at the provider's own address."""
-        found = self.lanes.locate(self.origin, self.url)
-        if found is None:
-            self.send_400_response("a WebSocket upgrade for no provider that is known here")
+        """Ask the provider for it; when it says yes, the connection becomes mitmproxy's."""
+        found = sys.exception()
+        offset = found.args[0] if found is not None and found.args else len(self._last)
+        self._broken = True  # whatever follows is no HTTP
+        self._early = self._last[offset:]
+        self._switching = self.loop.create_task(self._switch())
+
+    async def _switch(self) -> None:
+        call = call_of(cast("MutableMapping[str, Any]", self.scope), time.time(), time.monotonic(), b"")
+        try:
+            found = await self.lanes.upgrade(call)
+        except asyncio.CancelledError:
+            self.lanes.websockets.left(call)
+            raise
+        if isinstance(found, Declined):
+            self.lanes.websockets.declined(call, found)
+            self.transport.write(answer_head(found.status, (*found.headers, (b"connection", b"close"))) + found.body)
+            self.transport.close()
             return
-        self.upgrade_to, self.url = found
-        name = str(self.upgrade_to).partition("://")[2].encode()
-        self.scope["headers"] = [(k, name if k == b"host" else v) for k, v in self.scope["headers"]]
-        super().handle_websocket_upgrade()
+        self._switching = None
+        self.connections.discard(self)
+        self.transport.write(answer_head(101, found.headers))
+        give_websocket(self, call, found, self._early)
 
     def _unsupported_upgrade_warning(self) -> None:
         """Upgrades other than WebSocket (h2c) are ignored, as RFC 9110 section 7.8 allows."""
-
-
-class CloseDelimitedCycle(RequestResponseCycle):
-    """Answers HTTP/1.0, which knows no chunks: without a length the end of the connection ends the body.
-
-    A broken answer is ended by a reset, since a plain close would look finished: while the answer is under way the
-    socket is set to reset when it is closed.
-    """
-
-    def _reset_on_close(self, *, on: bool) -> None:
-        sock = self.transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", on, 0))
-
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send without chunking."""
-        if message["type"] == "http.response.start":
-            named = any(name.lower() == b"content-length" for name, _ in message["headers"])
-            if not named:
-                self.chunked_encoding, self.expected_content_length = False, sys.maxsize
-                self._reset_on_close(on=True)
-        elif (
-            message["type"] == "http.response.body"
-            and self.expected_content_length > sys.maxsize // 2
-            and not message.get("more_body", False)
-        ):
-            self.expected_content_length = len(message.get("body", b""))
-            self._reset_on_close(on=False)
-        await super().send(message)

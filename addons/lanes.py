@@ -1,9 +1,10 @@
 """What all lanes of one gateway share: the application, the certificates, the server protocol's settings."""
 
+import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, TLSVersion
@@ -15,8 +16,15 @@ from cryptography.hazmat.primitives import serialization
 from mitmproxy import certs
 from uvicorn.server import ServerState
 
-from gateway.model.call import Origin
+from addons.interceptions import Interceptions
+from addons.tunnels import Tunnels
+from addons.websocket import WebSockets
+from gateway.egress.dial import Stream
+from gateway.egress.timeline import Timeline
+from gateway.identify.locate import Place
+from gateway.model.call import Call, Origin
 from gateway.model.cause import Cause
+from gateway.upgrade import Declined, Switched
 
 CONTEXT_LIFE_SECONDS = 86_400.0
 """A leaf certificate lives for months; a new one each day is always valid and costs a few milliseconds."""
@@ -56,8 +64,13 @@ class Lanes:
         ca_key: mitmproxy's form of the certificate authority.
         scratch: A private directory for the moment in which OpenSSL reads a key.
         refused: Told of what could not become a call.
-        locate: Origin asked for (None in base-URL mode) and target -> where a WebSocket goes, None when nowhere.
-        websocket: uvicorn's ``ws`` class.
+        upgrade: Asks a provider for a WebSocket.
+        edited: Origin asked for (None in base-URL mode) and target -> where it goes when mitmproxy shall have it, else
+            None.
+        tunnels: Carry what is for no provider.
+        websockets: Told of WebSockets.
+        interceptions: Told of requests that are mitmproxy's.
+        dial: Host and port -> a connection.
     """
 
     name = "lanes"
@@ -70,17 +83,21 @@ class Lanes:
         store: certs.CertStore,
         scratch: Path,
         refused: Callable[[Refusal], None],
-        locate: Callable[[Origin | None, bytes], tuple[Origin, bytes] | None],
-        websocket: type,
+        upgrade: Callable[[Call], Awaitable[Switched | Declined]],
+        edited: Callable[[Origin | None, bytes], Place | None],
+        tunnels: Tunnels,
+        websockets: WebSockets,
+        interceptions: Interceptions,
+        dial: Callable[[str, int, Timeline], Awaitable[Stream]],
     ) -> None:
         self.is_provider = is_provider
         self._store = store
         self._scratch = scratch
         self._contexts: dict[str, tuple[float, SSLContext]] = {}
-        self.refused, self.locate = refused, locate
+        self.refused, self.upgrade, self.edited = refused, upgrade, edited
+        self.tunnels, self.websockets, self.interceptions, self.dial = tunnels, websockets, interceptions, dial
+        self.handed_over: set[asyncio.Task[None]] = set()
         self.state = ServerState()
-        self.handed_over: set[str] = set()
-        """Clients whose connection is mitmproxy's now, by mitmproxy's id."""
         self.logger = logging.getLogger("whygate.lane")
         self.logger.disabled = True  # uvicorn reports every deliberate abort as a crash; the record says it better
         self.config = uvicorn.Config(
@@ -92,7 +109,7 @@ class Lanes:
             lifespan="off",
             proxy_headers=False,
             http="httptools",
-            ws=websocket,
+            ws=asyncio.Protocol,  # any class: the lane asks for the upgrade itself
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
         self.config.load()

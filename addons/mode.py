@@ -33,7 +33,7 @@ class GatewayInstance(mode_servers.AsyncioServerInstance[GatewayMode]):
     """Accepts connections and gives each a `Front`."""
 
     def make_top_layer(self, context: Context) -> Layer:
-        """Serve what the front hands to mitmproxy: a forward proxy."""
+        """Never asked: what is handed over brings its layer with it."""
         return layers.modes.HttpProxy(context)
 
     async def listen(self, host: str, port: int) -> list[asyncio.Server]:  # type: ignore[override]

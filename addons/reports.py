@@ -2,15 +2,22 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
+from addons.interceptions import Intercepted
 from addons.lanes import Refusal
 from addons.tunnels import Tunnel
 from addons.websocket import EndedWebSocket
 from gateway.asgi import new_id
+from gateway.diagnose.engine import diagnose
+from gateway.diagnose.evidence import Evidence
+from gateway.excerpt import readable
+from gateway.model.attempt import ReplyHead
 from gateway.model.clock import Clock
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.flow import FlowRow
 from gateway.providers import openai
+from gateway.reply import failure_status
 from gateway.rows import foreign_row, refused_verdict, tunnel_verdict, websocket_verdict
 
 SAME_REFUSALS_SECONDS = 10.0
@@ -53,6 +60,7 @@ class Reports:
 
     def tunnel(self, tunnel: Tunnel) -> None:
         """Record a tunnel that is over."""
+        status = tunnel.status if tunnel.status is not None else (None if tunnel.client_left else 200)
         self._recorded(
             foreign_row(
                 flow_id=new_id(tunnel.started_at),
@@ -60,10 +68,10 @@ class Reports:
                 started_at=tunnel.started_at,
                 seconds=time.monotonic() - tunnel.started,
                 client=tunnel.client,
-                method=tunnel.kind,
+                method="CONNECT",
                 host=tunnel.host if tunnel.port in {80, 443} else f"{tunnel.host}:{tunnel.port}",
-                path=tunnel.path,
-                status=tunnel.status if tunnel.status is not None else 200,
+                path="",
+                status=status,
                 diagnosis=self._verdict(tunnel),
             )
         )
@@ -71,28 +79,76 @@ class Reports:
     def tunnel_answer(self, tunnel: Tunnel) -> tuple[int, bytes]:
         """Give status and body of our answer to a CONNECT that cannot be served."""
         found = self._verdict(tunnel)
-        status = 508 if tunnel.loop else 504 if tunnel.code == "connect_timeout" else 502
+        status = 508 if tunnel.loop else failure_status(tunnel.failure)[0] if tunnel.failure is not None else 502
         if found is None:
             return status, b""
         return status, openai.write_error(status, found.cause.value, f"whygate: {found.sentence()}")
 
     def websocket(self, ended: EndedWebSocket) -> None:
-        """Record a WebSocket that is over."""
-        self._recorded(
-            foreign_row(
-                flow_id=new_id(ended.started_at),
-                kind="websocket",
-                started_at=ended.started_at,
-                seconds=ended.seconds,
-                client=ended.client,
-                method="GET",
-                host=ended.host,
-                path=ended.path,
-                status=ended.status,
-                diagnosis=websocket_verdict(ended.host, ended.status, ended.error),
-            )
+        """Record a WebSocket that is over, or never began."""
+        call, route = ended.call, ended.route
+        upstream = route.upstream if route is not None else call.origin
+        diagnosis = ended.diagnosis or websocket_verdict(
+            upstream.host, ended.status, ended.close_code, by_client=ended.by_client, seconds=ended.seconds
         )
+        row = foreign_row(
+            flow_id=call.id,
+            kind="websocket",
+            started_at=call.arrived_at,
+            seconds=ended.seconds,
+            client=call.client,
+            method=call.method,
+            host=str(upstream).partition("://")[2],
+            path=call.target.decode("latin-1"),
+            status=ended.status,
+            diagnosis=diagnosis,
+        )
+        if route is not None:
+            row = replace(
+                row,
+                key=route.key,
+                provider=route.provider.name,
+                endpoint=route.endpoint.name,
+                model=route.model[:256],
+                stream=True,
+            )
+        self._recorded(row)
+
+    def intercepted(self, ended: Intercepted) -> None:
+        """Record a request that mitmproxy carried."""
+        diagnosis = None
+        if ended.failure is not None or (ended.status or 0) >= 400:
+            head = None if ended.status is None else ReplyHead(status=ended.status, headers=ended.headers)
+            encoding = None if head is None else head.header(b"content-encoding")
+            evidence = Evidence(
+                provider=ended.provider,
+                host=ended.host,
+                head=head,
+                text=readable(ended.body, encoding, None) or "",
+                failure=ended.failure,
+                attempts=1,
+            )
+            diagnosis = diagnose(evidence)
+        row = foreign_row(
+            flow_id=new_id(ended.started_at),
+            kind="api",
+            started_at=ended.started_at,
+            seconds=ended.seconds,
+            client=ended.client,
+            method=ended.method,
+            host=ended.host,
+            path=ended.target,
+            status=ended.status,
+            diagnosis=diagnosis,
+        )
+        provider = ended.provider
+        if provider is not None:
+            endpoint = provider.endpoints.get(provider.name_target(ended.target.encode()).path)
+            row = replace(row, provider=provider.name, endpoint=endpoint.name if endpoint is not None else "other")
+        self._recorded(row)
 
     @staticmethod
     def _verdict(tunnel: Tunnel) -> Diagnosis | None:
-        return tunnel_verdict(f"{tunnel.host}:{tunnel.port}", tunnel.code, tunnel.detail, loop=tunnel.loop)
+        return tunnel_verdict(
+            f"{tunnel.host}:{tunnel.port}", tunnel.failure, loop=tunnel.loop, client_left=tunnel.client_left
+        )

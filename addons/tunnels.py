@@ -1,250 +1,214 @@
-"""Everything that is no provider: tunnelled untouched by mitmproxy, with a row, and a verdict when it fails.
+"""Everything that is no provider: a tunnel of bytes, untouched, with a row, and a verdict when it fails.
 
-mitmproxy dials at CONNECT (``connection_strategy=eager``) for these alone: the CONNECT answer then carries the verdict
-instead of a connection that closes without a word. Calls to providers never come here, so nothing is dialled before
-cache, limit and retry had their say.
+Tunnels are dialled as calls are (`gateway.egress.dial`): through the company's proxy where there is one, with a
+deadline for each step, and with failures that have types instead of words. The answer to CONNECT is given when the far
+side is reached, so that it can carry the verdict instead of a connection that closes without a word.
 """
 
 import asyncio
-import ipaddress
+import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from mitmproxy import connection, ctx, http
-from mitmproxy.proxy import events, layer, layers
-from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HTTPMode
-from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+from gateway.egress.classify import classify
+from gateway.egress.dial import LoopError, Stream
+from gateway.egress.timeline import Timeline
+from gateway.model.failure import NetCode, NetFailure, Phase
 
-from addons.websocket import is_upgrade
-from gateway.model.failure import NetCode
+DIAL_SECONDS = 25.0
+"""For all of it: name, addresses one after the other, the proxy's answer."""
 
-CONNECT_SECONDS = 10.0
-"""mitmproxy itself waits as long as the kernel: over two minutes when packets are dropped."""
+WRITE_BUFFER_BYTES = 262_144
+KEEPALIVE_SECONDS = 60
+"""After so much silence the kernel asks whether the other side still exists; a tunnel may be silent for hours."""
 
-TUNNELS_MAX = 10_000
+ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
 @dataclass(slots=True, kw_only=True)
 class Tunnel:
-    """A tunnel or a plain HTTP request to some other host, while it runs.
+    """One tunnel.
 
     Attributes:
         started: Monotonic seconds.
-        code: Why it failed, None while nothing failed.
-        kind: ``CONNECT`` or the method of a plain request.
+        failure: Why it failed, None while nothing failed.
+        loop: It would have led to the gateway itself.
+        client_left: The app hung up before the far side was reached.
+        status: What CONNECT was answered.
     """
 
     client: str
     host: str
     port: int
-    kind: str
-    path: str
     started_at: float
     started: float
-    code: NetCode | None = None
+    failure: NetFailure | None = None
     loop: bool = False
-    detail: str = ""
+    client_left: bool = False
     status: int | None = None
     bytes_down: int = 0
 
 
-class RawTunnel(layers.TCPLayer):
-    """mitmproxy's raw tunnel, counting what comes back: a far side that closes without a byte is a finding."""
-
-    def __init__(self, context: Context, tunnel: Tunnel | None) -> None:
-        super().__init__(context, ignore=True)
-        self._tunnel = tunnel
-
-    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Count, then relay."""
-        tunnel, server = self._tunnel, self.context.server
-        if tunnel is not None and isinstance(event, events.ConnectionEvent) and event.connection is server:
-            if isinstance(event, events.DataReceived):
-                tunnel.bytes_down += len(event.data)
-            elif isinstance(event, events.ConnectionClosed) and not tunnel.bytes_down and self._app_is_there():
-                tunnel.code = NetCode.CONNECTION_RESET
-                tunnel.detail = "the far side closed the tunnel without sending a byte"
-        yield from super().handle_event(event)
-
-    def _app_is_there(self) -> bool:
-        return bool(self.context.client.state & connection.ConnectionState.CAN_READ)
-
-
 class Tunnels:
-    """The addon.
+    """Carries tunnels.
 
     Args:
+        dial: Host, port -> a connection. Raises what `classify` names.
         closed: Told of each tunnel once, when it is over.
         refusal: A failed tunnel -> status and JSON body of our CONNECT answer.
-        own_ports: Ports of our own listeners, which nothing may reach through us.
     """
-
-    name = "tunnels"
 
     def __init__(
         self,
+        dial: Callable[[str, int, Timeline], Awaitable[Stream]],
         closed: Callable[[Tunnel], None],
         refusal: Callable[[Tunnel], tuple[int, bytes]],
-        own_ports: Callable[[], frozenset[int]],
     ) -> None:
-        self._closed, self._refusal, self._own_ports = closed, refusal, own_ports
-        self._open: dict[str, Tunnel] = {}
+        self._dial, self._closed, self._refusal = dial, closed, refusal
+        self._running: set[asyncio.Task[None]] = set()
 
-    # which layer
+    def begin(
+        self, app: asyncio.Transport, client: str, host: str, port: int, early: Callable[[], bytes]
+    ) -> "asyncio.Task[None] | None":
+        """Carry a tunnel in a task of its own. Until the far side is reached, whoever holds ``app`` cancels it.
 
-    def next_layer(self, nextlayer: layer.NextLayer) -> None:
-        """Forward proxy first; whatever follows a CONNECT is relayed as it is."""
-        if nextlayer.layer is not None:
-            return
-        context = nextlayer.context
-        if len(context.layers) == 1:
-            nextlayer.layer = layers.HttpLayer(context, HTTPMode.regular)
-        else:
-            nextlayer.layer = RawTunnel(context, self._open.get(context.client.id))
+        Args:
+            app: The app's connection.
+            early: Gives what has come behind the head of CONNECT by the time the far side is reached.
+        """
+        tunnel = Tunnel(client=client, host=host, port=port, started_at=time.time(), started=time.monotonic())
+        task = asyncio.get_running_loop().create_task(self._carry(tunnel, app, early))
+        if task.done():  # eager tasks may be over by now
+            return None
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
 
-    # CONNECT
+    def close(self) -> None:
+        """Cut all that run."""
+        for task in list(self._running):
+            task.cancel()
 
-    def http_connect(self, flow: http.HTTPFlow) -> None:
-        """Begin a row."""
-        self._begin(flow, "CONNECT", "")
-
-    def http_connect_error(self, flow: http.HTTPFlow) -> None:
-        """Say in the CONNECT answer why there is no tunnel."""
-        tunnel = self._open.get(flow.client_conn.id)
-        if tunnel is None:
-            return
-        status, body = self._refusal(tunnel)
-        tunnel.status = status
-        flow.response = http.Response.make(status, body, {"content-type": "application/json", "connection": "close"})
-        self._end(flow.client_conn)
-
-    # plain http:// through the proxy
-
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """Stream bodies both ways; a row for each request."""
-        if flow.response is not None or is_upgrade(flow) or flow.request.scheme != "http" or flow.client_conn.tls:
-            return
-        flow.request.stream = True
-        self._begin(flow, flow.request.method, flow.request.path)
-
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """Stream the answer."""
-        if flow.response is not None and not flow.client_conn.tls:
-            flow.response.stream = True
-
-    def response(self, flow: http.HTTPFlow) -> None:
-        """End the row of a plain request."""
-        tunnel = self._open.get(flow.client_conn.id)
-        if tunnel is not None and tunnel.kind != "CONNECT" and flow.response is not None:
-            tunnel.status = flow.response.status_code
-            tunnel.bytes_down += 1
-            self._end(flow.client_conn)
-
-    def error(self, flow: http.HTTPFlow) -> None:
-        """Name the failure of a plain request."""
-        tunnel = self._open.get(flow.client_conn.id)
-        if tunnel is not None and tunnel.kind != "CONNECT":
-            if tunnel.code is None:
-                tunnel.code, tunnel.detail = NetCode.CONNECTION_RESET, flow.error.msg if flow.error else ""
-            tunnel.status = 502
-            self._end(flow.client_conn)
-
-    # the far side
-
-    async def server_connect(self, data: ServerConnectionHookData) -> None:
-        """Refuse our own listeners, by resolved address; give up on a silent host."""
-        address = data.server.address
-        if address is None:
-            return
-        tunnel = self._open.get(data.client.id)
-        if address[1] in self._own_ports() and await _is_local(address[0], address[1]):
-            data.server.error = "this address is the gateway itself"
-            if tunnel is not None:
-                tunnel.loop = True
-            return
-        asyncio.get_running_loop().call_later(CONNECT_SECONDS, self._give_up, data.client, data.server)
-
-    def _give_up(self, client: connection.Client, server: connection.Server) -> None:
-        if server.timestamp_tcp_setup is not None or server.error is not None:
-            return
-        handler = ctx.master.addons.get("proxyserver").connections.get(client.id)
-        running = handler.transports.get(server) if handler is not None else None
-        if running is not None and running.handler is not None:
-            tunnel = self._open.get(client.id)
-            if tunnel is not None:
-                tunnel.code, tunnel.detail = NetCode.CONNECT_TIMEOUT, f"no answer within {CONNECT_SECONDS:.0f} s"
-            running.handler.cancel("connect timeout")
-
-    def server_connect_error(self, data: ServerConnectionHookData) -> None:
-        """Classify; the hook that answers the client follows."""
-        tunnel = self._open.get(data.client.id)
-        if tunnel is not None and tunnel.code is None and not tunnel.loop:
-            tunnel.detail = data.server.error or ""
-            tunnel.code = classify(tunnel.detail)
-
-    def client_disconnected(self, client: connection.Client) -> None:
-        """The tunnel is over."""
-        self._end(client)
-
-    def _begin(self, flow: http.HTTPFlow, kind: str, path: str) -> None:
-        if len(self._open) >= TUNNELS_MAX:
-            return
-        peer = flow.client_conn.peername
-        self._open[flow.client_conn.id] = Tunnel(
-            client=f"{peer[0]}:{peer[1]}",
-            host=flow.request.host,
-            port=flow.request.port,
-            kind=kind,
-            path=path,
-            started_at=time.time(),
-            started=time.monotonic(),
-        )
-
-    def _end(self, client: connection.Client) -> None:
-        tunnel = self._open.pop(client.id, None)
-        if tunnel is not None:
+    async def _carry(self, tunnel: Tunnel, app: asyncio.Transport, early: Callable[[], bytes]) -> None:
+        try:
+            stream = await self._reach(tunnel)
+            if stream is None:
+                tunnel.status, body = self._refusal(tunnel)
+                app.write(_answer(tunnel.status, body))
+                return
+            tunnel.status = HTTPStatus.OK
+            await _relay(tunnel, app, stream, early())
+        finally:
+            app.close()
             self._closed(tunnel)
 
-
-def classify(words: str) -> NetCode:
-    """Name the failure of a connection that mitmproxy opened. It keeps only the words of the OSError.
-
-    The number in ``[Errno N]`` decides; a message without one comes from several addresses that failed alike.
-    """
-    numbers = {
-        "Errno 111": NetCode.CONNECTION_REFUSED,
-        "Errno 61": NetCode.CONNECTION_REFUSED,
-        "Connect call failed": NetCode.CONNECTION_REFUSED,
-        "Errno 101": NetCode.NETWORK_UNREACHABLE,
-        "Errno 113": NetCode.NETWORK_UNREACHABLE,
-        "Errno 110": NetCode.CONNECT_TIMEOUT,
-        "Errno 104": NetCode.CONNECTION_RESET,
-        "Errno 24": NetCode.OUT_OF_DESCRIPTORS,
-        "Errno -2": NetCode.DNS_FAILURE,
-        "Errno -3": NetCode.DNS_FAILURE,
-        "Errno -5": NetCode.DNS_FAILURE,
-        "Name or service not known": NetCode.DNS_FAILURE,
-        "nodename nor servname": NetCode.DNS_FAILURE,
-        "getaddrinfo": NetCode.DNS_FAILURE,
-        "label empty or too long": NetCode.DNS_FAILURE,
-    }
-    return next((code for mark, code in numbers.items() if mark in words), NetCode.UNKNOWN)
+    async def _reach(self, tunnel: Tunnel) -> Stream | None:
+        timeline = Timeline()
+        try:
+            async with asyncio.timeout(DIAL_SECONDS):
+                return await self._dial(tunnel.host, tunnel.port, timeline)
+        except asyncio.CancelledError:
+            tunnel.client_left = True
+            raise
+        except LoopError:
+            tunnel.loop = True
+        except Exception as error:  # noqa: BLE001 - every failure of the far side becomes a value here
+            tunnel.failure = classify(error, timeline.phase)
+        return None
 
 
-async def _is_local(host: str, port: int) -> bool:
-    """Whether a name leads to this machine. A name that does not resolve is no danger."""
+def _answer(status: int, body: bytes) -> bytes:
+    phrase = HTTPStatus(status).phrase.encode()
+    return b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (
+        status,
+        phrase,
+        len(body),
+        body,
+    )
+
+
+async def _relay(tunnel: Tunnel, app: asyncio.Transport, stream: Stream, early: bytes) -> None:
+    far = stream.transport
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    app_end, far_end = _End(app, far, done), _End(far, app, done)
+    app_end.peer, far_end.peer = far_end, app_end
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        return False
-    return any(_local_address(str(entry[4][0])) for entry in found)
+        for transport, end in ((app, app_end), (far, far_end)):
+            transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
+            _keep_alive(transport)
+            transport.set_protocol(end)
+        app.write(ESTABLISHED + stream.early)
+        if early:
+            far.write(early)
+        app.resume_reading()
+        far.resume_reading()
+        await done
+    finally:
+        far.close()
+        tunnel.bytes_down = far_end.received + len(stream.early)
+        if not tunnel.bytes_down and far_end.ended_first:
+            words = "the far side closed the tunnel without sending a byte"
+            tunnel.failure = NetFailure(phase=Phase.FIRST_BYTE, code=NetCode.CONNECTION_RESET, detail=words, sent=True)
 
 
-def _local_address(text: str) -> bool:
-    address = ipaddress.ip_address(text.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    return address.is_loopback or address.is_unspecified
+class _End(asyncio.Protocol):
+    """One end of a tunnel: what comes in goes out at the other, at the pace at which that takes it."""
+
+    def __init__(self, own: asyncio.Transport, other: asyncio.Transport, done: "asyncio.Future[None]") -> None:
+        self._own, self._other, self._done = own, other, done
+        self.peer = self
+        self.received = 0
+        self.ended = self.ended_first = False
+
+    def data_received(self, data: bytes) -> None:
+        """Pass it on."""
+        self.received += len(data)
+        if not self._other.is_closing():
+            self._other.write(data)
+
+    def eof_received(self) -> bool:
+        """Pass on that nothing more will come; the other direction may go on (RFC 9293 section 3.6)."""
+        self._end()
+        if self.peer.ended:
+            self._settle()
+        elif self._other.can_write_eof() and not self._other.is_closing():
+            self._other.write_eof()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the other side, too: as it ended here."""
+        self._end()
+        if exc is not None:
+            self._other.abort()
+        self._settle()
+
+    def pause_writing(self) -> None:
+        """Read no more from the other end while this one does not take it."""
+        with contextlib.suppress(RuntimeError):  # it is closing
+            self._other.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        with contextlib.suppress(RuntimeError):
+            self._other.resume_reading()
+
+    def _end(self) -> None:
+        self.ended_first = self.ended_first or not (self.ended or self.peer.ended)
+        self.ended = True
+
+    def _settle(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+
+def _keep_alive(transport: asyncio.Transport) -> None:
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)

@@ -8,17 +8,18 @@ import os
 import secrets
 import signal
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 import uvicorn
 from mitmproxy import master, options
 
-from addons import Lanes, Tunnels, WebSockets, certificate_store, chain
-from addons.handover import HandOver
+from addons import Interceptions, Lanes, Tunnels, WebSockets, certificate_store, chain
 from addons.reports import Reports
 from gateway.asgi import Gateway
 from gateway.authority import Authority, load_or_create
-from gateway.compose import compose
+from gateway.compose import compose, edited_place, ways
+from gateway.egress.dial import Dialer
 from gateway.egress.send import AiohttpUpstream
 from gateway.loop import run
 from gateway.model.clock import SystemClock
@@ -29,6 +30,7 @@ from gateway.show.web import build_page
 from gateway.stages import Stages
 from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
+from gateway.upgrade import upgrade
 
 logger = logging.getLogger("whygate")
 
@@ -97,7 +99,10 @@ class Running:
         )
         _start_log(recorder, self._state)
         ca_file = str(settings.network.ca_file) if settings.network.ca_file else None
-        upstream = AiohttpUpstream(ca_file=ca_file, own_address=self._own_address)
+        out, remarks = ways(settings, os.environ)
+        for remark in remarks:
+            logger.warning("whygate: %s", remark)
+        upstream = AiohttpUpstream(Dialer(ca_file=ca_file, own_address=self._own_address, ways=out))
         try:
             stages = compose(self._settings, self._clock, self._secret, recorder, upstream)
             proxy, lanes = self._proxy(recorder, stages)
@@ -120,30 +125,34 @@ class Running:
         proxy = master.Master(
             options.Options(listen_host=listen.host, listen_port=listen.port, confdir=str(self._state.directory))
         )
+        identifier, upstream = stages.identifier, stages.upstream
+        edited = self._settings.listen.edit
         lanes = Lanes(
             app=Gateway(stages),
-            is_provider=stages.identifier.is_provider,
+            is_provider=identifier.is_provider,
             store=store,
             scratch=self._state.directory,
             refused=reports.refused,
-            locate=stages.identifier.websocket,
-            websocket=HandOver,
+            upgrade=partial(upgrade, stages),
+            edited=partial(edited_place, identifier, edited) if edited else lambda _origin, _target: None,
+            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer),
+            websockets=WebSockets(reports.websocket),
+            interceptions=Interceptions(identifier.place, reports.intercepted),
+            dial=upstream.stream,
         )
-        tunnels = Tunnels(reports.tunnel, reports.tunnel_answer, lambda: self._own_ports)
-        proxy.addons.add(*chain(lanes, store, tunnels, WebSockets(reports.websocket, lanes.handed_over)))
+        proxy.addons.add(*chain(lanes, store))
         proxy.options.update(
-            connection_strategy="eager",  # for tunnels alone; see addons.tunnels
+            connection_strategy="lazy",
             mode=["gateway"],
             ssl_verify_upstream_trusted_ca=self._upstream_roots(),
         )
         return proxy, lanes
 
-    def _upstream_roots(self) -> str | None:
-        """Give what WebSockets trust, which mitmproxy carries: it takes one file instead of its own list."""
+    def _upstream_roots(self) -> str:
+        """Give what is trusted where mitmproxy speaks TLS to a provider: it takes one file instead of the system's."""
         settings = self._settings
         chosen = (settings.network.ca_file, *(entry.upstream_ca_file for entry in settings.providers))
-        path = upstream_roots(self._state, (file for file in chosen if file is not None))
-        return None if path is None else str(path)
+        return str(upstream_roots(self._state, (file for file in chosen if file is not None)))
 
     async def _serve(
         self, tasks: asyncio.TaskGroup, proxy: master.Master, lanes: Lanes, recorder: Recorder, stages: Stages
@@ -245,6 +254,9 @@ class Running:
         stages.gate.cut = True
         for connection in list(lanes.state.connections):
             connection.transport.abort()
+        lanes.tunnels.close()
+        for task in list(lanes.handed_over):
+            task.cancel()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE_SECONDS):
                 while lanes.state.tasks:  # noqa: ASYNC110 - uvicorn's set of tasks has no event

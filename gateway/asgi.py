@@ -6,6 +6,7 @@ origin and the raw target in ``scope["state"]``; without it a request is in base
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
@@ -15,6 +16,11 @@ from gateway.stages import Stages
 
 REPLAY_BYTES = 8_388_608
 """A body up to this is kept whole, so that it can be sent again; a larger one is streamed and sent once."""
+
+CANARY = b"x-whygate-canary"
+"""A request with this header asks whether it comes through here. It is answered at once, and leaves no row."""
+
+_CANARY = re.compile(rb"[A-Za-z0-9_-]{1,64}")
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -45,13 +51,17 @@ class Gateway:
         arrived_at, arrived = self._stages.clock.wall(), self._stages.clock.now()
         body, more = await _read(receive)
         if body is None:
-            abandoned(self._stages, _call(scope, arrived_at, arrived, b"", complete=False))
+            abandoned(self._stages, call_of(scope, arrived_at, arrived, b"", complete=False))
             return
         reply = AsgiReply(send)
         watch = _Watch(receive, task, reply, scope.get("state") or {})
         if not more:
             watch.begin()
-        call = _call(scope, arrived_at, arrived, body, complete=not more)
+        call = call_of(scope, arrived_at, arrived, body, complete=not more)
+        if (canary := call.index.get(CANARY)) is not None and _CANARY.fullmatch(canary):
+            await reply.start(204, [(CANARY, canary)])
+            await reply.end()
+            return
         try:
             await serve(self._stages, call, reply, watch.upload() if more else None)
         except asyncio.CancelledError:
@@ -168,15 +178,14 @@ class _Watch:
             self._task.cancel()
 
 
-def _call(scope: Scope, arrived_at: float, arrived: float, body: bytes, *, complete: bool) -> Call:
+def call_of(scope: Scope, arrived_at: float, arrived: float, body: bytes, *, complete: bool = True) -> Call:
+    """Give the call that a scope describes."""
     state: MutableMapping[str, Any] = scope.get("state") or {}
     origin: Origin | None = state.get("origin")
     headers = tuple(scope["headers"])
     target: bytes | None = state.get("target")
     if target is None:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-    if origin is not None and not target.startswith(b"/"):
-        target = b"/" + target.partition(b"://")[2].partition(b"/")[2]
     client = scope.get("client")
     return Call(
         id=new_id(arrived_at),

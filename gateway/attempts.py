@@ -12,13 +12,14 @@ from functools import partial
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
 from gateway.egress.classify import classify
+from gateway.egress.dial import LoopError
 from gateway.egress.headers import request_headers
 from gateway.egress.relay import Relayed, read_usage, relay_bytes, relay_events
 from gateway.egress.retry import Retry, Stop, next_step, stated_wait_seconds
-from gateway.egress.send import Incoming, LoopError, Outgoing
+from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.excerpt import readable
-from gateway.identify.guard import HOP_HEADER
+from gateway.identify.guard import hop_mark
 from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
 from gateway.model.cause import Cause
@@ -134,7 +135,7 @@ class Asking:
         self._upstream_seconds += self._stages.clock.now() - began
         head = incoming.head if incoming is not None and failure is None else None
         tried = _Tried(incoming=incoming, head=head, body=body, whole=whole, failure=failure, diagnosis=None)
-        if failure is None and head is not None and head.status < 400:
+        if failure is None and head is not None and (head.status < 400 or self._route.foreign):
             return tried
         return replace(tried, diagnosis=diagnose(self._evidence(head=head, body=body, failure=failure)))
 
@@ -155,13 +156,13 @@ class Asking:
     def _outgoing(self) -> Outgoing:
         call, route = self._call, self._route
         chunked = self._rest is not None and b"content-length" not in call.index
-        local = route.upstream.host in {"127.0.0.1", "::1", "localhost"}
-        hop = (HOP_HEADER, self._stages.instance.encode()) if local else None
         return Outgoing(
             method=call.method,
             origin=route.upstream,
             target=route.target,
-            headers=request_headers(call, route.upstream, chunked=chunked, hop=hop),
+            headers=request_headers(
+                call, route.upstream, chunked=chunked, hop=hop_mark(route.upstream, self._stages.instance)
+            ),
             body=call.body,
             rest=self._rest,
             chunked=chunked,
@@ -241,7 +242,8 @@ class Asking:
     async def _start(self, head: ReplyHead, ours: list[tuple[bytes, bytes]]) -> None:
         spent = self._upstream_seconds + self.queued_seconds + self._waited_seconds
         overhead = max(0.0, self._stages.clock.now() - self._call.arrived - spent)
-        ours = ours + marks(self._call.id, len(self.attempts), self.queued_seconds, overhead)
+        if not self._route.foreign or ours:
+            ours = ours + marks(self._call.id, len(self.attempts), self.queued_seconds, overhead)
         if self._wanted():
             ours.append(cache_status("fwd=miss"))
         self._live.status = head.status
@@ -306,7 +308,7 @@ class Asking:
         if head is not None and body:
             text = readable(body, head.header(b"content-encoding"), head.header(b"content-type"))
         return Evidence(
-            provider=self._route.provider,
+            provider=None if self._route.foreign else self._route.provider,
             host=self._route.upstream.host,
             model=self._route.model,
             head=head,

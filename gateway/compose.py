@@ -3,17 +3,21 @@
 import asyncio
 import random
 import secrets
+from collections.abc import Mapping
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from gateway._discover import discover
 from gateway.cache.backend import Backend
 from gateway.egress.budget import RetryBudget
+from gateway.egress.network import Ways, parse_via, ways_from
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Upstream
 from gateway.identify.estimate import Estimates
 from gateway.identify.identify import Identifier
-from gateway.identify.locate import Locator
+from gateway.identify.locate import Locator, Place
 from gateway.limit.gate import Gate, LimitRule
+from gateway.model.call import Origin
 from gateway.model.clock import Clock
 from gateway.model.event import EventSink
 from gateway.model.provider import Provider
@@ -35,6 +39,42 @@ def providers(settings: Settings) -> tuple[Provider, ...]:
             upstream_ca_file=str(entry.upstream_ca_file) if entry.upstream_ca_file else base.upstream_ca_file,
         )
     return tuple(known.values())
+
+
+def ways(settings: Settings, env: Mapping[str, str]) -> tuple[Ways, tuple[str, ...]]:
+    """Give the ways out of this network, and a sentence about each variable that is not used.
+
+    A shell that took its variables from a gateway names that gateway as its proxy: it is never its own way out.
+    """
+    network = settings.network
+    found, problems = ways_from(env)
+    remarks = [f"{name} is not used: expected {expected}." for name, expected in problems]
+    if network.proxy is not None:
+        text = network.proxy.get_secret_value()
+        via = None if text == "none" else parse_via(text)
+        found, remarks = replace(found, https=via, http=via), []
+    own = settings.listen.address
+    if any(via is not None and (via.host, via.port) == (own.host, own.port) for via in (found.https, found.http)):
+        remarks.append(f"the proxy variables name {own}, which is this gateway itself; it goes straight instead.")
+        found = replace(
+            found,
+            https=None if found.https and found.https.port == own.port else found.https,
+            http=None if found.http and found.http.port == own.port else found.http,
+        )
+    return replace(found, no_proxy=(*found.no_proxy, *network.no_proxy)), tuple(remarks)
+
+
+def edited_place(identifier: Identifier, routes: tuple[str, ...], origin: Origin | None, target: bytes) -> Place | None:
+    """Give where a request goes that mitmproxy shall have, None for all others.
+
+    Args:
+        routes: Globs over ``provider/path``, for example ``openai/v1/chat/*``.
+    """
+    place = identifier.place(origin, target)
+    if place is None:
+        return None
+    path = place.target.partition(b"?")[0].decode("latin-1")
+    return place if any(fnmatchcase(place.provider.name + path, route) for route in routes) else None
 
 
 def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:

@@ -22,7 +22,7 @@ from gateway.excerpt import MAX_BYTES, readable
 from gateway.identify.guard import refusal
 from gateway.identify.nowhere import nowhere
 from gateway.model.attempt import ReplyHead
-from gateway.model.call import Call
+from gateway.model.call import Call, Mode
 from gateway.model.cause import Cause
 from gateway.model.decision import Forward, Refuse, ServeCached, StoredReply
 from gateway.model.event import Live
@@ -83,7 +83,9 @@ async def admit(stages: Stages, call: Call) -> Admitted:
     refused = refusal(call, stages.instance)
     route = stages.identifier.route(call)
     if route is None:
-        return replace(_unknown(call), decision=refused or _unknown(call).decision)
+        unknown = _unknown(call)
+        carried = Forward() if call.mode is Mode.PROXY else unknown.decision  # a forward proxy serves every host
+        return replace(unknown, decision=refused or carried)
     if refused is not None:
         return Admitted(call=call, route=route, decision=refused)
     use = use_of(call, route, stages.cache_ttl_seconds) if stages.store is not None else NO_USE

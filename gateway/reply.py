@@ -14,7 +14,7 @@ from gateway.model.provider import Provider
 
 HeaderList = list[tuple[bytes, bytes]]
 
-_TIMEOUTS = frozenset({NetCode.CONNECT_TIMEOUT, NetCode.READ_TIMEOUT, NetCode.DNS_TIMEOUT})
+_TIMEOUTS = frozenset({NetCode.CONNECT_TIMEOUT, NetCode.READ_TIMEOUT, NetCode.DNS_TIMEOUT, NetCode.UPGRADE_UNANSWERED})
 
 _PROXY_STATUS: dict[NetCode, str] = {
     NetCode.DNS_FAILURE: "dns_error",
@@ -30,6 +30,10 @@ _PROXY_STATUS: dict[NetCode, str] = {
     NetCode.PROTOCOL_ERROR: "http_protocol_error",
     NetCode.TRUNCATED: "http_response_incomplete",
     NetCode.STREAM_TRUNCATED: "http_response_incomplete",
+    NetCode.PROXY_DENIED: "http_request_denied",
+    NetCode.PROXY_UNREACHABLE: "destination_unavailable",
+    NetCode.PROXY_UPSTREAM_ERROR: "destination_unavailable",
+    NetCode.UPGRADE_UNANSWERED: "http_upgrade_failed",
 }
 """RFC 9209 section 2.3."""
 

@@ -5,43 +5,48 @@ from typing import Any
 
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
-from gateway.model.attempt import ReplyHead
 from gateway.model.cause import Cause
 from gateway.model.decision import Refuse
 from gateway.model.diagnosis import Diagnosis
-from gateway.model.failure import NetCode, NetFailure, Phase
+from gateway.model.failure import NetFailure
 from gateway.model.flow import FlowRow, Kind, State
 from gateway.record.row import utc_text
 
-_PHASES = {
-    NetCode.DNS_FAILURE: Phase.DNS,
-    NetCode.CONNECTION_RESET: Phase.FIRST_BYTE,
+_BY_CLOSE_CODE = {
+    1006: Cause.NETWORK_STREAM_INTERRUPTED,
+    1009: Cause.REQUEST_PAYLOAD_TOO_LARGE,
+    1011: Cause.SERVICE_SERVER_ERROR,
+    1012: Cause.SERVICE_UNAVAILABLE,
+    1013: Cause.SERVICE_OVERLOADED,
+    1014: Cause.SERVICE_UNAVAILABLE,
 }
+"""What the provider's close code of a WebSocket means (RFC 6455 section 7.4.1; iana.org/assignments/websocket, read
+2026-11). Others are a proper end, or a code of the provider's own that only its events explain."""
 
 
-def tunnel_verdict(host: str, code: NetCode | None, detail: str, *, loop: bool) -> Diagnosis | None:
+def tunnel_verdict(host: str, failure: NetFailure | None, *, loop: bool, client_left: bool) -> Diagnosis | None:
     """Name why a tunnel failed, None when it did not."""
     if loop:
         why = f"{host} is an address of this gateway"
         return diagnose(
             Evidence(provider=None, host=host, refused=Refuse(cause=Cause.PROXY_LOOP_DETECTED, status=508, why=why))
         )
-    if code is None:
-        return None
-    phase = _PHASES.get(code, Phase.CONNECT)
-    failure = NetFailure(phase=phase, code=code, detail=detail, sent=phase is Phase.FIRST_BYTE)
-    return diagnose(Evidence(provider=None, host=host, failure=failure, attempts=1))
+    if failure is not None:
+        return diagnose(Evidence(provider=None, host=host, failure=failure, attempts=1))
+    return diagnose(Evidence(provider=None, host=host, client_left=True)) if client_left else None
 
 
-def websocket_verdict(host: str, status: int | None, error: str) -> Diagnosis | None:
-    """Name why an upgrade failed, None when it did not."""
-    switched = 101
-    if status == switched or (status is None and not error):
+def websocket_verdict(
+    host: str, status: int | None, close_code: int | None, *, by_client: bool, seconds: float
+) -> Diagnosis | None:
+    """Name why a WebSocket broke off, None when it did not."""
+    if status is None:
+        return diagnose(Evidence(provider=None, host=host, client_left=True, waited_seconds=seconds, attempts=1))
+    cause = None if by_client else _BY_CLOSE_CODE.get(close_code or 0)
+    if cause is None:
         return None
-    if status is not None:
-        return diagnose(Evidence(provider=None, host=host, head=ReplyHead(status=status, headers=()), attempts=1))
-    failure = NetFailure(phase=Phase.CONNECT, code=NetCode.UNKNOWN, detail=error, sent=True)
-    return diagnose(Evidence(provider=None, host=host, failure=failure, attempts=1))
+    why = "it ended without a close frame" if close_code == 1006 else f"it was closed with {close_code}"
+    return diagnose(Evidence(provider=None, host=host, refused=Refuse(cause=cause, status=0, why=why)))
 
 
 def refused_verdict(cause: Cause, why: str, status: int | None, host: str) -> Diagnosis:

@@ -61,18 +61,18 @@ def bundle(state: State, env: Mapping[str, str]) -> Path:
     path = state.ca_bundle_pem
     if not path.is_file() or path.read_bytes() != merged:
         files.replace(path, merged, files.PUBLIC_FILE)
+    _write_php_settings(path)
     return path
 
 
-def upstream_roots(state: State, chosen: Iterable[Path]) -> Path | None:
-    """Give one file with the configured certificates and the system's, for parts that take one file instead of a list.
+def php_settings(bundle: Path) -> Path:
+    """Give the directory of the settings that make PHP's curl, which reads no variable for that, trust the bundle."""
+    return bundle.with_name("php")
 
-    Returns:
-        None when nothing is configured.
-    """
+
+def upstream_roots(state: State, chosen: Iterable[Path]) -> Path:
+    """Give one file with the configured certificates and the system's, for parts that take one file and no list."""
     pems = [pem for path in chosen if (pem := _read(path)) is not None]
-    if not pems:
-        return None
     merged = dict.fromkeys(certificate for pem in (*pems, _system()) for certificate in _certificates(pem))
     path = state.directory / "upstream-ca.pem"
     files.replace(path, b"\n".join(merged) + b"\n", files.PUBLIC_FILE)
@@ -88,6 +88,14 @@ def certificates_in(pem: bytes) -> Iterator[bytes]:
     """Give each certificate of a bundle as PEM."""
     for match in _BLOCK.finditer(pem):
         yield match[2]
+
+
+def _write_php_settings(bundle: Path) -> None:
+    directory = php_settings(bundle)
+    path, wanted = directory / "whygate.ini", f'curl.cainfo="{bundle}"\nopenssl.cafile="{bundle}"\n'.encode()
+    if _read(path) != wanted:
+        directory.mkdir(mode=files.PRIVATE_DIRECTORY, exist_ok=True)
+        files.replace(path, wanted, files.PUBLIC_FILE)
 
 
 def _others(env: Mapping[str, str]) -> Iterator[bytes]:

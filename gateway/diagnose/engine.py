@@ -20,7 +20,7 @@ from gateway.diagnose.remedy import fill
 from gateway.model.cause import Cause, Precision
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.failure import NetCode, NetFailure, Phase
-from gateway.model.provider import Declared, Provider
+from gateway.model.provider import Declared, Provider, StatedLimit
 
 logger = logging.getLogger("whygate.diagnose")
 
@@ -37,6 +37,9 @@ _BY_CODE: dict[NetCode, Cause] = {
     NetCode.PROXY_UNREACHABLE: Cause.NETWORK_PROXY_UNREACHABLE,
     NetCode.PROXY_AUTH: Cause.NETWORK_PROXY_AUTH,
     NetCode.PROXY_DENIED: Cause.NETWORK_PROXY_DENIED,
+    NetCode.PROXY_UPSTREAM_ERROR: Cause.NETWORK_PROXY_UPSTREAM_ERROR,
+    NetCode.PROXY_MISCONFIGURED: Cause.NETWORK_PROXY_MISCONFIGURED,
+    NetCode.UPGRADE_UNANSWERED: Cause.NETWORK_WEBSOCKET_BLOCKED,
     NetCode.READ_TIMEOUT: Cause.NETWORK_READ_TIMEOUT,
     NetCode.PROTOCOL_ERROR: Cause.SERVICE_PROTOCOL_ERROR,
     NetCode.TRUNCATED: Cause.SERVICE_STREAM_TRUNCATED,
@@ -61,6 +64,7 @@ _RULED_OUT: dict[Phase, tuple[Cause, ...]] = {
 """What a failure in a phase excludes: the phases before it went well."""
 
 _DETAIL_CHARACTERS = 300
+_LIMITS_MAX = 6
 
 
 def diagnose(evidence: Evidence) -> Diagnosis:
@@ -146,7 +150,11 @@ def _stream_error(evidence: Evidence) -> Diagnosis:
     if provider is not None and declared is not None:
         named = _named(provider, 0, declared)
         cause = named if named is not None else cause
-    seen = ("an error event stood inside a stream that had begun with status 200", *_words_of(declared))
+    seen = (
+        "an error event stood inside a stream that had begun with status 200",
+        *_words_of(declared),
+        *_limits(evidence, cause),
+    )
     return _say(evidence, cause, precision, detail, seen=seen)
 
 
@@ -173,19 +181,21 @@ def _answer(evidence: Evidence) -> Diagnosis:
     status = head.status if head is not None else 0
     declared = provider.read_error(evidence.text.encode()) if provider is not None and evidence.text else None
     if provider is not None and declared is not None:
-        seen = (f"status {status}, written by {provider.name} in its documented error envelope", *_words_of(declared))
         named = _named(provider, status, declared)
-        if named is not None:
-            return _say(evidence, named, Precision.DECLARED, declared.message, seen=seen)
-        inferred = provider.by_status.get(status)
-        if inferred is not None:
-            return _say(evidence, inferred, Precision.INFERRED, declared.message, seen=seen)
-        return _say(evidence, Cause.UNKNOWN, Precision.INFERRED, declared.message, seen=seen)
+        precision = Precision.DECLARED if named is not None else Precision.INFERRED
+        cause = named or provider.by_status.get(status, Cause.UNKNOWN)
+        seen = (
+            f"status {status}, written by {provider.name} in its documented error envelope",
+            *_words_of(declared),
+            *_limits(evidence, cause),
+        )
+        return _say(evidence, cause, precision, declared.message, seen=seen)
     kind = head.header(b"content-type") if head is not None else None
     start = " ".join(evidence.text.split())[:120]
     seen = (
         f"status {status} with content-type {kind or 'none'}, without the provider's error envelope",
         f"the body begins: {start}" if start else "the body is empty or not readable",
+        *_limits(evidence, Cause.UNKNOWN),
     )
     return _say(
         evidence, Cause.UNKNOWN, Precision.INFERRED, f"status {status}, and nothing known fits its body", seen=seen
@@ -198,6 +208,32 @@ def _named(provider: Provider, status: int, declared: Declared) -> Cause | None:
         (cause for key in keys for at in (status, 0) if (cause := provider.declared.get((at, key))) is not None), None
     )
     return provider.refine(status, found, declared)
+
+
+def _limits(evidence: Evidence, cause: Cause) -> tuple[str, ...]:
+    """Say what the provider's headers state about limits, when one was reached."""
+    head, provider = evidence.head, evidence.provider
+    if head is None or provider is None or (head.status != 429 and not cause.startswith("rate_limit.")):
+        return ()
+    return tuple(f"its headers say: {_limit(stated)}" for stated in provider.read_limits(head.headers)[:_LIMITS_MAX])
+
+
+def _limit(stated: StatedLimit) -> str:
+    kind = stated.kind.replace("_", " ")
+    if stated.remaining is None:
+        said = f"a limit of {stated.limit} {kind}"
+    else:
+        of = "" if stated.limit is None else f" of {stated.limit}"
+        said = f"{stated.remaining}{of} {kind} left"
+    return said if stated.reset_seconds is None else f"{said}, all back in {_span(stated.reset_seconds)}"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
 def _words_of(declared: Declared | None) -> tuple[str, ...]:

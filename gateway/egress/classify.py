@@ -7,10 +7,12 @@ import errno
 import re
 import socket
 import ssl
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gateway.egress.dial import ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError
 from gateway.model.failure import NetCode, NetFailure, Phase
 
 _BY_ERRNO = {
@@ -33,6 +35,11 @@ _UNTRUSTED = frozenset({18, 19, 20, 21})
 _HOME = re.compile(r"(/home/|/Users/|C:\\Users\\)[^/\\\s]+")
 _DETAIL_CHARACTERS = 300
 
+_AT_PROXY = frozenset(
+    {NetCode.PROXY_AUTH, NetCode.PROXY_DENIED, NetCode.PROXY_UNREACHABLE, NetCode.PROXY_MISCONFIGURED}
+    | {NetCode.PROXY_UPSTREAM_ERROR}
+)
+
 _BEFORE_SEND = frozenset({Phase.POOL, Phase.DNS, Phase.CONNECT, Phase.TLS})
 
 
@@ -49,6 +56,8 @@ def classify(error: BaseException, phase: Phase) -> NetFailure:
         phase = Phase.TLS
     if code in {NetCode.DNS_FAILURE, NetCode.DNS_TIMEOUT}:
         phase = Phase.DNS
+    if code in _AT_PROXY:
+        phase = Phase.CONNECT  # the request itself was not sent yet, or refused by the proxy
     return NetFailure(phase=phase, code=code, detail=_words(chain), sent=phase not in _BEFORE_SEND)
 
 
@@ -66,7 +75,9 @@ def _chain(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, PLR0911 - a decision list reads best flat
+def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, PLR0911, PLR0912 - it reads best flat
+    if (of_proxy := next((code for error in chain if (code := _proxy_code(error)) is not None), None)) is not None:
+        return of_proxy
     for error in chain:
         if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_code"):  # aiohttp's own has none
             return NetCode.TLS_UNTRUSTED_ISSUER if error.verify_code in _UNTRUSTED else NetCode.TLS_CERTIFICATE
@@ -94,11 +105,22 @@ def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, P
     return NetCode.UNKNOWN
 
 
+def _proxy_code(error: BaseException) -> NetCode | None:
+    """Name what the way through a company's proxy failed of (RFC 9110 sections 9.3.6 and 15.5.8)."""
+    if isinstance(error, ProxyRefusedError):
+        if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            return NetCode.PROXY_AUTH
+        return NetCode.PROXY_UPSTREAM_ERROR if error.status >= 500 else NetCode.PROXY_DENIED
+    if isinstance(error, ProxyProtocolError):
+        return NetCode.PROXY_MISCONFIGURED
+    return NetCode.PROXY_UNREACHABLE if isinstance(error, ProxyUnreachableError) else None
+
+
 def _words(chain: list[BaseException]) -> str:
     """Give the deepest exception that says something, without paths of a home directory, on one line."""
     if any(isinstance(error, aiohttp.ClientPayloadError) for error in chain):
         return "the connection ended before the answer did"  # aiohttp speaks of a bad message with status 400
-    for error in reversed(chain):
+    for error in (*(link for link in chain if _proxy_code(link) is not None), *reversed(chain)):
         text = " ".join(str(error).split())
         if text:
             return _HOME.sub(r"\1...", text)[:_DETAIL_CHARACTERS]

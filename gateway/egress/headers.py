@@ -20,12 +20,20 @@ _REQUEST_ONLY = frozenset({b"expect", b"host", b"content-length"})
 _NOT_COPIED = _HOP | _REQUEST_ONLY
 
 
-def request_headers(call: Call, upstream: Origin, *, chunked: bool, hop: tuple[bytes, bytes] | None) -> Headers:
+def request_headers(
+    call: Call,
+    upstream: Origin,
+    *,
+    chunked: bool = False,
+    hop: tuple[bytes, bytes] | None = None,
+    upgrade: bool = False,
+) -> Headers:
     """Give the headers of the request as it goes out, in their order, Host where it stood.
 
     Args:
         chunked: The body goes out in chunks; else its length is stated when there is one to state.
         hop: A mark against circles, or None.
+        upgrade: It asks for a WebSocket, so the two headers that say so go on (RFC 6455 section 4.1).
     """
     named = _named_in_connection(call.headers)
     same_host = call.mode is Mode.PROXY and upstream == call.origin
@@ -46,6 +54,8 @@ def request_headers(call: Call, upstream: Origin, *, chunked: bool, hop: tuple[b
         out.append((b"transfer-encoding", b"chunked"))
     elif not length_written and (call.body or b"transfer-encoding" in call.index):
         out.append((b"content-length", b"%d" % len(call.body)))
+    if upgrade:
+        out += ((b"connection", b"Upgrade"), (b"upgrade", b"websocket"))
     if hop is not None:
         out.append(hop)
     return tuple(out)

@@ -13,7 +13,7 @@ from typing import Protocol
 import orjson
 
 from gateway.egress.classify import classify
-from gateway.egress.send import Incoming
+from gateway.egress.send import Body
 from gateway.egress.sse import EventSplitter, data_of
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.provider import Provider, StreamNews, StreamShape, Usage
@@ -60,7 +60,7 @@ Explain = Callable[[NetFailure], tuple[str, str]]
 """A failure -> slug and message for the error event."""
 
 
-async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int, last_byte: bytes = b"") -> Relayed:
+async def relay_bytes(incoming: Body, sink: Sink, keep_bytes: int, last_byte: bytes = b"") -> Relayed:
     """Relay a body that is no known stream of events.
 
     Args:
@@ -93,7 +93,7 @@ async def relay_bytes(incoming: Incoming, sink: Sink, keep_bytes: int, last_byte
 
 
 async def relay_events(
-    incoming: Incoming, sink: Sink, shape: StreamShape, provider: Provider, explain: Explain, *, keep_bytes: int
+    incoming: Body, sink: Sink, shape: StreamShape, provider: Provider, explain: Explain, *, keep_bytes: int
 ) -> Relayed:
     """Relay a stream of events of a known protocol.
 
@@ -109,7 +109,7 @@ async def relay_events(
         raise
 
 
-async def _relay(incoming: Incoming, sink: Sink, shape: StreamShape, explain: Explain, reader: "_Reader") -> Relayed:
+async def _relay(incoming: Body, sink: Sink, shape: StreamShape, explain: Explain, reader: "_Reader") -> Relayed:
     splitter = EventSplitter()
     while True:
         failure = None
@@ -147,7 +147,8 @@ class _Reader:
 
     def __init__(self, shape: StreamShape, provider: Provider, keep_bytes: int) -> None:
         self._shape, self._provider, self._keep_bytes = shape, provider, keep_bytes
-        self._usage_marks = (provider.usage_field + b":{", provider.usage_field + b": {")  # and not null
+        # An object, and not null.
+        self._usage_marks = tuple(field + mark for field in provider.usage_fields for mark in (b":{", b": {"))
         self._kept: list[bytes] | None = []
         self._size = 0
         self._usage: Usage | None = None
@@ -162,12 +163,12 @@ class _Reader:
             self.failed, self._error = True, events[-65_536:]
         elif news is StreamNews.ENDED or (not self.ended and self._shape.finished(events)):
             self.ended = True
-        if self._usage_marks[0] in events or self._usage_marks[1] in events:
+        if any(mark in events for mark in self._usage_marks):
             self._read_usage(events)
 
     def _read_usage(self, events: bytes) -> None:
         for line in data_of(events):
-            if self._provider.usage_field not in line or len(line) > USAGE_BYTES_MAX:
+            if len(line) > USAGE_BYTES_MAX or not any(mark in line for mark in self._usage_marks):
                 continue
             usage = read_usage(self._provider, line)
             if usage is not None:
@@ -198,8 +199,11 @@ class _Reader:
 
 
 def read_usage(provider: Provider, body: bytes) -> Usage | None:
-    """Read the usage of a JSON body or event; None when it names none. Of an array the last item that names it."""
-    if len(body) > USAGE_BYTES_MAX or body[:1] not in {b"{", b"["}:
+    """Read the usage of a JSON body or event; None when it names none. Of an array the last item that names it.
+
+    White space may stand in front: DeepSeek sends empty lines while it waits.
+    """
+    if len(body) > USAGE_BYTES_MAX or body.lstrip()[:1] not in {b"{", b"["}:
         return None
     try:
         document = orjson.loads(body)

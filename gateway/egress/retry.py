@@ -81,7 +81,7 @@ def next_step(
     if not can_repeat:
         return Stop(spent=number > 1)
     if failure is not None:
-        if failure.sent or cause.again is not Again.IF_UNPROCESSED:
+        if failure.sent or cause.again not in {Again.IF_UNPROCESSED, Again.WITHIN_BUDGET}:
             return Stop(spent=number > 1)
         stated = None
     else:

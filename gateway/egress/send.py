@@ -1,63 +1,45 @@
 """The HTTP client of the hot path: four methods (`open`, then `next`, `all`, `abort`), bytes in, bytes out.
 
-aiohttp's connector gives connections (pool, DNS, happy eyeballs, TLS) and its parser reads answers; the request is
-written here as the bytes that it shall be. Going round `ClientSession` is deliberate: a session adds and reorders
-headers, re-encodes non-ASCII ones as UTF-8, keeps cookies and follows redirects, none of which a gateway may do. The
-version of aiohttp is pinned exactly, and ``tests/gateway/egress`` runs against real sockets.
+`gateway.egress.dial` gives connections and aiohttp's parser reads answers; the request is written here as the bytes
+that it shall be. Going round `ClientSession` is deliberate: a session adds and reorders headers, re-encodes non-ASCII
+ones as UTF-8, keeps cookies and follows redirects, none of which a gateway may do. The version of aiohttp is pinned
+exactly, and ``tests/gateway/egress`` runs against real sockets.
 
-The pool: idle connections are kept `KEEP_ALIVE_SECONDS`; a connection goes back only after a whole answer whose
-request was written whole. Cancelling `open` closes the connection at once; after `next` or `all`, `abort` does.
+A connection goes back to the pool only after a whole answer whose request was written whole. Cancelling `open` closes
+it at once; after `next` or `all`, `abort` does.
 """
 
 import asyncio
-import functools
-import ipaddress
 import re
-import socket
-import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import aiohttp
-import truststore
-import yarl
-from aiohttp import abc as aiohttp_abc
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 from aiohttp.helpers import TimerNoop
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
+from gateway.egress.dial import Dialer, ProxyRefusedError, Stream
+from gateway.egress.network import Via
 from gateway.egress.timeline import Timeline
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Headers, Origin
 from gateway.model.failure import Phase
 
-CONNECT_SECONDS = 5.0
-"""For one connection, TLS included. The official SDKs use the same."""
-
-RESOLVE_SECONDS = 5.0
 IDLE_SECONDS = 600.0
 """Silence before the head and between bytes; the official SDKs' own timeout."""
-
-KEEP_ALIVE_SECONDS = 15.0
-"""Shorter than any provider's own idle limit, so that a connection rarely closes while a request is on its way."""
 
 HEAD_BYTES = 65_536
 HEAD_FIELDS = 128
 INTERIM_MAX = 10
 READ_BYTES = 65_536
-KEYS_MAX = 1_000
+PROXY_AUTHENTICATION_REQUIRED = 407
 
-_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_BODY = frozenset({204, 304})
-
-
-class LoopError(OSError):
-    """The request would reach the gateway itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +51,7 @@ class Outgoing:
         rest: What follows ``body`` of an upload that is streamed; None when ``body`` is all.
         chunked: Whether a streamed upload goes out in chunks (no Content-Length stood in the request).
         ca_file: A PEM file to trust for this origin alone, or None.
+        upgrade: It asks for another protocol; an answer of 101 is then a proper one, and `detach` gives the connection.
     """
 
     method: str
@@ -79,17 +62,33 @@ class Outgoing:
     rest: AsyncIterator[bytes] | None = None
     chunked: bool = False
     ca_file: str | None = None
+    upgrade: bool = False
 
-    def head(self) -> bytes:
-        """Give the request's head as it goes on the wire."""
-        lines = [self.method.encode("ascii"), b" ", self.target, b" HTTP/1.1\r\n"]
+    def head(self, forward: Via | None = None) -> bytes:
+        """Give the request's head as it goes on the wire.
+
+        Args:
+            forward: The proxy that is asked for the whole URL (RFC 9112 section 3.2.2), None when there is none.
+        """
+        whole = b"" if forward is None else str(self.origin).encode()
+        lines = [self.method.encode("ascii"), b" ", whole, self.target, b" HTTP/1.1\r\n"]
         for name, value in self.headers:
             lines += (name, b": ", value, b"\r\n")
+        if forward is not None and forward.authorization is not None:
+            lines += (b"proxy-authorization: ", forward.authorization, b"\r\n")
         lines.append(b"\r\n")
         return b"".join(lines)
 
 
-class Incoming(Protocol):
+class Body(Protocol):
+    """What can be read piece by piece."""
+
+    async def next(self) -> bytes:
+        """Give the next bytes, as they came; empty at their proper end. Raises what `classify` names."""
+        ...
+
+
+class Incoming(Body, Protocol):
     """An answer whose head has come."""
 
     @property
@@ -97,12 +96,12 @@ class Incoming(Protocol):
         """Status and headers."""
         ...
 
-    async def next(self) -> bytes:
-        """Give the next bytes of the body, as they came; empty at its proper end. Raises what `classify` names."""
-        ...
-
     async def all(self, limit_bytes: int) -> bytes:
         """Give the rest of the body; stops after ``limit_bytes`` (then `next` goes on)."""
+        ...
+
+    def detach(self) -> Stream:
+        """Give the connection away, after 101."""
         ...
 
     def abort(self) -> None:
@@ -117,6 +116,10 @@ class Upstream(Protocol):
         """Send, and give the answer once its head is there. Raises what `classify` names."""
         ...
 
+    async def stream(self, host: str, port: int, timeline: Timeline) -> Stream:
+        """Give a new connection that bytes can be sent on. Raises what `classify` names."""
+        ...
+
     async def close(self) -> None:
         """Close all connections."""
         ...
@@ -127,80 +130,49 @@ class TruncatedError(aiohttp.ClientPayloadError):
 
 
 class AiohttpUpstream:
-    """The real one.
+    """The real one."""
 
-    Args:
-        ca_file: A PEM file to trust besides the system's store, or None.
-        own_address: Whether an address and port is one of our own listeners.
-    """
-
-    def __init__(self, *, ca_file: str | None, own_address: Callable[[str, int], bool]) -> None:
-        self._ca_file, self._own_address = ca_file, own_address
-        self._contexts: dict[str | None, ssl.SSLContext] = {}
-        self._keys: dict[tuple[Origin, str | None], _Key] = {}
-        self._connector = aiohttp.TCPConnector(
-            limit=0,
-            keepalive_timeout=KEEP_ALIVE_SECONDS,
-            resolver=_Resolver(own_address),
-            ttl_dns_cache=30,
-            ssl=self._context(None),
-        )
+    def __init__(self, dialer: Dialer) -> None:
+        self._dialer = dialer
 
     async def open(self, request: Outgoing, timeline: Timeline) -> "AiohttpIncoming":
         """Connect, send, and wait for the head."""
-        key = self._key(request.origin, request.ca_file)
-        if key.is_address and self._own_address(key.host, key.port):
-            message = f"{request.origin} is the gateway itself"
-            raise LoopError(message)
-        try:
-            connection = await self._connector.connect(cast("Any", key), [cast("Any", timeline)], _TIMEOUT)
-        except aiohttp.ClientConnectorDNSError as error:
-            if isinstance(error.os_error, LoopError):  # our resolver's refusal in the connector's wrapping
-                raise error.os_error from error
-            raise
-        incoming = AiohttpIncoming(connection, request.method)
+        origin = request.origin
+        forward = None
+        if origin.scheme == "http" and not request.upgrade:
+            forward = self._dialer.way_to(origin)
+        connection = await self._dialer.connect(origin, request.ca_file, timeline, raw=request.upgrade)
+        incoming = AiohttpIncoming(connection, request.method, upgrade=request.upgrade)
         try:
             timeline.enter(Phase.SEND)
-            await incoming.send(request)
+            await incoming.send(request, forward)
             timeline.enter(Phase.FIRST_BYTE)
             await incoming.receive_head()
         except BaseException:
             incoming.abort()
             raise
+        if forward is not None and incoming.head.status == PROXY_AUTHENTICATION_REQUIRED:  # only a proxy says that
+            incoming.abort()
+            raise ProxyRefusedError(forward, incoming.head.status, list(incoming.head.headers), b"")
         return incoming
+
+    async def stream(self, host: str, port: int, timeline: Timeline) -> Stream:
+        """See `Dialer.stream`."""
+        return await self._dialer.stream(host, port, timeline)
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._connector.close()
-
-    def _key(self, origin: Origin, ca_file: str | None) -> "_Key":
-        key = self._keys.get((origin, ca_file))
-        if key is None:
-            if len(self._keys) >= KEYS_MAX:
-                self._keys.clear()
-            key = self._keys[origin, ca_file] = _Key(origin, self._context(ca_file))
-        return key
-
-    def _context(self, ca_file: str | None) -> ssl.SSLContext:
-        context = self._contexts.get(ca_file)
-        if context is None:
-            context = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            for extra in (self._ca_file, ca_file):
-                if extra is not None:
-                    context.load_verify_locations(extra)
-            context.set_alpn_protocols(["http/1.1"])
-            self._contexts[ca_file] = context
-        return context
+        await self._dialer.close()
 
 
 class AiohttpIncoming:
     """One answer on one connection."""
 
-    def __init__(self, connection: Connection, method: str) -> None:
+    def __init__(self, connection: Connection, method: str, *, upgrade: bool) -> None:
         protocol = connection.protocol
         assert isinstance(protocol, ResponseHandler)
         self._connection, self._protocol = connection, protocol
-        self._method = method
+        self._method, self._upgrade = method, upgrade
         self._payload: StreamReader
         self._upload: asyncio.Task[None] | None = None
         self._open_ended = False
@@ -218,12 +190,12 @@ class AiohttpIncoming:
             max_headers=HEAD_FIELDS,
         )
 
-    async def send(self, request: Outgoing) -> None:
+    async def send(self, request: Outgoing, forward: Via | None) -> None:
         """Write the request; an upload of unknown size goes on beside the answer."""
         transport = self._connection.transport
         if transport is None:
             raise aiohttp.ServerDisconnectedError
-        head = request.head()
+        head = request.head(forward)
         if request.rest is None:
             transport.write(head + request.body)
             await self._protocol._drain_helper()  # noqa: SLF001 - aiohttp's own writer does the same
@@ -251,11 +223,11 @@ class AiohttpIncoming:
             message, payload = await self._read_message()
             if message.code >= 200 or message.code == 101:
                 break
-        if message.code < 200:
+        if message.code < 200 and not (message.code == 101 and self._upgrade):
             words = "it switched to another protocol unasked" if message.code == 101 else "endless interim answers"
             raise HttpProcessingError(message=words)
         headers = tuple((name.lower(), value) for name, value in message.raw_headers)
-        if not 200 <= message.code <= 599 or any(_BAD_VALUE.search(value) for _, value in headers):
+        if message.code > 599 or any(_BAD_VALUE.search(value) for _, value in headers):
             # No server may write these (RFC 9110 sections 5.5 and 15), and ours will not.
             raise HttpProcessingError(message="an impossible status or header")
         self.head = ReplyHead(status=message.code, headers=headers)
@@ -298,6 +270,19 @@ class AiohttpIncoming:
         """Whether the body was read to its proper end."""
         return self._done
 
+    def detach(self) -> Stream:
+        """Give the connection away; the pool forgets it. The caller sets its protocol before it awaits anything."""
+        connection, protocol = self._connection, self._protocol
+        transport = protocol.transport
+        assert transport is not None
+        self._done = True
+        connection._connector._release_acquired(connection._key, protocol)  # noqa: SLF001 - it has no public form
+        connection._protocol = None  # noqa: SLF001 - else it would close what is no longer its own
+        protocol._drop_timeout()  # noqa: SLF001 - the same
+        early, protocol._tail = protocol._tail, b""  # noqa: SLF001 - kept there for whoever switches protocols
+        transport.resume_reading()  # the protocol pauses while much waits to be taken
+        return Stream(transport, early)
+
     def abort(self) -> None:
         """Let go."""
         if self._upload is not None:
@@ -321,73 +306,6 @@ class AiohttpIncoming:
         else:  # half a request stands on it: the next one would be read as the other half
             upload.cancel()
             self._connection.close()
-
-
-class _Key:
-    """What the connector asks of a request. A whole `ClientRequest` costs more than the connection."""
-
-    proxy = None
-    proxy_auth = None
-    proxy_headers = None
-    server_hostname = None
-
-    __slots__ = ("connection_key", "host", "is_address", "port", "ssl", "url")
-
-    def __init__(self, origin: Origin, context: ssl.SSLContext) -> None:
-        self.host, self.port = origin.host, origin.port
-        self.is_address = _is_address(origin.host)
-        self.ssl = context
-        self.url = yarl.URL.build(scheme=origin.scheme, host=origin.host, port=origin.port)
-        self.connection_key = ConnectionKey(
-            origin.host, origin.port, origin.scheme == "https", context, None, None, None, None
-        )
-
-    def is_ssl(self) -> bool:
-        """Whether TLS is spoken."""
-        return self.connection_key.is_ssl
-
-
-class _Resolver(aiohttp_abc.AbstractResolver):
-    """The system's resolver, off the event loop, with a deadline, refusing our own listeners."""
-
-    def __init__(self, own_address: Callable[[str, int], bool]) -> None:
-        self._own_address = own_address
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[aiohttp_abc.ResolveResult]:
-        """Look a name up; both families, in the system's order."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
-        results: list[aiohttp_abc.ResolveResult] = []
-        for kind, _, proto, _, address in found:
-            if self._own_address(str(address[0]), port):
-                message = f"{host}:{port} is the gateway itself"
-                raise LoopError(message)
-            results.append(
-                {
-                    "hostname": host,
-                    "host": str(address[0]),
-                    "port": port,
-                    "family": kind,
-                    "proto": proto,
-                    "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-                }
-            )
-        return results
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-@functools.lru_cache(maxsize=256)
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _chunk(data: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlsplit
 
-from gateway.model.call import Call, Mode
+from gateway.model.call import Call, Mode, Origin
 from gateway.model.cause import Cause
 from gateway.model.decision import Refuse
 
@@ -10,6 +10,11 @@ HOP_HEADER = b"x-whygate-hop"
 """Set on requests that go to an address of this machine; one that comes back with it has gone in a circle."""
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def hop_mark(upstream: Origin, instance: str) -> tuple[bytes, bytes] | None:
+    """Give the header that a request to this machine carries, None for any other."""
+    return (HOP_HEADER, instance.encode()) if upstream.host in _LOCAL else None
 
 
 def refusal(call: Call, instance: str) -> Refuse | None:

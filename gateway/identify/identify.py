@@ -45,7 +45,7 @@ class Identifier:
         named_there = provider.name_target(place.target)
         endpoint, exact = _endpoint(provider, named_there.path)
         document = _document(call)
-        model = _text(document, "model") or named_there.model[:200]
+        model = _text(document, "model") or named_there.model[:200] or _in_query(place.target)
         characters, media = input_characters(document, endpoint.prompt_fields) if document else (0, 0)
         stated = next((n for name in endpoint.max_output_fields if (n := _positive(document, name)) is not None), None)
         group = _DATE.sub("", model)
@@ -117,6 +117,14 @@ def _document(call: Call) -> dict[str, object] | None:
 def _text(document: dict[str, object] | None, name: str) -> str:
     value = document.get(name) if document is not None else None
     return value[:200] if isinstance(value, str) else ""
+
+
+def _in_query(target: bytes) -> str:
+    """Give the model that a query names, as Realtime does."""
+    if b"model=" not in target and b"deployment=" not in target:
+        return ""
+    query = dict(parse_qsl(target.partition(b"?")[2].decode("latin-1")))
+    return (query.get("model") or query.get("deployment") or "")[:200]
 
 
 def _positive(document: dict[str, object] | None, name: str) -> int | None:

@@ -1,4 +1,7 @@
-"""The route of a request that is for no provider, so that it has a row and a readable answer all the same."""
+"""The route of a request that is for no provider, so that it has a row and a readable answer all the same.
+
+A plain ``http://`` request of some other host is carried there; under a base URL there is nowhere to carry it to.
+"""
 
 from gateway.model.call import Call
 from gateway.model.provider import Endpoint, Provider, below
@@ -26,7 +29,7 @@ _NO_ENDPOINT = Endpoint(name="")
 
 
 def nowhere(call: Call) -> Route:
-    """Give a route that leads nowhere."""
+    """Give the route to the host that was asked for, with no provider's knowledge."""
     return Route(
         provider=_NO_PROVIDER,
         endpoint=_NO_ENDPOINT,

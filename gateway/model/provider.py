@@ -141,7 +141,7 @@ class Provider:
         read_error: Body of an error -> what it declares, or None when it is not this provider's envelope.
         refine: status, cause of the code (or None), what is declared -> a better cause where only the message tells.
         read_usage: Parsed JSON (a body or one stream event) -> usage, or None.
-        usage_field: The JSON field that usage stands in.
+        usage_fields: The JSON fields that usage stands in.
         read_limits: Headers of an answer -> the limits that they state; a reset that is a time is taken from its Date.
         write_error: status, slug, message -> the body of an error in this provider's shape.
         upstream: Where to send instead of the host asked for: an origin and a path prefix, or None.
@@ -166,7 +166,7 @@ class Provider:
     request_id_headers: tuple[bytes, ...] = ()
     resource_host: str = ""
     key_query: tuple[bytes, ...] = ()
-    usage_field: bytes = b'"usage"'
+    usage_fields: tuple[bytes, ...] = (b'"usage"',)
     read_limits: Callable[[Headers], tuple[StatedLimit, ...]] = no_limits
     upstream: str | None = None
     upstream_ca_file: str | None = None

@@ -42,3 +42,8 @@ class Route:
     retry_count: int
     timeout_seconds: float
     document: dict[str, object] | None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it is for no provider: carried as it is, without limit, cache or opinion."""
+        return not self.provider.name

@@ -11,6 +11,10 @@ import orjson
 
 from gateway.model.cause import Cause
 from gateway.model.provider import Declared, Endpoint, Provider, StreamNews, StreamShape, Usage, below
+from gateway.providers._envelope import declare
+from gateway.providers._headers import Named, limits_of, until
+from gateway.providers._json import count, parsed, word
+from gateway.providers._refine import Said, by_message
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "enforced_spend_limit_reached"): Cause.QUOTA_SPEND_LIMIT,
@@ -47,53 +51,49 @@ BY_STATUS: Mapping[int, Cause] = {
     529: Cause.SERVICE_OVERLOADED,
 }
 
-_BY_MESSAGE: tuple[tuple[int, str, Cause], ...] = (
-    (400, "credit balance is too low", Cause.QUOTA_EXHAUSTED),
-    (400, "specified api usage limits", Cause.QUOTA_SPEND_LIMIT),
-    (400, "prompt is too long", Cause.REQUEST_CONTEXT_LENGTH),
-    (400, "exceed context limit", Cause.REQUEST_CONTEXT_LENGTH),
-    (400, "organization has been disabled", Cause.ACCOUNT_DEACTIVATED),
-    (400, "anthropic-version", Cause.REQUEST_API_VERSION),
-    (400, "field required", Cause.REQUEST_MISSING_PARAMETER),
-    (400, "extra inputs are not permitted", Cause.REQUEST_UNSUPPORTED_PARAMETER),
-    (400, "body is not valid json", Cause.REQUEST_INVALID_JSON),
-    (401, "x-api-key header is required", Cause.AUTH_MISSING_KEY),
-    (401, "authentication is required", Cause.AUTH_MISSING_KEY),
-    (404, "model:", Cause.REQUEST_MODEL_NOT_FOUND),
-    (429, "requests per minute", Cause.RATE_LIMIT_REQUESTS),
-    (429, "tokens per minute", Cause.RATE_LIMIT_TOKENS),
-    (429, "concurrent connections", Cause.RATE_LIMIT_CONCURRENCY),
-    (500, "overloaded", Cause.SERVICE_OVERLOADED),
+refine = by_message(
+    (
+        Said(400, "credit balance is too low", Cause.QUOTA_EXHAUSTED),
+        Said(400, "specified api usage limits", Cause.QUOTA_SPEND_LIMIT),
+        Said(400, "prompt is too long", Cause.REQUEST_CONTEXT_LENGTH),
+        Said(400, "exceed context limit", Cause.REQUEST_CONTEXT_LENGTH),
+        Said(413, "exceeds model context window", Cause.REQUEST_CONTEXT_LENGTH),
+        Said(400, "organization has been disabled", Cause.ACCOUNT_DEACTIVATED),
+        Said(400, "anthropic-version", Cause.REQUEST_API_VERSION),
+        Said(400, "field required", Cause.REQUEST_MISSING_PARAMETER),
+        Said(400, "extra inputs are not permitted", Cause.REQUEST_UNSUPPORTED_PARAMETER),
+        Said(400, "this model does not support", Cause.REQUEST_UNSUPPORTED_PARAMETER),
+        Said(400, "is not supported on this api", Cause.REQUEST_WRONG_ENDPOINT),
+        Said(400, "body is not valid json", Cause.REQUEST_INVALID_JSON),
+        Said(401, "x-api-key header is required", Cause.AUTH_MISSING_KEY),
+        Said(401, "authentication is required", Cause.AUTH_MISSING_KEY),
+        Said(404, "model:", Cause.REQUEST_MODEL_NOT_FOUND),
+        Said(429, "extra usage is required", Cause.ACCOUNT_PLAN_REQUIRED),
+        Said(429, "daily rate limit", Cause.RATE_LIMIT_DAILY),
+        Said(429, "number of request tokens", Cause.RATE_LIMIT_TOKENS),
+        Said(429, "number of requests", Cause.RATE_LIMIT_REQUESTS),
+        Said(429, "requests per minute", Cause.RATE_LIMIT_REQUESTS),
+        Said(429, "tokens per minute", Cause.RATE_LIMIT_TOKENS),
+        Said(429, "concurrent connections", Cause.RATE_LIMIT_CONCURRENCY),
+        Said(500, "overloaded", Cause.SERVICE_OVERLOADED),
+    )
 )
-"""What one ``error.type`` covers and only the message tells apart: status, part of the message in lower case, cause."""
+"""What one ``error.type`` covers and only the message tells apart."""
 
 
 def read_error(body: bytes) -> Declared | None:
-    """Read ``{"type": "error", "error": {"type", "message"}}``; None when it is no such envelope."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
+    """Read ``{"type": "error", "error": {"type", "message"}}``; None when it is no such envelope.
+
+    A body that is too large is refused before it reaches the API, in an envelope without the outer type.
+    """
+    document = parsed(body)
+    if not isinstance(document, dict) or not isinstance(error := document.get("error"), dict):
         return None
-    if (
-        not isinstance(document, dict)
-        or document.get("type") != "error"
-        or not isinstance(error := document.get("error"), dict)
-    ):
+    if document.get("type") != "error" and error.get("type") != "request_too_large":
         return None
     details = error.get("details")
-    code = details.get("error_code") if isinstance(details, dict) else None
-    return Declared(
-        code=code if isinstance(code, str) else "",
-        type=kind if isinstance(kind := error.get("type"), str) else "",
-        message=text if isinstance(text := error.get("message"), str) else "",
-        param="",
-    )
-
-
-def refine(status: int, cause: Cause | None, declared: Declared) -> Cause | None:
-    """Tell apart what Anthropic says only in the message."""
-    message = declared.message.lower()
-    return next((better for at, part, better in _BY_MESSAGE if at == status and part in message), cause)
+    code = word(details.get("error_code")) if isinstance(details, dict) else ""
+    return declare(error)._replace(code=code, param="")
 
 
 _INPUT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
@@ -106,13 +106,9 @@ def read_usage(document: dict[str, object]) -> Usage | None:
         usage = message.get("usage")
     if not isinstance(usage, dict):
         return None
-    parts = (_count(usage.get(key)) for key in _INPUT)
+    parts = (count(usage.get(key)) for key in _INPUT)
     counted = [part for part in parts if part is not None]
-    return Usage(sum(counted) if counted else None, _count(usage.get("output_tokens")))
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    return Usage(sum(counted) if counted else None, count(usage.get("output_tokens")))
 
 
 _TYPES = {429: "rate_limit_error", 401: "authentication_error", 403: "permission_error", 413: "request_too_large"}
@@ -151,6 +147,17 @@ def _error_event(code: str, message: str, _number: int) -> bytes:
 
 MESSAGES_STREAM = StreamShape(read=_read_messages, finished=_finished, error_event=_error_event)
 
+read_limits = limits_of(
+    (
+        Named(
+            name.replace("-", "_"),
+            *(f"anthropic-ratelimit-{name}-{what}".encode() for what in ("limit", "remaining", "reset")),
+        )
+        for name in ("requests", "tokens", "input-tokens", "output-tokens")
+    ),
+    until,
+)
+
 PROVIDER = Provider(
     name="anthropic",
     hosts=("api.anthropic.com",),
@@ -183,4 +190,5 @@ PROVIDER = Provider(
     read_usage=read_usage,
     write_error=write_error,
     request_id_headers=(b"request-id",),
+    read_limits=read_limits,
 )

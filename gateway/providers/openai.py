@@ -11,6 +11,10 @@ import orjson
 
 from gateway.model.cause import Cause
 from gateway.model.provider import Declared, Endpoint, Provider, StreamNews, StreamShape, Usage, below
+from gateway.providers._envelope import read_object
+from gateway.providers._headers import read_openai_limits
+from gateway.providers._json import count, event_data, parsed
+from gateway.providers._refine import Said, by_message
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "insufficient_quota"): Cause.QUOTA_EXHAUSTED,
@@ -23,7 +27,9 @@ DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "billing_not_active"): Cause.ACCOUNT_BILLING_INACTIVE,
     (0, "rate_limit_exceeded/tokens"): Cause.RATE_LIMIT_TOKENS,
     (0, "rate_limit_exceeded/requests"): Cause.RATE_LIMIT_REQUESTS,
+    (0, "rate_limit_exceeded/tokens_usage_based"): Cause.RATE_LIMIT_TOKENS,
     (0, "rate_limit_exceeded"): Cause.RATE_LIMIT_UNKNOWN,
+    (0, "token_limit_exceeded"): Cause.RATE_LIMIT_TOKENS,
     (429, "tokens"): Cause.RATE_LIMIT_TOKENS,
     (429, "requests"): Cause.RATE_LIMIT_REQUESTS,
     (0, "slow_down"): Cause.RATE_LIMIT_RAMP,
@@ -34,6 +40,8 @@ DECLARED: Mapping[tuple[int, str], Cause] = {
     (503, "service_unavailable_error"): Cause.SERVICE_OVERLOADED,
     (503, "server_error"): Cause.SERVICE_OVERLOADED,
     (0, "invalid_api_key"): Cause.AUTH_INVALID_KEY,
+    (0, "invalid_jwt"): Cause.AUTH_INVALID_KEY,
+    (0, "invalid_issuer"): Cause.AUTH_INVALID_KEY,
     (0, "token_expired"): Cause.AUTH_EXPIRED_KEY,
     (0, "token_revoked"): Cause.AUTH_EXPIRED_KEY,
     (0, "token_invalidated"): Cause.AUTH_EXPIRED_KEY,
@@ -56,6 +64,9 @@ DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "invalid_json_schema"): Cause.REQUEST_INVALID_PARAMETER,
     (0, "invalid_value"): Cause.REQUEST_INVALID_PARAMETER,
     (0, "invalid_type"): Cause.REQUEST_INVALID_PARAMETER,
+    (0, "invalid_image_url"): Cause.REQUEST_INVALID_PARAMETER,
+    (0, "invalid_image_format"): Cause.REQUEST_INVALID_PARAMETER,
+    (0, "unsupported_format"): Cause.REQUEST_INVALID_PARAMETER,
     (0, "unknown_parameter"): Cause.REQUEST_UNSUPPORTED_PARAMETER,
     (0, "unsupported_parameter"): Cause.REQUEST_UNSUPPORTED_PARAMETER,
     (0, "unsupported_value"): Cause.REQUEST_UNSUPPORTED_PARAMETER,
@@ -65,6 +76,7 @@ DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "invalid_prompt"): Cause.REQUEST_CONTENT_POLICY,
     (0, "previous_response_not_found"): Cause.REQUEST_NOT_FOUND,
     (0, "conversation_locked"): Cause.REQUEST_CONFLICT,
+    (0, "model_error"): Cause.SERVICE_MODEL_ERROR,
     (0, "server_error"): Cause.SERVICE_SERVER_ERROR,
 }
 """(status, or 0 for any; code, ``code/type`` or type) -> cause."""
@@ -88,35 +100,44 @@ BY_STATUS: Mapping[int, Cause] = {
 """What a status means when the envelope is OpenAI's but names no known code."""
 
 
-def read_error(body: bytes) -> Declared | None:
-    """Read ``{"error": {"message", "type", "param", "code"}}``; None when it is no such envelope."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    error = document.get("error") if isinstance(document, dict) else None
-    if not isinstance(error, dict) or not isinstance(error.get("message"), str | None):
-        return None
-    words = {
-        key: value if isinstance(value := error.get(key), str) else "" for key in ("code", "type", "message", "param")
-    }
-    return Declared(**words)
+read_error = read_object
+
+_BY_NAME = {"(TPM)": Cause.RATE_LIMIT_TOKENS, "(RPM)": Cause.RATE_LIMIT_REQUESTS}
+_NO_LIMIT = re.compile(r"\bLimit: 0\b")
 
 
-def refine(status: int, cause: Cause | None, declared: Declared) -> Cause | None:
-    """Tell apart what OpenAI says only in the message: daily limits, a key that was not sent, JSON that is none."""
+def _structure(status: int, cause: Cause | None, declared: Declared) -> Cause | None:
     message = declared.message
-    if (
-        cause is not None
-        and cause.startswith("rate_limit.")
-        and ("per day" in message or "(RPD)" in message or "(TPD)" in message)
-    ):
-        return Cause.RATE_LIMIT_DAILY
-    if status == 401 and not declared.code and message.startswith(("You didn't provide an API key", "Missing bearer")):
-        return Cause.AUTH_MISSING_KEY
-    if status == 400 and "could not parse the JSON body" in message:
-        return Cause.REQUEST_INVALID_JSON
+    if cause is not None and cause.startswith("rate_limit."):
+        if _NO_LIMIT.search(message):
+            return Cause.ACCOUNT_PLAN_REQUIRED
+        if "per day" in message or "(RPD)" in message or "(TPD)" in message:
+            return Cause.RATE_LIMIT_DAILY
+        if cause is Cause.RATE_LIMIT_UNKNOWN:  # inside a stream the type is left out
+            return next((better for name, better in _BY_NAME.items() if name in message), cause)
+    if status == 404 and not declared.code and declared.param == "model":
+        return Cause.REQUEST_WRONG_ENDPOINT
     return cause
+
+
+refine = by_message(
+    (
+        Said(401, "you didn't provide an api key", Cause.AUTH_MISSING_KEY),
+        Said(401, "missing bearer", Cause.AUTH_MISSING_KEY),
+        Said(401, "invalid authorization header", Cause.AUTH_MALFORMED_HEADER),
+        Said(401, "missing scopes", Cause.AUTH_PERMISSION),
+        Said(0, "organization must be verified", Cause.ACCOUNT_VERIFICATION),
+        Said(404, "has been deprecated", Cause.REQUEST_MODEL_DEPRECATED),
+        Said(404, "invalid url (", Cause.REQUEST_INVALID_URL),
+        Said(400, "could not parse the json body", Cause.REQUEST_INVALID_JSON),
+        Said(400, "maximum context length is", Cause.REQUEST_CONTEXT_LENGTH),
+        Said(400, "unrecognized request argument", Cause.REQUEST_UNSUPPORTED_PARAMETER),
+        Said(400, "rejected as a result of our safety system", Cause.REQUEST_CONTENT_POLICY),
+        Said(400, "unsupported content type", Cause.REQUEST_UNSUPPORTED_MEDIA_TYPE),
+    ),
+    _structure,
+)
+"""What OpenAI says only in the message: daily limits, a key that was not sent, a URL that is none."""
 
 
 def read_usage(document: dict[str, object]) -> Usage | None:
@@ -128,11 +149,7 @@ def read_usage(document: dict[str, object]) -> Usage | None:
         return None
     tokens_in = usage.get("prompt_tokens", usage.get("input_tokens"))
     tokens_out = usage.get("completion_tokens", usage.get("output_tokens"))
-    return Usage(_count(tokens_in), _count(tokens_out))
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None
+    return Usage(count(tokens_in), count(tokens_out))
 
 
 def write_error(status: int, code: str, message: str) -> bytes:
@@ -142,23 +159,16 @@ def write_error(status: int, code: str, message: str) -> bytes:
 
 
 def _read_chat(events: bytes) -> StreamNews:
-    if b"[DONE]" in events and any(line.strip() == b"[DONE]" for line in _data(events)):
+    if b"[DONE]" in events and any(line.strip() == b"[DONE]" for line in event_data(events)):
         return StreamNews.ENDED
-    if b'"error"' in events and any(_is_error(line) for line in _data(events)):
+    if b'"error"' in events and any(_is_error(line) for line in event_data(events)):
         return StreamNews.FAILED
     return StreamNews.GOING
 
 
-def _data(events: bytes) -> list[bytes]:
-    return [line[5:].lstrip(b" ") for line in events.splitlines() if line.startswith(b"data:")]
-
-
 def _is_error(line: bytes) -> bool:
-    try:
-        document = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(document, dict) and bool(document.get("error"))
+    document = parsed(line)
+    return isinstance(document, dict) and (bool(document.get("error")) or document.get("object") == "error")
 
 
 _FINISH = re.compile(rb'"finish_reason": ?"')
@@ -264,4 +274,5 @@ PROVIDER = Provider(
     read_usage=read_usage,
     write_error=write_error,
     request_id_headers=(b"x-request-id",),
+    read_limits=read_openai_limits,
 )

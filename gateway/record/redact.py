@@ -22,16 +22,19 @@ MIN_SECRET_CHARS = 8
 PIECE_CHARS = 4096
 
 _KEPT = frozenset(
-    b"accept accept-encoding age alt-svc anthropic-beta anthropic-version azureml-model-session cache-control"
+    b"accept accept-encoding age alt-svc anthropic-beta anthropic-version apim-request-id azureml-model-session"
+    b" cache-control"
     b" cache-status cf-cache-status cf-mitigated cf-ray connection content-encoding content-length content-type"
-    b" date deprecation expect host idempotent-replayed keep-alive openai-beta openai-model openai-processing-ms"
-    b" openai-version proxy-status ratelimit ratelimit-policy ratelimit-limit ratelimit-remaining ratelimit-reset"
+    b" date deprecation expect host idempotent-replayed keep-alive mistral-correlation-id msh-request-id openai-beta"
+    b" openai-model openai-processing-ms openai-version policy-id proxy-status"
+    b" ratelimit ratelimit-policy ratelimit-limit ratelimit-remaining ratelimit-reset"
     b" request-id retry-after retry-after-ms server server-timing strict-transport-security sunset te traceparent"
     b" transfer-encoding upgrade user-agent vary via warning x-amzn-requestid x-cache x-client-request-id"
-    b" x-cloud-trace-context x-envoy-upstream-service-time x-goog-api-client x-ms-client-request-id x-ms-region"
-    b" x-ms-request-id x-request-id x-served-by x-should-retry".split()
+    b" x-cloud-trace-context x-dashscope-request-id x-ds-trace-id x-envoy-upstream-service-time x-generation-id"
+    b" x-goog-api-client x-kong-request-id x-litellm-call-id x-log-id x-ms-client-request-id x-ms-region"
+    b" x-ms-request-id x-ms-retry-after-ms x-oneapi-request-id x-request-id x-served-by x-should-retry".split()
 )
-_KEPT_STARTS = (b"x-ratelimit-", b"anthropic-ratelimit-", b"x-stainless-", b"x-whygate-")
+_KEPT_STARTS = (b"x-ratelimit-", b"x-tokenlimit-", b"anthropic-ratelimit-", b"x-stainless-", b"x-whygate-")
 _KEPT_QUERY = frozenset(
     {"after", "alpha", "alt", "anthropic-version", "api-version", "before", "beta", "include", "include[]", "limit"}
     | {"model", "order", "page", "page_size", "pageSize", "purpose", "status", "stream", "updateMask", "version"}

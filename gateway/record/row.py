@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.excerpt import readable
 from gateway.model.attempt import Attempt
-from gateway.model.call import Call
+from gateway.model.call import Call, Mode
 from gateway.model.decision import Refuse
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.event import Live
@@ -106,6 +106,7 @@ def _who_and_what(call: Call, route: Route | None) -> dict[str, Any]:
     }
     if route is not None:
         known |= {
+            "kind": "tunnel" if route.foreign and call.mode is Mode.PROXY else "api",
             "tenant": route.tenant,
             "key": route.key,
             "provider": route.provider.name,

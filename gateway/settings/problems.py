@@ -8,7 +8,7 @@ from typing import Any
 
 _SECRET_NAME = re.compile(r"token|secret|password|passwd|credential|api_?key|authorization|^key$", re.IGNORECASE)
 _SECRET_VALUE = re.compile(r"\b(?:sk|pk|xai|gsk|AIza)[-_]?[A-Za-z0-9_-]{12,}")
-_USERINFO = re.compile(r"(?<=//)[^/@\s]+@")
+_USERINFO = re.compile(r"(?:(?<=//)|^)[^/@\s]+@")
 _SHOWN_MAX = 80
 
 

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.egress.network import parse_via
 from gateway.settings.address import Address, parse_address
 
 MIB = 1024 * 1024
@@ -86,11 +87,21 @@ def _upstream(text: str) -> str:
     return text.rstrip("/")
 
 
+def _proxy(value: SecretStr) -> SecretStr:
+    """Check a proxy's address now; the message never shows its password."""
+    if value.get_secret_value() != "none":
+        parse_via(value.get_secret_value())
+    return value
+
+
 ListenAddress = Annotated[InstanceOf[Address], BeforeValidator(_loopback_address)]
 PemFile = Annotated[Path, Field(strict=False), AfterValidator(_existing_pem)]
 Upstream = Annotated[str, AfterValidator(_upstream)]
 HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9._:\[\]-]+$")]
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
+EditedRoute = Annotated[str, StringConstraints(pattern=r"^[a-z*][a-z0-9_.*-]*/[^\s?#]*$")]
+ProxyAddress = Annotated[SecretStr, AfterValidator(_proxy)]
+NoProxyEntry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:*\[\]/-]+$")]
 Kind = Literal["openai_compatible", "openai", "azure_openai", "anthropic", "gemini"]
 Token = Annotated[SecretStr, Field(min_length=16, max_length=256)]
 
@@ -116,6 +127,16 @@ class Listen(Section):
         " streamed answer finish; a second signal stops at once.",
         unit="seconds",
         ge=0,
+    )
+
+    edit: tuple[EditedRoute, ...] = setting(
+        (),
+        "Routes that mitmproxy shall carry, so that its intercept, its scripts and its editing work on them"
+        " (start --ui mitmweb). Such calls are logged and diagnosed, but not paced, retried or cached, and their"
+        " answers are held until they are whole.",
+        unit="list of PROVIDER/PATH, with * for any part",
+        example='["openai/v1/chat/*"]',
+        strict=False,
     )
 
 
@@ -239,8 +260,24 @@ class Record(Section):
 
 
 class Network(Section):
-    """How the gateway reaches providers."""
+    """How the gateway reaches providers, and everything else that is tunnelled through it."""
 
+    proxy: ProxyAddress | None = setting(
+        None,
+        "The company's proxy. Left out, the gateway uses HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the"
+        ' terminal it was started in, as other programs do; "none" goes straight whatever they say. Special characters'
+        " in a password are percent-encoded.",
+        unit='address, or "none"',
+        example='"http://USER:PASSWORD@proxy.example.com:3128"',
+    )
+    no_proxy: tuple[NoProxyEntry, ...] = setting(
+        (),
+        "Hosts that are reached without that proxy, besides those in NO_PROXY. This machine's own addresses never go"
+        " through it.",
+        unit="list of host names (with everything below them), addresses or networks",
+        example='["internal.example.com", "10.0.0.0/8"]',
+        strict=False,
+    )
     ca_file: PemFile | None = setting(
         None,
         "Certificates to trust for providers beside the system's own, for a company that inspects TLS.",

@@ -6,11 +6,10 @@ from typing import Any
 
 import orjson
 
-from gateway.simulate.exchange import Exchange
-from gateway.simulate.faces import FACES
-from gateway.simulate.faces.anything import anything
-from gateway.simulate.faces.face import Face
+from gateway.simulate.anything import anything
+from gateway.simulate.face import WEBSOCKET, Face
 from gateway.simulate.failure import HEADER, MODEL_PREFIX
+from gateway.simulate.line import Line
 from gateway.simulate.provider import (
     Provider,
     credential_of,
@@ -20,9 +19,11 @@ from gateway.simulate.provider import (
     provider_of,
     request_id_of,
 )
+from gateway.simulate.routes import faces_at
 
 UNKNOWN_MODEL = "no-such-model"
 _BAD_KEY_MARK = "bad"
+_LISTS = ("messages", "contents", "requests")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +36,17 @@ class Refusal:
 
 @dataclass(slots=True, kw_only=True)
 class Call:
-    """One call of the API, filled in as it is understood. Lives as long as its exchange.
+    """One call of the API, filled in as it is understood. Lives as long as its line.
 
     Attributes:
+        face: The route, once known.
+        item: What the path names, as in ``/v1/models/{item}``.
+        upgrade_asked_for: For a request in a WebSocket: the failure that its upgrade asked for.
         started_at: Monotonic seconds of the configured clock.
         tokens: What the call costs of the token limits, once known.
     """
 
-    exchange: Exchange
+    line: Line
     number: int
     started_at: float
     provider: Provider
@@ -51,34 +55,43 @@ class Call:
     key_hash: str
     payload: dict[str, Any] = field(default_factory=dict)
     model: str = ""
+    item: str = ""
     tokens: int = 0
+    face: Face | None = None
+    upgrade_asked_for: str | None = None
+
+    @property
+    def is_upgrade(self) -> bool:
+        """Whether this is the upgrade to a WebSocket."""
+        return self.line.route_method == WEBSOCKET and self.line.method != WEBSOCKET
 
     @property
     def asked_for(self) -> str | None:
         """The failure asked for by header or by model, as it was written; ``None`` when nothing was asked."""
-        if HEADER in self.exchange.headers:
-            return self.exchange.headers[HEADER]
+        if HEADER in self.line.headers:
+            return self.line.headers[HEADER]
         return self.model.removeprefix(MODEL_PREFIX) if self.model.startswith(MODEL_PREFIX) else None
 
     def values(self) -> dict[str, str]:
         """Placeholders that every failure file may use."""
         return {
             "request_id": self.request_id,
-            "method": self.exchange.method,
-            "path": self.exchange.path,
+            "method": self.line.method,
+            "path": self.line.path,
             "model": self.model or "gpt-4o",
+            "api_version": self.line.parameters.get("api-version", "v1"),
             "organization": organization_of(self.key_hash),
             "key": masked(self.credential) or "''",
             "ray": request_id_of(Provider.OPENAI, self.number)[4:20],
         }
 
 
-def call_of(exchange: Exchange, number: int, started_at: float) -> Call:
+def call_of(line: Line, number: int, started_at: float) -> Call:
     """Return what the request head says."""
-    provider = provider_of(exchange.path, exchange.headers)
-    credential = credential_of(exchange.headers)
+    provider = provider_of(line.path, line.headers, line.parameters)
+    credential = credential_of(provider, line.headers, line.parameters)
     return Call(
-        exchange=exchange,
+        line=line,
         number=number,
         started_at=started_at,
         provider=provider,
@@ -88,32 +101,62 @@ def call_of(exchange: Exchange, number: int, started_at: float) -> Call:
     )
 
 
+def turn_of(upgrade: Call, line: Line, payload: dict[str, Any], number: int, started_at: float) -> Call:
+    """Return a request in a WebSocket as a call: its key and its provider are those of the upgrade."""
+    model = payload.get("model")
+    return Call(
+        line=line,
+        number=number,
+        started_at=started_at,
+        provider=upgrade.provider,
+        request_id=request_id_of(upgrade.provider, number),
+        credential=upgrade.credential,
+        key_hash=upgrade.key_hash,
+        payload=payload,
+        model=model if isinstance(model, str) else "",
+        face=upgrade.face,
+        upgrade_asked_for=upgrade.asked_for,
+    )
+
+
 def check(call: Call) -> Face | Refusal:
     """Fill in the call and return its face, or say why it goes no further. The body must have been read."""
     face = _face(call)
     if isinstance(face, Refusal):
         return face
-    return _check_credential(call) or _check_body(call, face) or face
+    call.face = face
+    return _check_credential(call) or _check_query(call, face) or _check_body(call, face) or face
+
+
+def check_fields(call: Call, face: Face) -> Refusal | None:
+    """Look at the fields that a provider requires, and at the model."""
+    for name in face.required:
+        if call.payload.get(name) in (None, "", []):
+            return Refusal(cause="request.missing_parameter", values={"param": name})
+    for name in _LISTS:
+        if not isinstance(call.payload.get(name, []), list):
+            return Refusal(cause="request.invalid_parameter", values={"param": name})
+    return Refusal(cause="request.model_not_found") if call.model == UNKNOWN_MODEL else None
 
 
 def _face(call: Call) -> Face | Refusal:
-    exchange = call.exchange
-    here = [face for face in FACES if face.provider is call.provider and face.matches(exchange.path)]
-    for face in here:
-        if face.method == exchange.method:
+    line = call.line
+    here = faces_at(call.provider, line.path)
+    for face, named in here:
+        if face.method == line.route_method:
+            call.model = named.get("model", "")
+            call.item = named.get("item", named.get("name", ""))
             return face
-    if HEADER in exchange.headers:
-        return anything(call.provider, exchange.method, exchange.path)
+    if HEADER in line.headers and line.route_method != WEBSOCKET:
+        return anything(call.provider, line.method, line.path)
     return Refusal(cause="request.method_not_allowed" if here else "request.invalid_url")
 
 
 def _check_credential(call: Call) -> Refusal | None:
-    headers = call.exchange.headers
+    headers = call.line.headers
     if not call.credential:
         sent = headers.get("authorization", "").strip()
         return Refusal(cause="auth.malformed_header" if sent else "auth.missing_key")
-    if call.provider is Provider.OPENAI and not headers["authorization"].strip().lower().startswith("bearer "):
-        return Refusal(cause="auth.malformed_header")
     if _BAD_KEY_MARK in call.credential:
         return Refusal(cause="auth.invalid_key")
     if call.provider is Provider.ANTHROPIC and not headers.get("anthropic-version"):
@@ -121,34 +164,37 @@ def _check_credential(call: Call) -> Refusal | None:
     return None
 
 
+def _check_query(call: Call, face: Face) -> Refusal | None:
+    parameters = call.line.parameters
+    for name, cause in face.required_query.items():
+        if not parameters.get(name):
+            return Refusal(cause=cause, values={"param": name})
+    if face.method == WEBSOCKET:
+        call.model = parameters.get("deployment") or parameters.get("model", "")
+    return None
+
+
 def _check_body(call: Call, face: Face) -> Refusal | None:
-    """Read the JSON and look at the fields that a provider requires."""
-    if not face.required:
-        named_unknown = face.path.endswith("/") and call.exchange.path.endswith(f"/{UNKNOWN_MODEL}")
-        call.model = UNKNOWN_MODEL if named_unknown else ""
-        return Refusal(cause="request.model_not_found") if named_unknown else None
-    unreadable = _read_payload(call)
-    if unreadable:
-        return unreadable
-    for name in face.required:
-        if call.payload.get(name) in (None, "", []):
-            return Refusal(cause="request.missing_parameter", values={"param": name})
-    if not isinstance(call.payload.get("messages", []), list):
-        return Refusal(cause="request.invalid_parameter", values={"param": "messages"})
-    return Refusal(cause="request.model_not_found") if call.model == UNKNOWN_MODEL else None
+    """Read the JSON, where there is one to be read."""
+    if not face.required or face.method == WEBSOCKET:
+        if call.item.endswith(UNKNOWN_MODEL):
+            call.model = UNKNOWN_MODEL
+        return Refusal(cause="request.model_not_found") if call.model == UNKNOWN_MODEL else None
+    return _read_payload(call) or check_fields(call, face)
 
 
 def _read_payload(call: Call) -> Refusal | None:
-    media_type = call.exchange.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    media_type = call.line.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
         return Refusal(cause="request.unsupported_media_type", values={"media_type": media_type})
     try:
-        payload = orjson.loads(call.exchange.body)
+        payload = orjson.loads(call.line.body)
     except orjson.JSONDecodeError:
         return Refusal(cause="request.invalid_json")
     if not isinstance(payload, dict):
         return Refusal(cause="request.invalid_json")
     call.payload = payload
     model = payload.get("model")
-    call.model = model if isinstance(model, str) else ""
+    if not call.model:
+        call.model = model if isinstance(model, str) else ""
     return None

@@ -15,7 +15,23 @@ _MAX_DEPTH = 16
 # Without a wanted number of events, long answers come in larger pieces, not in ever more of them.
 _PIECE_BYTES = 64
 _MAX_PIECES = 1_000
-_TEXT_KEYS = ("system", "instructions", "messages", "input", "content", "text")
+# The fields of all providers: an answer depends on what was said, not on whose words frame it.
+_TEXT_KEYS = (
+    "system",
+    "instructions",
+    "systemInstruction",
+    "system_instruction",
+    "messages",
+    "input",
+    "contents",
+    "prompt",
+    "requests",
+    "content",
+    "parts",
+    "text",
+)
+_SAID_KEYS = ("messages", "input", "contents", "prompt")
+_MAXIMUM_KEYS = ("max_completion_tokens", "max_output_tokens", "maxOutputTokens", "max_tokens")
 _PIECE = re.compile(r"\s*\S+\s*")
 
 
@@ -81,15 +97,17 @@ def _measured_pieces(prompt: str, events: int | None, size: int | None) -> tuple
 
 def _last_words(payload: Mapping[str, Any]) -> str:
     """Return the text of the last message."""
-    said = payload.get("messages", payload.get("input", ""))
+    said = next((payload[key] for key in _SAID_KEYS if key in payload), "")
     if isinstance(said, list):
         said = said[-1:]
     return " ".join(_texts(said))
 
 
 def _max_tokens(payload: Mapping[str, Any]) -> int | None:
-    for key in ("max_completion_tokens", "max_output_tokens", "max_tokens"):
-        most = payload.get(key)
+    nested = payload.get("generationConfig")
+    limits = {**payload, **nested} if isinstance(nested, dict) else payload
+    for key in _MAXIMUM_KEYS:
+        most = limits.get(key)
         if isinstance(most, int) and most > 0:
             return most
     return None

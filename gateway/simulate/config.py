@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from gateway.simulate.provider import HEADER, Provider
+
 MAX_EVENTS = 1_000_000
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 MAX_PAUSE_SECONDS = 3_600.0
@@ -13,7 +15,7 @@ LONG_EVENTS = 200
 
 
 class BadKnobError(ValueError):
-    """An ``x-simulate-*`` header holds no usable number; the call is answered with 400."""
+    """An ``x-simulate-*`` header holds nothing usable; the call is answered with 400."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +67,11 @@ def knobs_for(config: SimulatorConfig, headers: Mapping[str, str], model: str) -
     """Return the knobs of one call.
 
     Raises:
-        BadKnobError: A header is not a number, or is outside the bounds of this module.
+        BadKnobError: A header is not a number, is outside the bounds of this module, or names no provider.
     """
+    if (value := headers.get(HEADER)) is not None and value not in Provider:
+        message = f"{HEADER}: {value!r} is none of {', '.join(Provider)}"
+        raise BadKnobError(message)
     knobs = Knobs(
         first_byte_seconds=config.first_byte_seconds,
         event_interval_seconds=config.event_interval_seconds,

@@ -1,39 +1,20 @@
-"""One call on the wire: its request, what was sent back, and whether the client is still there."""
+"""One HTTP call on the wire: its request, what was sent back, and whether the client is still there."""
 
 import asyncio
-import contextlib
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Callable
 from email.utils import formatdate
-from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from gateway.simulate.wire import EXTENSION, Wire
-
-type Scope = MutableMapping[str, Any]
-type Message = MutableMapping[str, Any]
-type Receive = Callable[[], Awaitable[Message]]
-type Send = Callable[[Message], Awaitable[None]]
-type Headers = Iterable[tuple[str, str]]
-
-# A closed TLS connection waits for the peer's farewell; past this it is cut.
-_FAREWELL_SECONDS = 1.0
-
-
-class ClientGoneError(Exception):
-    """The client hung up. Ends the exchange; crosses no border."""
+from gateway.simulate.line import ClientGoneError, Headers, Line, Receive, Scope, Send
 
 
 class BodyTooLargeError(Exception):
     """The request body is over the limit; answered with 413."""
 
 
-class ConnectionCut(ConnectionResetError):  # noqa: N818 - names what happened, like the builtin it refines
-    """Stands for a broken connection where no transport can be broken (in-memory ASGI)."""
-
-
-class Exchange:
+class Exchange(Line):
     """Reads one request and writes one response, noticing at once when the client leaves.
 
     A task listens for ``http.disconnect`` from the end of the request body to the end of the response. Every write
@@ -42,29 +23,10 @@ class Exchange:
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, wall_clock: Callable[[], float]) -> None:
         """Take over an ASGI call; nothing is read yet."""
+        super().__init__(scope, method=scope["method"], wall_clock=wall_clock)
         self._receive = receive
         self._send = send
-        self._wall_clock = wall_clock
-        self._gone = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
-        self.wire: Wire | None = scope.get("extensions", {}).get(EXTENSION)
-        self.method: str = scope["method"]
-        self.path: str = scope["path"]
-        raw_path: bytes = scope.get("raw_path") or self.path.encode()
-        self.raw_path = raw_path.decode("latin-1")
-        self.query = scope.get("query_string", b"").decode("latin-1")
-        pairs = self.wire.headers if self.wire else scope["headers"]
-        self.header_list = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs)
-        self.headers: dict[str, str] = {name.lower(): value for name, value in self.header_list}
-        self.started_at = wall_clock()
-        self.body = b""
-        self.body_bytes = 0
-        self.body_complete = False
-        self.body_sha256 = ""
-        self.status: int | None = None
-        self.response_bytes = 0
-        self.finished = False
-        self.aborted_by_client = False
 
     async def __aenter__(self) -> Self:
         """Return self."""
@@ -141,58 +103,12 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": data, "more_body": False})
         self.response_bytes += len(data)
 
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """Send a complete response with its length."""
-        pairs = list(headers)
-        if not (status < HTTPStatus.OK or status in {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}):
-            pairs.append(("content-length", str(len(body))))
-        await self.start(status, pairs)
-        await self.finish(body)
-
-    async def pause(self, seconds: float) -> None:
-        """Wait, but not for a client that is gone."""
-        if seconds > 0:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), seconds)
-        self._check()
-
-    async def reset(self) -> None:
-        """Break the connection with a TCP reset."""
-        await self._break("reset", Wire.reset)
-
-    async def close(self) -> None:
-        """End the connection with a TCP FIN, whatever was promised in the head."""
-        await self._break("closed", Wire.close)
-
-    async def write_raw(self, data: bytes) -> None:
-        """Put bytes on the wire that need not be HTTP, then close."""
-
-        def write_and_close(wire: Wire) -> None:
-            wire.write(data)
-            wire.close()
-
-        await self._break("closed after raw bytes", write_and_close)
-
-    async def _break(self, what: str, action: Callable[[Wire], object]) -> None:
-        self._check()
-        self.finished = True
-        if self.wire is None:
-            message = f"simulated provider: connection {what}"
-            raise ConnectionCut(message)
-        action(self.wire)
-        # Returning before the transport is closed would make uvicorn write a 500 of its own.
-        try:
-            await asyncio.wait_for(self._gone.wait(), _FAREWELL_SECONDS)
-        except TimeoutError:
-            self.wire.reset()
-            await self._gone.wait()
+    async def give_up(self) -> None:
+        """End the body: nothing on the wire says that something is missing."""
+        await self.finish()
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
         self.aborted_by_client = not self.finished
         self._gone.set()
-
-    def _check(self) -> None:
-        if self._gone.is_set():
-            raise ClientGoneError

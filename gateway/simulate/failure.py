@@ -21,6 +21,8 @@ HEADER = "x-simulate"
 
 _FOLDER = "failures"
 _ANY = "any"
+# A table that names another has all of it that it does not say itself.
+_LIKE = "like"
 _KEYS = frozenset(
     {
         "status",
@@ -34,6 +36,7 @@ _KEYS = frozenset(
         "seconds",
         "times",
         "identity",
+        _LIKE,
     }
 )
 # For placeholders that neither the call nor the file gives: an imaginary limit that is free again in one second.
@@ -68,6 +71,11 @@ class Behaviour(StrEnum):
     SLOW_FIRST_BYTE = "slow_first_byte"
     REFUSE_TIMES = "refuse_times"
     MALFORMED_HEAD = "malformed_head"
+
+
+_BREAK_CONTENT = frozenset(
+    {Behaviour.TRUNCATE_BODY, Behaviour.TRUNCATE_STREAM, Behaviour.CLEAN_END_WITHOUT_MARK, Behaviour.ERROR_EVENT}
+)
 
 
 class Identity(StrEnum):
@@ -112,6 +120,11 @@ class Failure:
     after_events: int | None = None
     seconds: float = 0.0
     times: int | None = None
+
+    @property
+    def breaks_content(self) -> bool:
+        """Whether it befalls an answer that has begun, and so cannot be what becomes of an upgrade."""
+        return self.after_events is not None or self.behaviour in _BREAK_CONTENT
 
     @property
     def content_type(self) -> str:
@@ -203,7 +216,7 @@ def _catalogue() -> Mapping[tuple[str, Provider], Failure]:
         for provider in Provider:
             table = tables.get(provider.value, tables.get(_ANY))
             if table is not None:
-                found[cause, provider] = _read(cause, table)
+                found[cause, provider] = _read(cause, tables.get(table.get(_LIKE), {}) | table)
         if unknown := set(tables) - {provider.value for provider in Provider} - {_ANY}:
             message = f"{entry.name}: unknown tables {sorted(unknown)}"
             raise ValueError(message)

@@ -15,15 +15,17 @@ _FREE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
-    """One call that ended.
+    """One call that ended. A WebSocket has a row for its upgrade, and one for every request in it.
 
     Attributes:
         number: Order of arrival, from 1.
+        method: Of the request line; ``WEBSOCKET`` for a request that came as a message.
         path: Path as received, still percent-encoded.
         query: Query as received, without the question mark.
         key_hash: First 16 hex digits of SHA-256 of the credential; empty without one.
-        model: The ``model`` of a JSON body; empty without one.
-        status: Status sent; ``None`` when no head was sent.
+        model: The ``model`` of a JSON body, or of the path or the query where it stands there; empty without one.
+        status: Status sent; ``None`` when no head was sent. The upgrade to a WebSocket ends with 101, when the
+            connection does; a request in it has the status that it would have had over HTTP.
         billable: The whole body arrived and the answer was not a definite refusal.
         response_bytes: Body bytes handed to the transport, before transfer coding.
         retry_count: Value of ``x-stainless-retry-count``; ``None`` without it.

@@ -155,7 +155,10 @@ class Limits:
 
         Source: names of the headers from public reports and, for Anthropic, from
             https://docs.aws.amazon.com/claude-platform/latest/userguide/rate-limits.html (read in excerpts 2026-11).
+            Azure tells no reset, and Gemini nothing at all (public reports, read 2026-11).
         """
+        if provider is Provider.GEMINI:
+            return []
         account = self._account(key)
         now = self._config.clock()
         shown = (
@@ -167,15 +170,16 @@ class Limits:
             limit = window.limit if window else shown_limit
             remaining = window.remaining(now) if window else max(0, shown_limit - cost)
             reset = window.reset_seconds(now) if window else _SHOWN_RESET_SECONDS
-            if provider is Provider.OPENAI:
-                stem = "x-ratelimit-{}-" + name
-                reset_text = go_duration(reset)
-            else:
+            if provider is Provider.ANTHROPIC:
                 stem = f"anthropic-ratelimit-{name}-" + "{}"
                 reset_text = self.instant_after(reset)
+            else:
+                stem = "x-ratelimit-{}-" + name
+                reset_text = go_duration(reset)
             pairs.append((stem.format("limit"), str(limit)))
             pairs.append((stem.format("remaining"), str(remaining)))
-            pairs.append((stem.format("reset"), reset_text))
+            if provider is not Provider.AZURE:
+                pairs.append((stem.format("reset"), reset_text))
         return pairs
 
     def instant_after(self, seconds: float) -> str:

@@ -10,7 +10,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.simulate.app import Simulator
-from gateway.simulate.wire import SimulatorProtocol
+from gateway.simulate.wire import SimulatorProtocol, SimulatorSocketProtocol
 
 _BACKLOG = 2_048
 _KEEP_ALIVE_SECONDS = 75
@@ -76,7 +76,9 @@ async def serve(
     config = uvicorn.Config(
         simulator,
         http=SimulatorProtocol,
-        ws="none",
+        ws=SimulatorSocketProtocol,
+        ws_ping_interval=None,
+        ws_per_message_deflate=False,
         lifespan="off",
         interface="asgi3",
         log_config=None,

@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 EXTENSION = "simulate.wire"
 
@@ -15,11 +16,15 @@ _LINGER_RESET = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wire:
-    """The connection under one exchange; found in ``scope["extensions"][EXTENSION]``."""
+    """The connection under one exchange; found in ``scope["extensions"][EXTENSION]``.
+
+    Attributes:
+        headers: As they were spelled; empty for a WebSocket, whose head is read elsewhere.
+    """
 
     transport: asyncio.Transport
-    target: bytes
-    headers: tuple[tuple[bytes, bytes], ...]
+    target: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
     def reset(self) -> None:
         """End the connection with RST."""
@@ -55,3 +60,12 @@ class SimulatorProtocol(HttpToolsProtocol):
         wire = Wire(transport=self.transport, target=self.url, headers=tuple(self._raw_headers))
         self.scope["extensions"] = {EXTENSION: wire}  # type: ignore[dict-item]
         super().on_headers_complete()
+
+
+class SimulatorSocketProtocol(WSProtocol):
+    """uvicorn's WebSocket protocol on wsproto, with a :class:`Wire` in each scope."""
+
+    async def run_asgi(self) -> None:
+        """Add the wire, then run the application. It is late enough to have a scope, and early enough for all tasks."""
+        self.scope["extensions"][EXTENSION] = Wire(transport=self.transport)  # type: ignore[assignment]
+        await super().run_asgi()

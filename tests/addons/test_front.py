@@ -1,4 +1,4 @@
-"""Where a connection belongs, by its first bytes: the lane or mitmproxy."""
+"""Where a connection belongs, by its first bytes: the lane or a tunnel."""
 
 import asyncio
 from typing import Any, cast
@@ -10,7 +10,7 @@ from addons.lanes import Lanes
 
 PROVIDERS = frozenset({"api.openai.com:443", "api.anthropic.com:443", "llm.corp.example:8443"})
 
-TO_MITMPROXY = [
+TUNNELLED = [
     "CONNECT api.openai.com:80",
     "CONNECT api.openai.com:8443",
     "CONNECT api.anthropic.com:80",
@@ -44,6 +44,18 @@ TO_MITMPROXY = [
     "CONNECT [2001:db8::1]:8443",
     "CONNECT localhost:5432",
     "CONNECT xn--bcher-kva.example:443",
+]
+
+TO_LANE = [
+    "GET /openai/v1/models",
+    "POST /anthropic/v1/messages",
+    "GET /",
+    "GET http://api.openai.com/v1/models",
+    "GET https://api.openai.com/v1/models",
+    "OPTIONS *",
+    "CONNECT nonsense",
+    "CONNECT api.openai.com:0",
+    "CONNECT api.openai.com:70000",
     "GET http://example.com/",
     "POST http://example.com:8080/v1/chat/completions",
     "GET http://127.0.0.1:9/health",
@@ -54,29 +66,14 @@ TO_MITMPROXY = [
     "GET http://example.com?x=/v1/",
 ]
 
-TO_LANE = [
-    "GET /openai/v1/models",
-    "POST /anthropic/v1/messages",
-    "GET /",
-    "GET http://api.openai.com/v1/models",
-    "POST http://API.OpenAI.com/v1/chat/completions",
-    "GET http://llm.corp.example:8443/v1/models",
-    "OPTIONS *",
-]
 
-
-class _Instance:
-    mode = None
-
-    async def handle_stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        got = await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"mitmproxy has %d bytes" % len(got))
-        await reader.read()
-        writer.close()
+class _Tunnels:
+    def begin(self, app: asyncio.Transport, client: str, host: str, port: int, early: Any) -> None:
+        app.write(f"tunnel to {host}:{port}".encode() + early())
 
 
 class _Front(Front):
-    def _to_lane(self, origin: Any) -> None:
+    def _to_lane(self) -> None:
         self._settle()
         self._transport.set_protocol(asyncio.Protocol())
         self._transport.write(b"lane")
@@ -85,8 +82,9 @@ class _Front(Front):
 async def _answer(head: str) -> bytes:
     lanes = object.__new__(Lanes)
     lanes.is_provider = lambda host, port: f"{host}:{port}" in PROVIDERS
+    lanes.tunnels = cast("Any", _Tunnels())
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Front(cast("Any", _Instance()), lanes), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: _Front(cast("Any", None), lanes), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
     for byte in f"{head} HTTP/1.1\r\nHost: x\r\n\r\n".encode():  # one at a time: the decision may not depend on pieces
         writer.write(bytes((byte,)))
@@ -99,11 +97,12 @@ async def _answer(head: str) -> bytes:
     return answer
 
 
-@pytest.mark.parametrize("head", TO_MITMPROXY)
-async def test_what_is_no_provider_reaches_mitmproxy_with_every_byte(head: str) -> None:
-    assert await _answer(head) == b"mitmproxy has %d bytes" % len(f"{head} HTTP/1.1\r\nHost: x\r\n\r\n")
+@pytest.mark.parametrize("head", TUNNELLED)
+async def test_what_is_no_provider_is_tunnelled(head: str) -> None:
+    host = head.partition(" ")[2].replace("[", "").replace("]", "")
+    assert (await _answer(head)).decode() == f"tunnel to {host}"
 
 
 @pytest.mark.parametrize("head", TO_LANE)
-async def test_base_urls_and_plain_urls_of_providers_take_the_lane(head: str) -> None:
+async def test_base_urls_whole_urls_and_nonsense_take_the_lane(head: str) -> None:
     assert await _answer(head) == b"lane"

@@ -10,8 +10,6 @@ import psutil
 import pytest
 import trustme
 
-from addons.tunnels import classify
-from gateway.model.failure import NetCode
 from tests.running import OPENED, GatewayProcess, RawUpstream, plain, read_answer
 
 Wire = tuple[GatewayProcess, RawUpstream]
@@ -129,7 +127,7 @@ async def test_a_plain_request_to_the_gateway_itself_is_refused(wire: Wire, name
     port = gateway.runtime["page"].rpartition(":")[2]
     writer.write(f"GET http://{name}:{port}/readyz HTTP/1.1\r\nHost: {name}:{port}\r\n\r\n".encode())
     head, _ = await read_answer(reader)
-    assert head.startswith(b"HTTP/1.1 502")
+    assert head.startswith(b"HTTP/1.1 508")
     assert (await row_of(gateway, writer))["cause"] == "proxy.loop_detected"
 
 
@@ -148,17 +146,83 @@ async def test_a_plain_request_to_another_host_is_streamed_through(wire: Wire) -
     assert (await row_of(gateway, writer))["status"] == 200
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        ("[Errno 111] Connect call failed ('127.0.0.1', 1)", NetCode.CONNECTION_REFUSED),
-        ("[Errno 101] Network is unreachable", NetCode.NETWORK_UNREACHABLE),
-        ("[Errno -2] Name or service not known", NetCode.DNS_FAILURE),
-        ("[Errno -3] Temporary failure in name resolution", NetCode.DNS_FAILURE),
-        ("[Errno 110] Connection timed out", NetCode.CONNECT_TIMEOUT),
-        ("[Errno 24] Too many open files", NetCode.OUT_OF_DESCRIPTORS),
-        ("something that nobody has seen", NetCode.UNKNOWN),
-    ],
-)
-def test_the_number_of_the_error_names_the_failure(words: str, code: NetCode) -> None:
-    assert classify(words) is code
+async def test_a_connection_serves_plain_requests_to_several_hosts_and_base_urls(wire: Wire) -> None:
+    gateway, upstream = wire
+
+    async def answer(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host = head.lower().split(b"host: ")[1].split(b"\r\n")[0]
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(host), host))
+
+    target = upstream.on(answer)
+    reader, writer = await plain(gateway)
+    for host in (f"127.0.0.1:{upstream.port}", f"localhost:{upstream.port}", f"127.1:{upstream.port}"):
+        # Whatever Host says, the URL counts (RFC 9112 section 3.2.2).
+        writer.write(f"GET http://{host}{target} HTTP/1.1\r\nHost: elsewhere.example\r\n\r\n".encode())
+        head, body = await read_answer(reader)
+        assert (head[:15], body.decode()) == (b"HTTP/1.1 200 OK", host)
+        assert b"x-whygate" not in head.lower()
+    writer.write(b"GET /nobody/v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    head, _ = await read_answer(reader)
+    assert head.startswith(b"HTTP/1.1 404")
+
+
+async def test_a_server_that_speaks_first_is_heard_and_each_side_may_end_its_half(wire: Wire) -> None:
+    gateway, _ = wire
+
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 hello\r\n")
+        everything = await reader.read()
+        writer.write(b"%d bytes" % len(everything))
+        writer.close()
+
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    head, _, reader, writer = await connect(gateway, f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    assert b" 200 " in head
+    assert await asyncio.wait_for(reader.readexactly(11), 5) == b"220 hello\r\n"
+    writer.write(b"x" * 3_000_000)
+    writer.write_eof()
+    assert await asyncio.wait_for(reader.read(), 10) == b"3000000 bytes"
+    assert (await row_of(gateway, writer))["cause"] is None
+    server.close()
+    await server.wait_closed()
+
+
+async def test_what_comes_behind_the_head_of_connect_is_passed_on(wire: Wire) -> None:
+    gateway, _ = wire
+
+    async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(5))
+        writer.close()
+
+    server = await asyncio.start_server(echo, "127.0.0.1", 0)
+    reader, writer = await plain(gateway)
+    target = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\nearly".encode())
+    assert (await asyncio.wait_for(reader.read(), 5)).endswith(b"\r\n\r\nearly")
+    server.close()
+    await server.wait_closed()
+
+
+async def test_an_app_that_does_not_wait_for_its_tunnel_leaves_nothing_behind(wire: Wire) -> None:
+    """The far side accepts nothing more, so that the tunnel is still being dialled when the app leaves."""
+    gateway, _ = wire
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        target = f"127.0.0.1:{full.getsockname()[1]}"
+        fillers = [socket.socket() for _ in range(3)]
+        for filler in fillers:
+            filler.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                filler.connect(full.getsockname())
+        process = psutil.Process(gateway.process.pid)
+        before = process.num_fds()
+        _, writer = await plain(gateway)
+        writer.write(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n".encode())
+        await writer.drain()
+        await asyncio.to_thread(gateway.until, lambda: process.num_fds() > before)
+        writer.close()
+        assert (await row_of(gateway, writer))["cause"] == "client.disconnected"
+        await asyncio.to_thread(gateway.until, lambda: process.num_fds() <= before)
+        for filler in fillers:
+            filler.close()

@@ -55,7 +55,7 @@ def answered() -> list[tuple[str, Face, Failure]]:
     """Give every failure that is an answer, as each provider gives it."""
     found = []
     for cause in known_failures():
-        for face in Face:
+        for face in API:
             try:
                 failure = find(cause, face)
             except UnknownFailureError:
@@ -155,7 +155,7 @@ def test_a_used_up_quota_is_never_asked_for_again(
     world: World, seen: Callable[[str, Face], tuple[Job, Result, Result]]
 ) -> None:
     """Although it comes as a 429 from one provider."""
-    for face in Face:
+    for face in API:
         asked, through, _ = seen("quota.exhausted", face)
         assert "max_retries" not in asked
         assert [row.status for row in world.provider.rows(asked["key"])] == [through["error"]["status"]]

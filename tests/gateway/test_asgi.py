@@ -217,8 +217,7 @@ async def test_a_body_in_many_pieces_is_one_body() -> None:
     ("target", "seen"),
     [
         (b"/v1/models?a=%20", b"/v1/models?a=%20"),
-        (b"http://api.openai.com/v1/models?a", b"/v1/models?a"),
-        (b"http://api.openai.com", b"/"),
+        (b"*", b"*"),
         (b"/\xff?\xff", b"/\xff?\xff"),
     ],
 )

@@ -100,16 +100,26 @@ async def test_a_base_url_reaches_the_provider_through_any_http_client() -> None
 # refused
 
 
+async def test_a_request_to_another_host_is_carried_without_an_opinion() -> None:
+    """Its 404 is none of our business; that it cannot be reached is."""
+    elsewhere: dict[str, Any] = {"origin": Origin("http", "example.com", 80), "headers": ()}
+    made = stages(json_answer({"no": "thing"}, 404))
+    exchange = await ask(made, **elsewhere)
+    assert (exchange.status, exchange.body) == (404, b'{"no":"thing"}')
+    assert exchange.header("x-whygate-flow-id") is None
+    assert exchange.header("x-whygate-cause") is None
+    assert only_row(made).diagnosis is None
+
+
 @pytest.mark.parametrize(
     ("how", "status", "cause"),
     [
-        ({"origin": Origin("https", "example.com", 443), "headers": ()}, 404, Cause.REQUEST_INVALID_URL),
         ({"headers": (*HEADERS, (b"x-whygate-hop", b"this-gateway"))}, 508, Cause.PROXY_LOOP_DETECTED),
         ({"headers": ((b"host", b"evil.example"),)}, 421, Cause.CLIENT_MALFORMED_REQUEST),
         ({"origin": None, "target": b"/openai/v1/models"}, 403, Cause.PROXY_DESTINATION_BLOCKED),
         ({"origin": None, "target": b"/nobody/v1/models", "headers": ((b"host", b"localhost:1"),)}, 404, Cause.REQUEST_INVALID_URL),
     ],
-    ids=["no provider", "a loop", "another host", "a foreign page", "an unknown base URL"],
+    ids=["a loop", "another host", "a foreign page", "an unknown base URL"],
 )  # fmt: skip
 async def test_a_refusal_names_its_cause_in_the_shape_of_an_error(
     how: dict[str, Any], status: int, cause: Cause

@@ -170,7 +170,7 @@ def test_all_mistakes_of_all_sources_are_told_at_once(tmp_path: Path) -> None:
         ("WHYGATE_CACHE__TTL", "WHYGATE_CACHE__TTL_SECONDS"),
         ("WHYGATE_LISTEN_ADDRESS", "WHYGATE_LISTEN__ADDRESS"),
         ("WHYGATE_CAHCE__ENABLED", "WHYGATE_CACHE__ENABLED"),
-        ("WHYGATE_LISTEN", "WHYGATE_LISTEN__ADDRESS"),
+        ("WHYGATE_LISTEN", "WHYGATE_LISTEN__"),
     ],
 )
 def test_a_misspelt_variable_is_an_error_not_a_default(name: str, suggestion: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.authority import load_or_create
 from gateway.state import State, StateError
-from gateway.trust import bundle, unreadable_choices, upstream_roots
+from gateway.trust import bundle, certificates_in, unreadable_choices, upstream_roots
 from gateway.trust_java import PASSWORD, java_truststore
 
 
@@ -107,6 +107,17 @@ def test_what_upstreams_are_trusted_by_holds_the_configured_and_the_systems_but_
     assert state.ca_pem.read_bytes().strip() not in merged.read_bytes()
 
 
-def test_without_a_configured_certificate_there_is_no_file(state: State) -> None:
-    """The part's own list stays."""
-    assert upstream_roots(state, ()) is None
+def test_without_a_configured_certificate_the_file_holds_the_systems(state: State) -> None:
+    assert len(list(certificates_in(upstream_roots(state, ()).read_bytes()))) > 50
+
+
+def test_php_is_told_of_the_bundle_beside_its_own_settings(state: State) -> None:
+    merged = bundle(state, {})
+    php = shutil.which("php")
+    if php is None:
+        pytest.skip("php is not installed: apt-get install php-cli")
+    env = {"PHP_INI_SCAN_DIR": f":{php_settings(merged)}"}
+    show = 'echo ini_get("openssl.cafile"), " ", php_ini_scanned_files();'
+    done = subprocess.run([php, "-r", show], env=env, capture_output=True, text=True, check=True, timeout=20)
+    assert done.stdout.startswith(f"{merged} ")
+    assert str(php_settings(merged) / "whygate.ini") in done.stdout

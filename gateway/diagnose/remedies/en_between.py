@@ -64,7 +64,7 @@ BETWEEN: Mapping[Cause, Remedy] = {
             "The proxy between you and the internet asks for a user name and password. Your API key has nothing to do "
             "with it."
         ),
-        what_happened="The proxy asked for a login ({status}) before letting the call pass: {detail}.",
+        what_happened="The proxy asked for a login before letting the call pass: {detail}.",
         what_to_do=(
             (
                 "Put the login into the `[network] proxy` setting as `http://USER:PASSWORD@PROXY:PORT`, with special "
@@ -83,7 +83,7 @@ BETWEEN: Mapping[Cause, Remedy] = {
     Cause.NETWORK_PROXY_DENIED: Remedy(
         title="The company proxy said no",
         what_it_means="The proxy is working and refuses this destination by its rules. Only its owner can change that.",
-        what_happened="The proxy refused ({status}) to connect to the server {host}: {detail}.",
+        what_happened="The proxy refused to connect to the server {host}: {detail}.",
         what_to_do=(
             (
                 "Ask whoever runs the proxy to allow this host on port 443, and send them the output of `whygate flows "
@@ -102,7 +102,7 @@ BETWEEN: Mapping[Cause, Remedy] = {
             "Your connection to the company proxy is fine, but the proxy failed to reach the provider. The fault lies "
             "on its far side."
         ),
-        what_happened="The proxy reported an error ({status}) because it could not reach the server {host}: {detail}.",
+        what_happened="The proxy could not reach the server {host}: {detail}.",
         what_to_do=(
             "Wait a minute and try again; whygate repeats the call within its retry budget where that is safe.",
             "Check the provider's status page to see whether the provider itself is down.",

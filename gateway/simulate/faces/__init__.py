@@ -1,13 +1,4 @@
-"""What each route of the two providers answers. One file per route family; ``FACES`` is the route table."""
+"""Plug-ins only: what each route answers, one file for each route family, exporting ``FACES``.
 
-from gateway.simulate.faces import chat_completions, embeddings, messages, models, moderations, responses
-from gateway.simulate.faces.face import Face
-
-FACES: tuple[Face, ...] = (
-    *chat_completions.FACES,
-    *responses.FACES,
-    *embeddings.FACES,
-    *moderations.FACES,
-    *messages.FACES,
-    *models.FACES,
-)
+``gateway.simulate.routes`` finds them.
+"""

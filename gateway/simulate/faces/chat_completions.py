@@ -1,24 +1,26 @@
-"""POST /v1/chat/completions.
+"""POST /v1/chat/completions, and the same beneath every prefix of the OpenAI dialect.
 
 Source: the types of the official client, openai 3.54 (``types/chat``), read 2026-11.
 """
 
 from collections.abc import Iterator
 
-from gateway.simulate.faces.face import Asked, EventStream, Face, Json, event
+from gateway.simulate.face import Asked, EventStream, Face, Json, event, mounted, on_gemini
 from gateway.simulate.provider import Provider
 
 _FINGERPRINT = "fp_simulated"
-_DONE = b"data: [DONE]\n\n"
+DONE = b"data: [DONE]\n\n"
 
 
-def _plain(asked: Asked) -> Json:
+def plain(asked: Asked) -> Json:
+    """Return a chat completion."""
     message: Json = {"role": "assistant", "content": asked.answer.text, "refusal": None, "annotations": []}
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(asked)}
-    return _frame(asked, "chat.completion") | {"choices": [choice], "usage": _usage(asked)}
+    return _frame(asked, "chat.completion") | {"choices": [choice], "usage": usage_of(asked)}
 
 
-def _stream(asked: Asked) -> EventStream:
+def stream(asked: Asked) -> EventStream:
+    """Return its chunks, up to the done mark."""
     frame = _frame(asked, "chat.completion.chunk")
     options = asked.payload.get("stream_options")
     include_usage = isinstance(options, dict) and options.get("include_usage") is True
@@ -31,13 +33,14 @@ def _stream(asked: Asked) -> EventStream:
     def closing() -> Iterator[bytes]:
         yield chunk({}, _finish_reason(asked))
         if include_usage:
-            yield event(frame | {"choices": [], "usage": _usage(asked)})
-        yield _DONE
+            yield event(frame | {"choices": [], "usage": usage_of(asked)})
+        yield DONE
 
     return EventStream(
         opening=(chunk({"role": "assistant", "content": "", "refusal": None}),),
         deltas=(chunk({"content": piece}) for piece in asked.answer.pieces),
         closing=closing(),
+        error_event=error_event,
     )
 
 
@@ -56,7 +59,8 @@ def _finish_reason(asked: Asked) -> str:
     return "length" if asked.answer.cut_short else "stop"
 
 
-def _usage(asked: Asked) -> Json:
+def usage_of(asked: Asked) -> Json:
+    """Return the token counts of an answer."""
     answer = asked.answer
     return {
         "prompt_tokens": answer.input_tokens,
@@ -72,14 +76,17 @@ def _usage(asked: Asked) -> Json:
     }
 
 
-FACES = (
-    Face(
-        provider=Provider.OPENAI,
-        method="POST",
-        path="/v1/chat/completions",
-        required=("model", "messages"),
-        plain=_plain,
-        stream=_stream,
-        error_event=lambda body, _: b"data: " + body + b"\n\n",
-    ),
+def error_event(body: bytes, _: int) -> bytes:
+    """Put an error object into the stream as it is."""
+    return b"data: " + body + b"\n\n"
+
+
+FACE = Face(
+    provider=Provider.OPENAI,
+    method="POST",
+    path="/chat/completions",
+    required=("model", "messages"),
+    plain=plain,
+    stream=stream,
 )
+FACES = (*mounted(FACE), on_gemini(FACE))

@@ -1,31 +1,26 @@
-"""POST /v1/embeddings.
+"""POST /v1/embeddings, and the same beneath every prefix of the OpenAI dialect and on Azure.
 
 Source: the types of the official client, openai 3.54 (``types/embedding``), read 2026-11.
 """
 
 import base64
-import hashlib
-import math
 import struct
 
 import orjson
 
 from gateway.simulate.answer import count_tokens
-from gateway.simulate.faces.face import Asked, Face, Json
+from gateway.simulate.face import AZURE_DEPLOYMENT, AZURE_V1, Asked, Face, Json, mounted, on_azure, on_gemini
 from gateway.simulate.provider import Provider
-
-_DEFAULT_DIMENSIONS = 32
-_MAX_DIMENSIONS = 4_096
+from gateway.simulate.vector import dimensions_of, vector_of
 
 
 def _plain(asked: Asked) -> Json:
     inputs = _inputs(asked.payload.get("input"))
-    wanted = asked.payload.get("dimensions")
-    dimensions = min(wanted, _MAX_DIMENSIONS) if isinstance(wanted, int) and wanted > 0 else _DEFAULT_DIMENSIONS
+    dimensions = dimensions_of(asked.payload.get("dimensions"))
     packed = asked.payload.get("encoding_format") == "base64"
     data: list[Json] = []
     for index, one in enumerate(inputs):
-        vector = _vector(one, dimensions)
+        vector = vector_of(one, dimensions)
         embedding = base64.b64encode(struct.pack(f"<{dimensions}f", *vector)).decode() if packed else vector
         data.append({"object": "embedding", "index": index, "embedding": embedding})
     tokens = sum(count_tokens(one) for one in inputs)
@@ -42,21 +37,11 @@ def _inputs(value: object) -> list[str]:
     return [orjson.dumps(value).decode()]
 
 
-def _vector(text: str, dimensions: int) -> list[float]:
-    """Return a unit vector that depends on the text alone."""
-    raw = hashlib.shake_128(text.encode("utf-8", "surrogatepass")).digest(dimensions)
-    centred = [byte - 127.5 for byte in raw]
-    length = math.sqrt(sum(number * number for number in centred))
-    # Rounded to what a 32-bit float holds, so that both encodings give the same numbers.
-    return list(struct.unpack(f"<{dimensions}f", struct.pack(f"<{dimensions}f", *(n / length for n in centred))))
-
-
-FACES = (
-    Face(
-        provider=Provider.OPENAI,
-        method="POST",
-        path="/v1/embeddings",
-        required=("model", "input"),
-        plain=_plain,
-    ),
+FACE = Face(
+    provider=Provider.OPENAI,
+    method="POST",
+    path="/embeddings",
+    required=("model", "input"),
+    plain=_plain,
 )
+FACES = (*mounted(FACE), on_gemini(FACE), *on_azure(FACE, AZURE_DEPLOYMENT, AZURE_V1))

@@ -5,7 +5,7 @@ Source: the types of the official client, anthropic 2.12 (``types/message``, ``t
 
 from collections.abc import Iterator
 
-from gateway.simulate.faces.face import Asked, EventStream, Face, Json, event
+from gateway.simulate.face import Asked, EventStream, Face, Json, event
 from gateway.simulate.provider import Provider
 
 
@@ -36,6 +36,7 @@ def _stream(asked: Asked) -> EventStream:
             for piece in asked.answer.pieces
         ),
         closing=closing(),
+        error_event=lambda body, _: b"event: error\ndata: " + body + b"\n\n",
     )
 
 
@@ -75,7 +76,6 @@ FACES = (
         required=("model", "max_tokens", "messages"),
         plain=_plain,
         stream=_stream,
-        error_event=lambda body, _: b"event: error\ndata: " + body + b"\n\n",
     ),
     Face(
         provider=Provider.ANTHROPIC,

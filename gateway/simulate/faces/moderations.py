@@ -3,7 +3,7 @@
 Source: the types of the official client, openai 3.54 (``types/moderation``), read 2026-11.
 """
 
-from gateway.simulate.faces.face import Asked, Face, Json
+from gateway.simulate.face import Asked, Face, Json, mounted
 from gateway.simulate.provider import Provider
 
 _DEFAULT_MODEL = "omni-moderation-latest"
@@ -45,12 +45,12 @@ def _result(flagged: bool) -> Json:  # noqa: FBT001 - one private caller
     }
 
 
-FACES = (
+FACES = mounted(
     Face(
         provider=Provider.OPENAI,
         method="POST",
-        path="/v1/moderations",
+        path="/moderations",
         required=("input",),
         plain=_plain,
-    ),
+    )
 )

@@ -1,14 +1,28 @@
-"""POST /v1/responses.
+"""POST /v1/responses, and the same conversation over a WebSocket, each event one message.
 
-Source: the types of the official client, openai 3.54 (``types/responses``), read 2026-11.
+Source: the types of the official client, openai 3.54 (``types/responses``; for the WebSocket ``responses_client_event``
+and ``responses_server_event``), read 2026-11.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import count
 
 import orjson
 
-from gateway.simulate.faces.face import Asked, EventStream, Face, Json, event
+from gateway.simulate.face import (
+    AZURE_RESOURCE,
+    AZURE_V1,
+    WEBSOCKET,
+    Asked,
+    EventStream,
+    Face,
+    Json,
+    event,
+    message,
+    mounted,
+    on_azure,
+)
 from gateway.simulate.provider import Provider
 
 # Copied from the request into the answer when the caller set them.
@@ -19,12 +33,12 @@ def _plain(asked: Asked) -> Json:
     return _response(asked, _final_status(asked), [_item(asked, "completed", asked.answer.text)])
 
 
-def _stream(asked: Asked) -> EventStream:
+def _stream(asked: Asked, frame: Callable[[Json, str], bytes] = event) -> EventStream:
     numbers = count()
     place = {"item_id": _item_id(asked), "output_index": 0, "content_index": 0}
 
     def named(kind: str, **fields: object) -> bytes:
-        return event({"type": kind, "sequence_number": next(numbers), **fields}, kind)
+        return frame({"type": kind, "sequence_number": next(numbers), **fields}, kind)
 
     def closing() -> Iterator[bytes]:
         text = asked.answer.text
@@ -48,13 +62,33 @@ def _stream(asked: Asked) -> EventStream:
             named("response.output_text.delta", **place, delta=piece, logprobs=[]) for piece in asked.answer.pieces
         ),
         closing=closing(),
+        error_event=partial(_error_event, frame=frame),
     )
 
 
-def _error_event(body: bytes, events_before: int) -> bytes:
+def _error_event(body: bytes, events_before: int, frame: Callable[[Json, str], bytes]) -> bytes:
     """Nest the error: official clients raise only when ``error`` is an object."""
     error = orjson.loads(body)["error"]
-    return event({"type": "error", "sequence_number": events_before, "error": error}, "error")
+    return frame({"type": "error", "sequence_number": events_before, "error": error}, "error")
+
+
+class _Session:
+    """A WebSocket of the Responses API: every ``response.create`` is a request of its own."""
+
+    def greeting(self) -> list[Json]:
+        return []
+
+    def hear(self, said: Json) -> list[Json] | None:
+        if said.get("type") == "response.create":
+            return None
+        error = {"type": "invalid_request_error", "code": None, "message": "Unknown event type.", "param": "type"}
+        return self.refusal(400, error, {})
+
+    def request(self, said: Json) -> Json:
+        return {name: value for name, value in said.items() if name != "type"}
+
+    def refusal(self, status: int, error: Json, headers: Mapping[str, str]) -> list[Json]:
+        return [{"type": "error", "status": status, "error": error | {"headers": dict(headers)}}]
 
 
 def _final_status(asked: Asked) -> str:
@@ -120,14 +154,21 @@ def _usage(asked: Asked) -> Json:
     }
 
 
-FACES = (
-    Face(
-        provider=Provider.OPENAI,
-        method="POST",
-        path="/v1/responses",
-        required=("model",),
-        plain=_plain,
-        stream=_stream,
-        error_event=_error_event,
-    ),
+_FACE = Face(
+    provider=Provider.OPENAI,
+    method="POST",
+    path="/responses",
+    required=("model",),
+    plain=_plain,
+    stream=_stream,
 )
+_SOCKET = Face(
+    provider=Provider.OPENAI,
+    method=WEBSOCKET,
+    path="/v1/responses",
+    required=("model",),
+    stream=partial(_stream, frame=message),
+    always_streams=True,
+    session=lambda _: _Session(),
+)
+FACES = (*mounted(_FACE), *on_azure(_FACE, AZURE_RESOURCE, AZURE_V1), _SOCKET)

@@ -136,6 +136,61 @@ def test_an_envelope_that_says_nothing_known_is_unknown() -> None:
     assert _answer(418, _envelope(OPENAI, "teapot", "")).cause is Cause.UNKNOWN
 
 
+# what its headers say of limits
+
+_SPENT = (
+    (b"x-ratelimit-limit-requests", b"500"),
+    (b"x-ratelimit-remaining-requests", b"0"),
+    (b"x-ratelimit-reset-requests", b"12s"),
+    (b"x-ratelimit-remaining-tokens", b"29985"),
+    (b"x-ratelimit-limit-tokens", b"junk"),
+)
+_SAID = [
+    "its headers say: 0 of 500 requests left, all back in 12 s",
+    "its headers say: 29985 tokens left",
+]
+
+
+def _headers_said(verdict: Diagnosis) -> list[str]:
+    return [line for line in verdict.evidence if "headers say" in line]
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "said"),
+    [
+        (429, orjson.dumps(_envelope(OPENAI, "rate_limit_exceeded", "requests")).decode(), _SAID),
+        (429, "<html>slow down</html>", _SAID),
+        (413, orjson.dumps(_envelope(OPENAI, "rate_limit_exceeded", "tokens")).decode(), _SAID),
+        (400, orjson.dumps(_envelope(OPENAI, "invalid_value", "")).decode(), []),
+        (500, "", []),
+    ],
+)
+def test_a_reached_limit_is_shown_with_what_the_headers_say_of_it(status: int, text: str, said: list[str]) -> None:
+    assert _headers_said(_say(head=ReplyHead(status=status, headers=(JSON, *_SPENT)), text=text)) == said
+
+
+def test_a_limit_reached_inside_a_stream_is_shown_with_the_headers_of_its_start() -> None:
+    events = b'data: {"error":{"message":"no","code":"rate_limit_exceeded"}}\n\n'
+    assert _headers_said(_say(stream_error=events, head=ReplyHead(status=200, headers=_SPENT))) == _SAID
+
+
+def test_a_limit_is_told_in_words_that_people_use() -> None:
+    headers = (
+        (b"date", b"Fri, 20 Nov 2026 10:00:00 GMT"),
+        (b"anthropic-ratelimit-input-tokens-limit", b"30000"),
+        (b"anthropic-ratelimit-input-tokens-reset", b"2026-11-20T13:00:00Z"),
+        (b"anthropic-ratelimit-requests-remaining", b"3"),
+        (b"anthropic-ratelimit-requests-reset", b"2026-11-20T10:06:00Z"),
+        (b"anthropic-ratelimit-tokens-remaining", b"4"),
+        (b"anthropic-ratelimit-tokens-reset", b"2026-11-20T10:00:00.25Z"),
+    )
+    assert _headers_said(_say(provider=ANTHROPIC, head=ReplyHead(status=429, headers=headers))) == [
+        "its headers say: 3 requests left, all back in 6 min",
+        "its headers say: 4 tokens left, all back in 0.25 s",
+        "its headers say: a limit of 30000 input tokens, all back in 3 h",
+    ]
+
+
 # streams
 
 
@@ -190,7 +245,11 @@ _EVIDENCE = st.builds(
         ReplyHead,
         status=st.integers(0, 999),
         headers=st.lists(
-            st.tuples(st.sampled_from([b"content-type", b"date"]), st.binary(max_size=20)), max_size=3
+            st.tuples(
+                st.sampled_from([b"content-type", b"date", *(name for name, _ in _SPENT)]),
+                st.binary(max_size=20) | st.sampled_from([b"0", b"500", b"12s"]),
+            ),
+            max_size=5,
         ).map(tuple),
     ),
     text=_BODY,

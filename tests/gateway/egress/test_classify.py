@@ -17,9 +17,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.egress import send
+from gateway.egress import dial, send
 from gateway.egress.classify import classify
-from gateway.egress.send import LoopError
+from gateway.egress.dial import LoopError
 from gateway.egress.timeline import Timeline
 from gateway.model.call import Origin
 from gateway.model.failure import NetCode, NetFailure, Phase
@@ -99,7 +99,7 @@ async def test_a_resolver_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) 
         await asyncio.Event().wait()
 
     monkeypatch.setattr(loop, "getaddrinfo", silent)
-    monkeypatch.setattr(send, "RESOLVE_SECONDS", 0.05)
+    monkeypatch.setattr(dial, "RESOLVE_SECONDS", 0.05)
     failure = await _fail(Origin("http", "slow.invalid", 80))
     assert _said(failure) == (NetCode.DNS_TIMEOUT, Phase.DNS, False)
 
@@ -120,7 +120,7 @@ def _deaf_port() -> Iterator[int]:
 
 
 async def test_a_host_that_drops_every_syn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_connect=0.1))
+    monkeypatch.setattr(dial, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_connect=0.1))
     with _deaf_port() as port:
         failure = await _fail(Origin("http", "127.0.0.1", port))
     assert _said(failure) == (NetCode.CONNECT_TIMEOUT, Phase.CONNECT, False)
@@ -170,7 +170,7 @@ async def test_a_connection_that_ends_inside_the_handshake(reset: bool) -> None:
 
 
 async def test_a_handshake_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_connect=0.1))
+    monkeypatch.setattr(dial, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_connect=0.1))
 
     async def silent(connection: Connection) -> None:
         await connection.until_closed()

@@ -13,7 +13,8 @@ import pytest
 import trustme
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.egress.send import AiohttpIncoming, AiohttpUpstream, LoopError, Outgoing
+from gateway.egress.dial import LoopError
+from gateway.egress.send import AiohttpIncoming, AiohttpUpstream, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Origin

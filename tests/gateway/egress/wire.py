@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from gateway.egress.dial import Dialer
+from gateway.egress.network import Ways
 from gateway.egress.send import AiohttpUpstream, Outgoing
 from gateway.model.call import Headers, Origin
 
@@ -103,9 +105,10 @@ async def provider(
 
 @asynccontextmanager
 async def client(
-    ca_file: str | None = None, own: Callable[[str, int], bool] | None = None
+    ca_file: str | None = None, own: Callable[[str, int], bool] | None = None, ways: Ways | None = None
 ) -> AsyncIterator[AiohttpUpstream]:
-    upstream = AiohttpUpstream(ca_file=ca_file, own_address=own or (lambda _host, _port: False))
+    dialer = Dialer(ca_file=ca_file, own_address=own or (lambda _host, _port: False), ways=ways or Ways())
+    upstream = AiohttpUpstream(dialer)
     try:
         yield upstream
     finally:

@@ -58,6 +58,31 @@ class TestAnthropic(ProviderContract):
         (404, _error("not_found_error", "Not found"), Cause.REQUEST_NOT_FOUND),
         (413, _error("request_too_large", "too large"), Cause.REQUEST_PAYLOAD_TOO_LARGE),
         (
+            413,
+            b'{"error":{"type":"request_too_large","message":"Request exceeds the maximum size"}}',
+            Cause.REQUEST_PAYLOAD_TOO_LARGE,
+        ),
+        (
+            413,
+            _error("invalid_request_error", "Request size exceeds model context window"),
+            Cause.REQUEST_CONTEXT_LENGTH,
+        ),
+        (
+            429,
+            _error("rate_limit_error", "Extra usage is required for long context requests."),
+            Cause.ACCOUNT_PLAN_REQUIRED,
+        ),
+        (
+            429,
+            _error("rate_limit_error", "Number of request tokens has exceeded your daily rate limit"),
+            Cause.RATE_LIMIT_DAILY,
+        ),
+        (
+            429,
+            _error("rate_limit_error", "Number of requests has exceeded your per-minute rate limit"),
+            Cause.RATE_LIMIT_REQUESTS,
+        ),
+        (
             429,
             _error("rate_limit_error", "would exceed your rate limit of 50 requests per minute"),
             Cause.RATE_LIMIT_REQUESTS,
@@ -96,6 +121,33 @@ class TestAnthropic(ProviderContract):
         (b'{"usage":{"input_tokens":-3,"output_tokens":true}}', Usage(None, None)),
         (b'{"usage":7}', None),
         (b"{}", None),
+    )
+
+    targets = (
+        (b"/v1/messages?beta=true", "messages", ""),
+        (b"/v1/messages/count_tokens", "messages.count_tokens", ""),
+        (b"/v1/nothing", "other", ""),
+    )
+    limits = (
+        (
+            (
+                (b"date", b"Fri, 20 Nov 2026 09:59:48 GMT"),
+                (b"anthropic-ratelimit-requests-limit", b"50"),
+                (b"anthropic-ratelimit-requests-remaining", b"0"),
+                (b"anthropic-ratelimit-requests-reset", b"2026-11-20T10:00:00Z"),
+                (b"anthropic-ratelimit-input-tokens-limit", b"30000"),
+                (b"anthropic-ratelimit-input-tokens-remaining", b"29000"),
+                (b"anthropic-ratelimit-input-tokens-reset", b"2026-11-20T09:00:00Z"),
+            ),
+            (("requests", 50, 0, 12.0), ("input_tokens", 30000, 29000, 0.0)),
+        ),
+        (
+            (
+                (b"anthropic-ratelimit-tokens-remaining", b"7"),
+                (b"anthropic-ratelimit-tokens-reset", b"2026-11-20T10:00:00Z"),
+            ),
+            (("tokens", None, 7, None),),
+        ),
     )
 
     def _envelope(self, code: str, kind: str) -> bytes:

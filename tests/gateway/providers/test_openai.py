@@ -45,6 +45,26 @@ class TestOpenAI(ProviderContract):
         (429, _error("rate_limit_exceeded", "requests", "on requests per min (RPM)"), Cause.RATE_LIMIT_REQUESTS),
         (429, _error("rate_limit_exceeded", "requests", "requests per day (RPD): Limit 200"), Cause.RATE_LIMIT_DAILY),
         (429, _error("rate_limit_exceeded", None, "slower please"), Cause.RATE_LIMIT_UNKNOWN),
+        (0, _error("rate_limit_exceeded", None, "on tokens per min (TPM): Limit 250000"), Cause.RATE_LIMIT_TOKENS),
+        (
+            429,
+            _error("rate_limit_exceeded", "requests", "images per minute. Limit: 0/1min."),
+            Cause.ACCOUNT_PLAN_REQUIRED,
+        ),
+        (401, _error(None, "invalid_request_error", "Invalid authorization header"), Cause.AUTH_MALFORMED_HEADER),
+        (401, _error(None, "invalid_request_error", "Missing scopes: api.responses.write."), Cause.AUTH_PERMISSION),
+        (404, _error(None, "invalid_request_error", "Invalid URL (POST /chat/completions)"), Cause.REQUEST_INVALID_URL),
+        (404, _error("model_not_found", "x", "The model `d` has been deprecated"), Cause.REQUEST_MODEL_DEPRECATED),
+        (
+            404,
+            b'{"error":{"message":"This is a chat model","type":"invalid_request_error","param":"model","code":null}}',
+            Cause.REQUEST_WRONG_ENDPOINT,
+        ),
+        (
+            400,
+            _error("unsupported_value", "invalid_request_error", "Your organization must be verified to stream this"),
+            Cause.ACCOUNT_VERIFICATION,
+        ),
         (404, _error("model_not_found", "invalid_request_error", "does not exist"), Cause.REQUEST_MODEL_NOT_FOUND),
         (403, _error("model_not_found", "invalid_request_error", "no access to model"), Cause.AUTH_PERMISSION),
         (
@@ -84,6 +104,29 @@ class TestOpenAI(ProviderContract):
         (b'{"usage":{"prompt_tokens":-1,"completion_tokens":true}}', Usage(None, None)),
         (b'{"usage":null}', None),
         (b"{}", None),
+    )
+
+    targets = (
+        (b"/v1/chat/completions", "chat.completions", ""),
+        (b"/v1/responses?stream=1", "responses", ""),
+        (b"/relay/v1/embeddings", "embeddings", ""),
+        (b"/chat/completions", "chat.completions", ""),
+        (b"/", "other", ""),
+    )
+    limits = (
+        (
+            (
+                (b"x-ratelimit-limit-requests", b"500"),
+                (b"x-ratelimit-remaining-requests", b"0"),
+                (b"x-ratelimit-reset-requests", b"6m0s"),
+                (b"x-ratelimit-limit-tokens", b"30000"),
+                (b"x-ratelimit-remaining-tokens", b"29985"),
+                (b"x-ratelimit-reset-tokens", b"20ms"),
+                (b"x-ratelimit-limit-input-images", b"5"),
+            ),
+            (("requests", 500, 0, 360.0), ("tokens", 30000, 29985, 0.02)),
+        ),
+        (((b"x-ratelimit-remaining-requests", b"many"),), ()),
     )
 
     def _envelope(self, code: str, kind: str) -> bytes:

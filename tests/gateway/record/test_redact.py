@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway._discover import discover
+from gateway.model.provider import Provider
 from gateway.record.redact import STRUCK, credentials_of, kept_headers, kept_target, scrub, scrubbed
 
 CANARY = "CANARYa1b2c3d4e5f6"
@@ -88,6 +90,34 @@ def test_credential_headers_are_not_kept_and_harmless_ones_are() -> None:
     kept = ("retry-after", "x-ratelimit-remaining-tokens", "anthropic-ratelimit-requests-reset", "cf-ray", "server")
     headers = tuple((name.encode(), b"v-1") for name in (*secret, "openai-organization", *kept))
     assert [name for name, _ in kept_headers(headers)] == list(kept)
+
+
+def test_every_providers_limits_and_ids_of_requests_are_kept_and_none_of_their_keys() -> None:
+    """A provider's helpdesk asks for the id first."""
+    for provider in discover("gateway.providers", "PROVIDER", Provider).values():
+        kept = tuple((name, b"1") for name in provider.request_id_headers)
+        keys = tuple((name, CANARY.encode()) for name in provider.key_headers)
+        assert kept_headers((*kept, *keys)) == tuple((name.decode(), "1") for name, _ in kept), provider.name
+    limits = (
+        b"x-ratelimit-remaining-req-minute",
+        b"x-tokenlimit-remaining",
+        b"x-ms-retry-after-ms",
+        b"x-ratelimit-reset",
+    )
+    assert len(kept_headers(tuple((name, b"1") for name in limits))) == len(limits)
+
+
+@pytest.mark.parametrize(
+    "name", ["key", "api-key", "api_key", "Key", "x-api-key", "subscription-key", "%6bey", "access_token"]
+)
+def test_a_key_in_the_query_never_reaches_a_row(name: str) -> None:
+    """Whatever a provider, or someone's own gateway, calls it."""
+    target = f"/openai/deployments/d/chat/completions?{name}={CANARY}&api-version=2024-10-21"
+    assert (
+        kept_target(target.encode()) == f"/openai/deployments/d/chat/completions?{name}={STRUCK}&api-version=2024-10-21"
+    )
+    assert CANARY in credentials_of((), target)
+    assert CANARY not in scrub(f"GET https://host{target} failed", credentials_of((), target))
 
 
 def test_a_kept_header_is_still_scanned() -> None:

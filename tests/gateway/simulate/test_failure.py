@@ -11,9 +11,8 @@ import pytest
 from gateway.simulate import SimulatorConfig, build, known_failures
 from gateway.simulate.failure import Behaviour, UnknownFailureError, asked_failure, find
 from gateway.simulate.provider import Provider
-from tests.gateway.simulate.world import KEY, Start, chat_body
-
-ANTHROPIC_HEADERS = {"anthropic-version": "2023-06-01", "x-api-key": KEY}
+from gateway.simulate.routes import all_faces
+from tests.gateway.simulate.world import KEY, Start, ask, chat_body
 
 
 def shown() -> list[tuple[str, Provider]]:
@@ -52,6 +51,60 @@ def test_every_file_names_its_source_and_can_be_performed(cause: str, provider: 
         assert orjson.loads(failure.rendered_body(values))
 
 
+@pytest.mark.parametrize("provider", list(Provider))
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "request.invalid_url",
+        "request.method_not_allowed",
+        "auth.missing_key",
+        "auth.malformed_header",
+        "auth.invalid_key",
+        "request.unsupported_media_type",
+        "request.invalid_json",
+        "request.missing_parameter",
+        "request.invalid_parameter",
+        "request.model_not_found",
+        "request.payload_too_large",
+        "rate_limit.requests",
+        "rate_limit.tokens",
+        "rate_limit.concurrency",
+    ],
+)
+def test_what_is_refused_unasked_is_in_every_envelope(provider: Provider, cause: str) -> None:
+    """The simulator's own refusals have a file for each provider."""
+    assert find(cause, provider).cause == cause
+
+
+def test_what_a_query_must_hold_is_refused_in_its_envelope() -> None:
+    """The causes that faces name exist for their providers."""
+    for face in all_faces():
+        for cause in face.required_query.values():
+            assert find(cause, face.provider).cause == cause
+
+
+@pytest.mark.parametrize(
+    ("cause", "path"),
+    [
+        ("rate_limit.requests", ["error", "details", 0, "violations", 0, "quotaId"]),
+        ("auth.invalid_key", ["error", "details", 0, "reason"]),
+    ],
+)
+def test_googles_details_are_where_its_clients_look(cause: str, path: list[str | int]) -> None:
+    """What tells two causes of one status apart stands in the details."""
+    found = orjson.loads(find(cause, Provider.GEMINI).rendered_body({"model": "m"}))
+    for step in path:
+        found = found[step]
+    assert found in {"GenerateRequestsPerMinutePerProjectPerModel-FreeTier", "API_KEY_INVALID"}
+
+
+def test_a_table_can_be_like_another() -> None:
+    """What Azure relays is written once, and only its source is its own."""
+    relayed, original = (find("request.context_length", one) for one in (Provider.AZURE, Provider.OPENAI))
+    assert (relayed.status, relayed.body) == (original.status, original.body)
+    assert relayed.source != original.source
+
+
 def test_no_shipped_file_is_left_out() -> None:
     """Every TOML file of the package is a known failure."""
     folder = resources.files("gateway.simulate").joinpath("failures")
@@ -64,10 +117,8 @@ async def test_every_answer_comes_as_declared(start: Start, cause: str, provider
     """Asked for by the model's name, a failure shows its status, its headers and a body with no open placeholder."""
     failure = find(cause, provider)
     http = await (await start()).http()
-    headers, path = {}, "/v1/chat/completions"
-    if provider is Provider.ANTHROPIC:
-        headers, path = ANTHROPIC_HEADERS, "/v1/messages"
-    answer = await http.post(path, json=chat_body(model=f"simulate:{cause}", max_tokens=9), headers=headers)
+    path, headers, body = ask(provider, f"simulate:{cause}")
+    answer = await http.post(path, json=body, headers=headers)
     assert answer.status_code == failure.status
     assert {name for name, _ in failure.headers} <= set(answer.headers)
     assert answer.headers["content-type"] == failure.content_type
@@ -155,6 +206,16 @@ async def test_every_nth_call_fails_by_schedule(start: Start) -> None:
     http = await (await start(fail_every=3)).http()
     answers = [await http.post("/v1/chat/completions", json=chat_body()) for _ in range(6)]
     assert [answer.status_code for answer in answers] == [200, 200, 503, 200, 200, 503]
+
+
+async def test_a_schedule_spares_providers_that_do_not_fail_so(start: Start) -> None:
+    """A cause that only some providers show befalls their calls alone, and is no mistake."""
+    http = await (await start(fail_every=1, fail_cause="account.verification")).http()
+    statuses = []
+    for provider in (Provider.OPENAI, Provider.GEMINI):
+        path, headers, body = ask(provider, "gpt-4o")
+        statuses.append((await http.post(path, json=body, headers=headers)).status_code)
+    assert statuses == [400, 200]
 
 
 async def test_a_scheduled_failure_keeps_to_its_times(start: Start) -> None:

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from urllib.parse import quote
 
 import anthropic
 import httpx2
 import openai
+from openai import AsyncAzureOpenAI
 
 from gateway.simulate import ServerHandle, Simulator
+from gateway.simulate.provider import Provider
 
 KEY = "sk-simulated-0123456789"
 
@@ -43,9 +46,16 @@ class World:
         """Origin of the simulator."""
         return self.handle.url
 
-    async def openai(self, key: str = KEY, retries: int = 0) -> openai.AsyncOpenAI:
-        """Return OpenAI's client."""
-        client = openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=retries, timeout=10)
+    async def openai(self, key: str = KEY, retries: int = 0, prefix: str = "/v1") -> openai.AsyncOpenAI:
+        """Return OpenAI's client, whose base URL ends with this prefix."""
+        client = openai.AsyncOpenAI(base_url=f"{self.url}{prefix}", api_key=key, max_retries=retries, timeout=10)
+        return await self.stack.enter_async_context(client)
+
+    async def azure(self, key: str = KEY, retries: int = 0) -> AsyncAzureOpenAI:
+        """Return OpenAI's client for Azure."""
+        client = AsyncAzureOpenAI(
+            azure_endpoint=self.url, api_version="2024-10-21", api_key=key, max_retries=retries, timeout=10
+        )
         return await self.stack.enter_async_context(client)
 
     async def anthropic(self, key: str = KEY, retries: int = 0) -> anthropic.AsyncAnthropic:
@@ -65,6 +75,28 @@ class World:
         async with asyncio.timeout(5):
             while not self.simulator.ledger.in_flight:  # noqa: ASYNC110 - nobody but tests waits for an arrival
                 await asyncio.sleep(0.002)
+
+
+def ask(provider: Provider, model: str, text: str = "one two three") -> tuple[str, dict[str, str], dict[str, object]]:
+    """Return path, headers and body of a plain call as this provider's client sends it."""
+    body = chat_body(text, model=model)
+    match provider:
+        case Provider.OPENAI:
+            return "/v1/chat/completions", {}, body
+        case Provider.ANTHROPIC:
+            headers = {"anthropic-version": "2023-06-01", "x-api-key": KEY}
+            return "/v1/messages", headers, body | {"max_tokens": 99}
+        case Provider.AZURE:
+            path = f"/openai/deployments/{quote(model, safe='')}/chat/completions?api-version=2024-10-21"
+            return path, {"api-key": KEY, "authorization": ""}, {"messages": body["messages"]}
+        case Provider.GEMINI:
+            path = f"/v1beta/models/{quote(model, safe='')}:generateContent"
+            return path, {"x-goog-api-key": KEY, "authorization": ""}, gemini_body(text)
+
+
+def gemini_body(text: str = "one two three", **fields: object) -> dict[str, object]:
+    """Return a request for content."""
+    return {"contents": [{"role": "user", "parts": [{"text": text}]}], **fields}
 
 
 type Start = Callable[..., Awaitable[World]]

@@ -3,7 +3,7 @@
 Lets a test break a route that no face has, such as an upload, and see what its client makes of it.
 """
 
-from gateway.simulate.faces.face import Asked, Face, Json
+from gateway.simulate.face import Asked, Face, Json
 from gateway.simulate.provider import Provider
 
 

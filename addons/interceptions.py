@@ -1,0 +1,140 @@
+"""Requests that mitmproxy carries: of clients that speak HTTP/2 alone, and of routes that the user edits.
+
+They reach the provider and have a row and a verdict. What the path does besides (pacing, retrying, the cache) is not
+done for them.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mitmproxy import connection, http
+from mitmproxy.proxy import layer
+from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
+
+from gateway.identify.locate import Place
+from gateway.model.call import Headers, Origin
+from gateway.model.failure import NetCode, NetFailure, Phase
+from gateway.model.provider import Provider
+
+_NOT_SENT_ON = ("proxy-connection", "proxy-authorization")
+_OURS = "x-whygate-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intercepted:
+    """One request and its answer, when it is over.
+
+    Attributes:
+        provider: None when it was for none.
+        target: Path and query, as sent on.
+        headers: Of the answer; empty when none came.
+        body: The start of the answer's body; empty where it was streamed.
+    """
+
+    client: str
+    host: str
+    provider: Provider | None
+    method: str
+    target: str
+    started_at: float
+    seconds: float
+    status: int | None
+    headers: Headers
+    body: bytes
+    failure: NetFailure | None
+
+
+class Interceptions:
+    """The addon.
+
+    Args:
+        place: Says where a request to a provider goes.
+        ended: Told of each request once, when it is over.
+    """
+
+    name = "interceptions"
+
+    def __init__(
+        self, place: Callable[[Origin | None, bytes], Place | None], ended: Callable[[Intercepted], None]
+    ) -> None:
+        self._place, self._ended = place, ended
+        self._edited: dict[str, Place] = {}
+        self._failures: dict[str, NetFailure] = {}
+
+    def begun(self, client_id: str, place: Place) -> None:
+        """Remember where the request of an edited route goes."""
+        self._edited[client_id] = place
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        """Speak HTTP behind the TLS of a client that was handed over."""
+        if nextlayer.layer is None:
+            nextlayer.layer = HttpLayer(nextlayer.context, HTTPMode.transparent)
+
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """Send it where the same request would go by the lane; stream what nobody edits."""
+        request, edited = flow.request, self._edited.get(flow.client_conn.id)
+        asked = Origin(request.scheme, request.host, request.port)
+        place = edited or self._place(asked, request.path.encode("utf-8", "surrogateescape"))
+        if place is None:
+            body = b'{"error":{"message":"whygate: no provider is known for this host","code":"request.invalid_url"}}'
+            flow.response = http.Response.make(404, body, {"content-type": "application/json"})
+            return
+        flow.metadata["whygate_provider"] = place.provider
+        if asked != place.upstream:
+            request.scheme, request.host, request.port = place.upstream
+        request.path = place.target.decode("utf-8", "surrogateescape")
+        for name in [n for n in request.headers if n.lower() in _NOT_SENT_ON or n.lower().startswith(_OURS)]:
+            del request.headers[name]
+        request.stream = edited is None
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """Stream the answer, or let the user edit it: then the next call comes by the lane again."""
+        assert flow.response is not None
+        edited = flow.client_conn.id in self._edited
+        flow.response.stream = not edited
+        if edited:
+            flow.response.headers["connection"] = "close"
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """Record it."""
+        if flow.websocket is None:
+            self._report(flow, None)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """Record what could not be carried."""
+        words = flow.error.msg if flow.error else ""
+        unknown = NetFailure(phase=Phase.FIRST_BYTE, code=NetCode.CONNECTION_RESET, detail=words, sent=True)
+        self._report(flow, self._failures.pop(flow.client_conn.id, unknown))
+
+    def server_connect_error(self, data: ServerConnectionHookData) -> None:
+        """Remember why the far side was not reached; the flow's error follows."""
+        code, _, detail = (data.server.error or "").partition(": ")
+        if code in set(NetCode):
+            failure = NetFailure(phase=Phase.CONNECT, code=NetCode(code), detail=detail, sent=False)
+            self._failures[data.client.id] = failure
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        """Forget it."""
+        self._edited.pop(client.id, None)
+        self._failures.pop(client.id, None)
+
+    def _report(self, flow: http.HTTPFlow, failure: NetFailure | None) -> None:
+        peer, answer = flow.client_conn.peername, flow.response
+        started = flow.request.timestamp_start
+        self._ended(
+            Intercepted(
+                client=f"{peer[0]}:{peer[1]}",
+                host=flow.request.host,
+                provider=flow.metadata.get("whygate_provider"),
+                method=flow.request.method,
+                target=flow.request.path,
+                started_at=started,
+                seconds=max(0.0, time.time() - started),
+                status=answer.status_code if answer else None,
+                headers=tuple((n.lower(), v) for n, v in answer.headers.fields) if answer else (),
+                body=(answer.raw_content or b"")[:65_536] if answer else b"",
+                failure=failure,
+            )
+        )
