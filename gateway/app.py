@@ -216,6 +216,7 @@ class Running:
             recorder,
             token=token,
             health=health,
+            adopt=stages.identifier.adopt,
             allowed_hosts=frozenset({*LOCAL_NAMES, *self._settings.page.allowed_hosts}),
             version=_version(),
         )

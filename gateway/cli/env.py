@@ -4,10 +4,15 @@ import os
 import shlex
 from collections.abc import Callable
 from enum import StrEnum
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gateway.cli.adopting import adopt
+from gateway.cli.base_urls import Given, add_base_urls, variable_names
+from gateway.cli.dotenv import named_in_files
 from gateway.cli.environment import changes_for
 from gateway.cli.options import StateOption, open_state
 from gateway.cli.screen import UserError, note
@@ -60,6 +65,8 @@ def env(
         raise UserError("No gateway runs", str(directory.directory), "Start one in another terminal: whygate start")
     certificates = bundle(directory, os.environ)
     changes = changes_for(runtime, certificates, java_truststore(directory, certificates), os.environ)
+    in_files = named_in_files((), Path(), variable_names())
+    add_base_urls(changes, runtime, Given(os.environ, in_files), partial(adopt, runtime))
     line = _LINE[shell or (Shell.FISH if os.environ.get("SHELL", "").endswith("fish") else Shell.BASH)]
     for name, value in changes.variables.items():
         typer.echo(line(name, value))

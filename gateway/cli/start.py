@@ -1,9 +1,11 @@
 """``whygate start``: run the gateway until it is told to stop."""
 
+import textwrap
 from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.known import providers
 from gateway.cli.options import (
     ConfigOption,
     ListenOption,
@@ -12,8 +14,12 @@ from gateway.cli.options import (
     resolve_settings,
 )
 from gateway.cli.screen import UserError
+from gateway.model.provider import Provider
 from gateway.settings import Settings
 from gateway.state import Runtime
+
+_WIDTH, _INDENT = 80, 18
+"""Of a usual terminal; and what stands before the other base URLs."""
 
 
 def start(  # noqa: PLR0917  (its options)
@@ -65,7 +71,7 @@ def announce(runtime: Runtime, settings: Settings) -> None:
         f"whygate is ready (pid {runtime.pid}).",
         "",
         f"  Proxy       {runtime.listen_url}",
-        f"  Base URLs   OpenAI {runtime.listen_url}/openai/v1   Anthropic {runtime.listen_url}/anthropic",
+        *_base_urls(runtime.listen_url),
         f"  Page        {runtime.page_link}",
         f"  Cached      {cached}",
         "",
@@ -74,3 +80,17 @@ def announce(runtime: Runtime, settings: Settings) -> None:
         '  eval "$(whygate env)"              for everything in that terminal',
     )
     typer.echo("\n".join(lines))
+
+
+def _base_urls(listen_url: str) -> list[str]:
+    """Give one line for each of the two that most apps want, and the others behind each other."""
+    paths = {provider.name: _path(provider) for provider in providers() if provider.hosts}
+    lines = [f"  Base URLs   {listen_url}{paths.pop(name)}" for name in ("openai", "anthropic") if name in paths]
+    others = textwrap.wrap(", ".join(paths.values()), _WIDTH - _INDENT, break_long_words=False, break_on_hyphens=False)
+    lines += [f"              {'and ' * (number == 0)}{line}" for number, line in enumerate(others)]
+    # The word stands once.
+    return [line if number == 0 else line.replace("Base URLs", " " * 9) for number, line in enumerate(lines)]
+
+
+def _path(provider: Provider) -> str:
+    return f"/{provider.name}{'/RESOURCE' if provider.resource_host else ''}{provider.base_path}"

@@ -8,15 +8,21 @@ from gateway.state import Runtime
 
 _CAUSES_SHOWN = 5
 _WAIT_WORTH_SAYING_SECONDS = 1.0
+_TRIVIAL_SECONDS = 1.0
+"""What lives shorter than this may well have had nothing to call for."""
+_NO_CALL = (
+    "whygate: no call came through whygate. `whygate run --check -- CMD` shows whether this program can be reached."
+)
 _FROM_CACHE = frozenset({"hit", "collapsed", "stale"})
 
 
-def last_words(rows: Sequence[dict[str, Any]], runtime: Runtime) -> str:
+def last_words(rows: Sequence[dict[str, Any]], runtime: Runtime, lived_seconds: float) -> str:
     """Say how the calls went.
 
     Args:
         rows: As the page API gives them, newest first.
         runtime: The gateway that they went through.
+        lived_seconds: How long the command ran.
     """
     failed = [row for row in rows if row.get("cause")]
     # A tunnel that went well is no call to a provider; one that failed may be why there was none.
@@ -24,7 +30,7 @@ def last_words(rows: Sequence[dict[str, Any]], runtime: Runtime) -> str:
     if failed:
         return "\n".join(_block(calls, failed, runtime))
     if not calls:
-        return "whygate: no call to a provider came through the gateway."
+        return _NO_CALL if lived_seconds >= _TRIVIAL_SECONDS else ""
     saved = _saved(calls)
     return f"whygate: {_count(len(calls), 'call')}, none failed; {saved}." if saved else ""
 

@@ -94,7 +94,7 @@ class Locator:
             return None
         path, known = parts.path.rstrip("/"), self.provider_of(host, port)
         if known is not None:
-            return "/" + _segments(known, host) + path
+            return "/" + _segments(known, host, port) + path
         if self._relay is None:
             return None
         return f"/{self._adopt(self._relay, Origin(parts.scheme, host, port))}{path}"
@@ -103,7 +103,8 @@ class Locator:
         name = _NOT_IN_NAME.sub("-", str(origin).partition("://")[2]).strip("-")
         if "." not in name or name in self._by_name:
             name = _NOT_IN_NAME.sub("-", f"{origin.host}-{origin.port}").strip("-")
-        provider = replace(relay, name=name, hosts=(f"{origin.host}:{origin.port}",))
+        host = f"[{origin.host}]" if ":" in origin.host else origin.host
+        provider = replace(relay, name=name, hosts=(f"{host}:{origin.port}",))
         self._by_host[origin.host, origin.port] = provider
         self._by_name[name] = (provider, origin)
         self._adopted.append((name, (origin.host, origin.port)))
@@ -118,19 +119,13 @@ class Locator:
         if named is None or not slash:
             return None
         provider, origin = named
-        if provider.resource_host:
-            resource, slash, rest = rest.partition(b"/")
-            host = self._resource(provider, resource.decode("latin-1").lower())
-            if host is None or not slash:
-                return None
-            origin = Origin("https", host, 443)
+        first, slash, after = rest.partition(b"/")
+        host, port = _resource(provider, first.decode("latin-1").lower())
+        if slash and host and self.provider_of(host, port) is provider:
+            origin, rest = Origin(origin.scheme, host, port), after
+        elif provider.resource_host:
+            return None
         return self._aim(provider, origin, b"/" + rest)
-
-    def _resource(self, provider: Provider, resource: str) -> str | None:
-        """Give the host of a customer, named by its label or, where there are several patterns, as a whole."""
-        if _LABEL.fullmatch(resource):
-            return provider.resource_host.format(resource)
-        return resource if self.provider_of(resource, 443) is provider else None
 
     def _aim(self, provider: Provider, origin: Origin, target: bytes) -> Place:
         override = self._override.get(provider.name)
@@ -142,13 +137,28 @@ class Locator:
         return Place(provider, upstream, prefix + target)
 
 
-def _segments(provider: Provider, host: str) -> str:
+def _resource(provider: Provider, segment: str) -> tuple[str, int]:
+    """Give the host that a base URL's second segment names: a customer's label, or one of several hosts as a whole.
+
+    Returns:
+        An empty host when it names none.
+    """
+    if provider.resource_host and _LABEL.fullmatch(segment):
+        return provider.resource_host.format(segment), 443
+    name, colon, port = segment.partition(":")
+    if "." not in name or (colon and not (port.isdecimal() and 0 < int(port[:6]) < 65_536)):
+        return "", 0
+    return name, int(port) if colon else 443
+
+
+def _segments(provider: Provider, host: str, port: int) -> str:
     """Give the first segments of a base URL that leads to one host of a provider."""
-    if not provider.resource_host:
-        return provider.name
-    before, _, after = provider.resource_host.partition("{}")
-    label = host.removeprefix(before).removesuffix(after)
-    return f"{provider.name}/{label if provider.resource_host.format(label) == host else host}"
+    whole = host if port == 443 else f"{host}:{port}"
+    if provider.resource_host:
+        before, _, after = provider.resource_host.partition("{}")
+        label = host.removeprefix(before).removesuffix(after)
+        return f"{provider.name}/{label if provider.resource_host.format(label) == whole else whole}"
+    return provider.name if _host_port(provider.hosts[0]) == (host, port) else f"{provider.name}/{whole}"
 
 
 def _host_port(text: str) -> tuple[str, int]:

@@ -15,6 +15,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "whygate_token"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+WRITE_PATHS = frozenset({"/api/providers"})
+"""What changes something: asked with POST, and with the token itself. A browser's cookie opens what only reads."""
+_READS = frozenset({"GET", "HEAD"})
 _SECURITY = (
     (
         b"content-security-policy",
@@ -89,9 +92,10 @@ class Guard:
             response = RedirectResponse("/", status_code=303)
             response.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
             return response
-        if self._knows(headers):
+        writes = scope["method"] not in _READS
+        if self._bears(headers) or (not writes and self._remembers(headers)):
             return None
-        if "text/html" in headers.get("accept", ""):
+        if not writes and "text/html" in headers.get("accept", ""):
             return HTMLResponse(_LOCKED_PAGE, 401, {"content-security-policy": _LOCKED_POLICY})
         return error(
             401,
@@ -109,8 +113,10 @@ class Guard:
                 "This address is not served here. Open the page under the address that `whygate start` printed, or"
                 " add the name to [page] allowed_hosts.",
             )
-        if scope["method"] not in {"GET", "HEAD"}:
-            return Refusal(405, "method_not_allowed", "The page only reads: use GET.")
+        allowed = {"POST"} if scope["path"] in WRITE_PATHS else _READS
+        if scope["method"] not in allowed:
+            told = "Use POST here." if scope["path"] in WRITE_PATHS else "This only reads: use GET."
+            return Refusal(405, "method_not_allowed", told)
         # Following a link to the front page is harmless: it shows nothing that the cookie does not unlock.
         navigation = (
             scope["path"] == "/"
@@ -128,10 +134,11 @@ class Guard:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         return host in self._hosts or name in self._hosts or name.strip("[]") in self._hosts
 
-    def _knows(self, headers: Headers) -> bool:
+    def _bears(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _same(given.strip().encode(), self._token):
-            return True
+        return scheme.lower() == "bearer" and _same(given.strip().encode(), self._token)
+
+    def _remembers(self, headers: Headers) -> bool:
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         except CookieError:

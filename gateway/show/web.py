@@ -1,4 +1,4 @@
-"""The page and its API: reads only, on the gateway's event loop, slow reads in a thread."""
+"""The page and its API, on the gateway's event loop: reads, slow ones in a thread, and one small write."""
 
 import asyncio
 import time
@@ -24,6 +24,12 @@ _FILTERS = ("cause", "fault", "status", "provider", "model", "tenant", "kind", "
 _QUERY = frozenset({*_FILTERS, "since", "cursor", "limit"})
 MAX_VALUE_CHARS = 200
 MAX_WATCHERS = 32
+MAX_BODY_BYTES = 4_096
+
+
+def adopt_nothing(_: str) -> str | None:
+    """Know no base URL; for a page that stands alone."""
+    return None
 
 
 def build_page(
@@ -33,6 +39,7 @@ def build_page(
     health: Callable[[], dict[str, Any]],
     allowed_hosts: frozenset[str],
     version: str,
+    adopt: Callable[[str], str | None] = adopt_nothing,
 ) -> Starlette:
     """Give the page as an ASGI application.
 
@@ -42,6 +49,7 @@ def build_page(
         health: What the gateway says of itself; its ``state`` is ``starting``, ``ready`` or ``draining``.
         allowed_hosts: Values of the Host header that are answered, with or without a port.
         version: Shown at the foot of the page.
+        adopt: A base URL that an app was told to use -> the path that leads there through the gateway, or None.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
@@ -54,6 +62,7 @@ def build_page(
 
     feed = Feed(recorder, whole_health)
     views = _Views(Reader.of(recorder), feed, whole_health)
+    providers = _Providers(adopt)
     app = Starlette(
         routes=[
             Route("/healthz", views.healthz),
@@ -62,6 +71,7 @@ def build_page(
             Route("/api/flows/{flow_id}", views.flow),
             Route("/api/live", views.live),
             Route("/api/health", views.health),
+            Route("/api/providers", providers.adopt, methods=["POST"]),
             *(Route(path, serve) for path, serve in _files()),
         ],
         middleware=[Middleware(Guard, token=token, allowed_hosts=allowed_hosts)],
@@ -131,6 +141,40 @@ class _Views:
         """Ready for traffic."""
         state = self._health()["state"]
         return _json({"state": state}, 200 if state == "ready" else 503)
+
+
+class _Providers:
+    """Takes on providers that nobody wrote into the settings."""
+
+    def __init__(self, adopt: Callable[[str], str | None]) -> None:
+        self._adopt = adopt
+
+    async def adopt(self, request: Request) -> Response:
+        """Give the path on the gateway that leads to ``base_url``."""
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return error(415, "not_json", "Send JSON, with 'Content-Type: application/json'.")
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BODY_BYTES:
+                return error(413, "too_large", f"The body is longer than {MAX_BODY_BYTES:,} bytes.")
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            document = None
+        url = document.get("base_url") if isinstance(document, dict) else None
+        if not isinstance(url, str) or len(document) != 1:
+            return error(400, "bad_body", 'Send one field: {"base_url": "https://relay.example/v1"}.')
+        path = self._adopt(url)
+        if path is None:
+            # The address is not repeated: it may hold a credential.
+            return error(
+                400,
+                "cannot_adopt",
+                "Calls cannot be sent to this address: it has to be http:// or https:// with a host, and without user"
+                " name, password, query or fragment.",
+            )
+        return _json({"base_path": path})
 
 
 def _page_json(reader: Reader, wanted: FlowFilter, cursor: str | None, limit: int) -> bytes:

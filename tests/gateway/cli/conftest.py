@@ -97,12 +97,25 @@ class PageApi:
     rows: Sequence[dict[str, Any]] = ()
     status: int = 200
     asked: list[tuple[str, str]] = field(default_factory=list)
+    adopts: bool = True
+    adopted: list[str] = field(default_factory=list)
 
 
 @pytest.fixture
 def whygate(tmp_path: Path) -> Whygate:
     """Take a new state directory and no variables of ours."""
-    ours = ("WHYGATE_", "OPENAI_", "ANTHROPIC_", "JAVA_TOOL", "NO_PROXY", "no_proxy", "HTTP", "http", "COLUMNS")
+    ours = (
+        "WHYGATE_",
+        "OPENAI_",
+        "ANTHROPIC_",
+        "AZURE_",
+        "JAVA_TOOL",
+        "NO_PROXY",
+        "no_proxy",
+        "HTTP",
+        "http",
+        "COLUMNS",
+    )
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     env |= {"WHYGATE_STATE": str(tmp_path / "state"), "COLUMNS": "120", "PYTHONPATH": _root()}
     return Whygate(State.open(tmp_path / "state"), tmp_path, env)
@@ -134,6 +147,18 @@ def page_api(whygate: Whygate) -> Iterator[PageApi]:
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            """Adopt as a gateway does, or know nothing of it, as older ones."""
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            known = api.adopts and (self.path, self.headers["Authorization"]) == ("/api/providers", f"Bearer {TOKEN}")
+            if known:
+                api.adopted.append(body["base_url"])
+            answer = json.dumps({"base_path": "/" + body["base_url"].partition("://")[2]} if known else {}).encode()
+            self.send_response(200 if known else 404)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, *_: object) -> None:
             pass

@@ -42,6 +42,7 @@ def test_the_command_gets_the_environment_and_nothing_else_changes(whygate: Whyg
     assert env["SSL_CERT_FILE"] == env["NODE_EXTRA_CA_CERTS"] == str(whygate.state.ca_bundle_pem)
     assert env["NODE_USE_ENV_PROXY"] == "1"
     assert "-Dhttps.proxyPort=8765" in env["JAVA_TOOL_OPTIONS"]
+    assert env["PHP_INI_SCAN_DIR"] == f":{whygate.state.directory / 'php'}"
     assert env["MINE"] == "1"
     assert page_api.asked[0][1] == f"Bearer {TOKEN}"
 
@@ -53,19 +54,41 @@ def test_options_after_the_command_belong_to_it_even_without_dashes(whygate: Why
     assert page_api.asked
 
 
-def test_a_base_url_of_the_user_is_left_alone(whygate: Whygate, page_api: PageApi) -> None:
-    """Also under its older name: a relay's key must not reach the provider."""
+def test_a_relay_in_a_base_url_is_led_through_the_gateway(whygate: Whygate, page_api: PageApi) -> None:
+    """Also under its older name; ours is not set beside it: a relay's key must not reach the provider."""
     done = whygate(
-        "run", "--", sys.executable, "-c", PRINT_ENV,
-        OPENAI_API_BASE="https://relay.example/v1", ANTHROPIC_BASE_URL="https://api.anthropic.com",
+        "run", "--", sys.executable, "-c", PRINT_ENV, OPENAI_API_BASE="https://relay.example/v1",
     )  # fmt: skip
     env = json.loads(done.stdout)
+    assert env["OPENAI_API_BASE"] == "http://127.0.0.1:8765/relay.example/v1"
     assert "OPENAI_BASE_URL" not in env
-    assert env["ANTHROPIC_BASE_URL"] == "https://api.anthropic.com"
-    assert "OPENAI_API_BASE stays as it is; calls to relay.example pass through unread" in done.stderr
-    assert "api.anthropic.com" not in done.stderr
-    assert page_api.asked
-    assert "OPENAI_BASE_URL" not in json.loads(whygate("run", "--no-base-url", sys.executable, "-c", PRINT_ENV).stdout)
+    assert page_api.adopted == ["https://relay.example/v1"]
+    assert "OPENAI_API_BASE now leads to relay.example through the gateway" in done.stderr
+
+
+def test_a_gateway_that_cannot_adopt_leaves_the_relay_as_it_is(whygate: Whygate, page_api: PageApi) -> None:
+    """An older one."""
+    page_api.adopts = False
+    done = whygate("run", "--", sys.executable, "-c", PRINT_ENV, OPENAI_BASE_URL="https://relay.example/v1")
+    assert json.loads(done.stdout)["OPENAI_BASE_URL"] == "https://relay.example/v1"
+    assert "OPENAI_BASE_URL stays as it is; calls to relay.example pass through unread" in done.stderr
+
+
+def test_a_base_url_in_a_dotenv_file_is_not_written_over(whygate: Whygate, page_api: PageApi) -> None:
+    """The file loses against the environment."""
+    (whygate.cwd / ".env").write_text("OPENAI_BASE_URL=https://relay.example/v1\n")
+    done = whygate("run", "--", sys.executable, "-c", PRINT_ENV)
+    assert "OPENAI_BASE_URL" not in json.loads(done.stdout)
+    assert page_api.adopted == ["https://relay.example/v1"]
+
+
+def test_with_no_base_url_no_such_variable_changes(whygate: Whygate, page_api: PageApi) -> None:
+    """The relay is adopted for the proxy."""
+    done = whygate("run", "--no-base-url", sys.executable, "-c", PRINT_ENV, OPENAI_BASE_URL="https://relay.example/v1")
+    env = json.loads(done.stdout)
+    assert env["OPENAI_BASE_URL"] == "https://relay.example/v1"
+    assert "ANTHROPIC_BASE_URL" not in env
+    assert page_api.adopted == ["https://relay.example/v1"]
 
 
 @pytest.mark.parametrize("code", [0, 1, 3, 255])
@@ -175,9 +198,12 @@ def test_what_was_saved_is_one_line_and_nothing_saved_is_silence(whygate: Whygat
     assert whygate("run", "--", "true").stderr == ""
 
 
-def test_a_command_without_calls_says_so(whygate: Whygate, page_api: PageApi) -> None:
-    """It may ignore proxy variables, and its user would wonder."""
-    assert whygate("run", "--", "true").stderr == "whygate: no call to a provider came through the gateway.\n"
+def test_a_command_that_lived_without_calls_says_how_to_look_into_it(whygate: Whygate, page_api: PageApi) -> None:
+    """It may ignore proxy variables, and its user would wonder. One that ended at once had nothing to call for."""
+    assert whygate("run", "--", "true").stderr == ""
+    assert whygate("run", "--", "sleep", "1.1").stderr == (
+        "whygate: no call came through whygate. `whygate run --check -- CMD` shows whether this program can be reached.\n"
+    )
     assert page_api.asked
 
 

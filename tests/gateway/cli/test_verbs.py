@@ -10,6 +10,7 @@ import pytest
 
 from gateway.authority import load_or_create
 from gateway.cli.env import Shell, _bash, _fish, _powershell
+from gateway.cli.known import providers
 from gateway.state import State
 from tests.gateway.cli.conftest import PageApi, Whygate
 
@@ -135,13 +136,20 @@ def test_start_says_where_everything_is_and_stops_on_request(standing_in: Whygat
     """Proxy, base URLs, page with token, what is cached, how to use it."""
     process = standing_in.start("start", "--page", "127.0.0.1:0", "--listen", "127.0.0.1:8766", "--no-cache")
     assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(10)]
+    lines: list[str] = []
+    while "whygate env" not in "".join(lines[-1:]) and (line := process.stdout.readline()):
+        lines.append(line)
     text = "".join(lines)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 0
     assert "Proxy       http://127.0.0.1:8766" in text
-    assert "http://127.0.0.1:8766/openai/v1" in text
+    assert "http://127.0.0.1:8766/openai/v1\n" in text
+    assert "http://127.0.0.1:8766/anthropic\n" in text
+    others = text.partition("and /")[2].partition("  Page")[0]
+    assert {f"/{provider.name}" in text for provider in providers() if provider.hosts} == {True}
+    assert "http://" not in others
+    assert max(len(line) for line in lines if "Cached" not in line) <= 80
     assert "/?token=" in text
     assert "Cached      nothing" in text
     assert 'eval "$(whygate env)"' in text

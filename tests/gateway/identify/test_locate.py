@@ -172,6 +172,26 @@ def test_adopting_a_known_host_gives_the_providers_own_base_url() -> None:
     assert locator.adopt("https://c.services.ai.azure.com/openai/v1/") == "/azure/c.services.ai.azure.com/openai/v1"
 
 
+MOONSHOT = replace(OPENAI, name="moonshot", hosts=("api.moonshot.ai", "api.moonshot.cn", "llm.corp.example:8443"))
+
+
+def test_each_host_of_a_provider_has_a_base_url_of_its_own() -> None:
+    """A key of one of them means nothing to the other."""
+    locator = Locator((OPENAI, MOONSHOT), RELAY)
+    for url, path in (
+        ("https://api.moonshot.ai/v1", "/moonshot/v1"),
+        ("https://api.moonshot.cn/v1", "/moonshot/api.moonshot.cn/v1"),
+        ("https://llm.corp.example:8443/v1", "/moonshot/llm.corp.example:8443/v1"),
+    ):
+        assert locator.adopt(url) == path
+        found = locator.find(None, path.encode() + b"/models")
+        assert found is not None
+        assert (f"{found.upstream}{found.target.decode()}") == f"{url}/models"
+    elsewhere = locator.find(None, b"/moonshot/evil.example/v1/models")
+    assert elsewhere is not None
+    assert elsewhere.upstream == Origin("https", "api.moonshot.ai", 443)
+
+
 @pytest.mark.parametrize(
     "url", ["", "relay.example/v1", "ftp://x/v1", "https://u:p@x/v1", "https://x/v1?k=1", "https://x:a/", "https:///v1"]
 )

@@ -20,6 +20,11 @@ def fail_one(served: Served) -> str:
     return call.id
 
 
+def adopt(served: Served, body: object, **headers: str) -> httpx2.Response:
+    with served.client(**headers) as client:
+        return client.post("/api/providers", json=body)
+
+
 def paths(served: Served) -> list[str]:
     return [route.path.replace("{flow_id}", "x") for route in served.app.routes]
 
@@ -27,8 +32,10 @@ def paths(served: Served) -> list[str]:
 def test_no_path_answers_without_the_token_but_two(served: Served) -> None:
     """Every route that exists, and one that does not."""
     with served.bare() as client:
+        assert client.post("/api/providers", json={"base_url": "https://relay.example/v1"}).status_code == 401
+        assert client.get("/api/providers").status_code == 405
         answers = {path: client.get(path).status_code for path in [*paths(served), "/api/nothing", "/static/../web.py"]}
-    assert {path for path, status in answers.items() if status != 401} == OPEN
+    assert {path for path, status in answers.items() if status != 401} == OPEN | {"/api/providers"}
     assert {"/", "/static/app.js", "/api/live", "/api/flows"} <= set(answers)
 
 
@@ -118,10 +125,50 @@ def test_our_own_page_may_ask(served: Served) -> None:
 
 
 def test_nothing_is_changed_through_the_page(served: Served) -> None:
-    """It only reads."""
+    """It only reads; the one thing that can be changed needs the token itself."""
     with served.client() as client:
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
             assert client.request(method, "/api/flows").status_code == 405
+        for method in ("GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"):
+            assert client.request(method, "/api/providers").status_code == 405
+    with served.bare() as client:
+        client.get("/", params={"token": TOKEN})
+        assert client.get("/api/flows").status_code == 200
+        assert client.post("/api/providers", json={"base_url": "https://relay.example/v1"}).status_code == 401
+
+
+def test_a_base_url_is_adopted(served: Served) -> None:
+    """And its path on the gateway is given."""
+    answer = adopt(served, {"base_url": "https://relay.example/v1"})
+    assert (answer.status_code, answer.json()) == (200, {"base_path": "/relay.example/v1"})
+
+
+def test_an_address_that_cannot_be_adopted_is_refused_and_not_repeated(served: Served) -> None:
+    answer = adopt(served, {"base_url": "https://me:hunter2@relay.example/v1"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "cannot_adopt")
+    assert "hunter2" not in answer.text
+
+
+@pytest.mark.parametrize("body", [[], {}, "x", {"base_url": 1}, {"base_url": "https://relay.example/v1", "more": 1}])
+def test_another_body_is_told_what_is_expected(served: Served, body: object) -> None:
+    answer = adopt(served, body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_body")
+
+
+def test_what_is_no_json_or_too_long_is_refused(served: Served) -> None:
+    """A form of another site can send plain text without asking; JSON it cannot."""
+    with served.client() as client:
+        assert client.post("/api/providers", content=b'{"base_url": "https://relay.example/v1"}').status_code == 415
+        json = {"content-type": "application/json; charset=utf-8"}
+        assert client.post("/api/providers", content=b"{", headers=json).status_code == 400
+        assert client.post("/api/providers", content=b" " * 4_097, headers=json).status_code == 413
+
+
+@pytest.mark.parametrize(
+    "headers", [{"origin": "https://evil.example"}, {"sec-fetch-site": "same-site"}, {"host": "evil.example"}]
+)
+def test_another_site_adopts_nothing_even_with_the_token(served: Served, headers: dict[str, str]) -> None:
+    assert adopt(served, {"base_url": "https://relay.example/v1"}, **headers).status_code in {403, 421}
 
 
 def test_every_answer_carries_the_strict_headers_and_no_cors(served: Served) -> None:
