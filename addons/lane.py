@@ -13,13 +13,17 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, cast
 
+from httptools import HttpRequestParser
 from mitmproxy import connection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from addons.answers import CloseDelimitedCycle, answer_head
+from addons.entrance import Denied
 from addons.handover import give_request, give_websocket
+from addons.head import HEAD_BYTES, HEAD_FIELDS, MalformedError, check_head
 from addons.lanes import Lanes, Refusal
 from gateway.asgi import call_of
+from gateway.identify.credential import PRESENTING
 from gateway.identify.locate import Place
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
@@ -28,14 +32,11 @@ from gateway.upgrade import Declined
 if TYPE_CHECKING:
     from addons.mode import GatewayInstance
 
-HEAD_BYTES = 65_536
-HEAD_FIELDS = 100
 HEAD_SECONDS = 30.0
 WRITE_BUFFER_BYTES = 65_536
 """What may lie in one client's socket layer before the upstream is slowed down; asyncio's TLS default is 512 KiB."""
 
-_BAD_TARGET = re.compile(rb"[\x00-\x20\x7f]")
-_BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_ABOUT_UPGRADES = frozenset({b"upgrade", b"http2-settings"})
 _ABSOLUTE = re.compile(rb"(https?)://(\[[0-9A-Fa-f:.]+\]|[^/:?#\[\]@]+)(?::(\d{1,5}))?(?=[/?#]|$)", re.IGNORECASE)
 
 
@@ -45,10 +46,6 @@ class EditedError(Exception):
     def __init__(self, place: Place) -> None:
         super().__init__()
         self.place = place
-
-
-class MalformedError(Exception):
-    """The head breaks a rule that httptools does not check."""
 
 
 class Lane(HttpToolsProtocol):
@@ -74,9 +71,10 @@ class Lane(HttpToolsProtocol):
         self._broken = False
         self._watcher: Callable[[], None] | None = None
         self._raw_target = b""
-        self._last = self._raw = b""
+        self._last = self._raw = self._again = self._ignored_target = b""
         self._messages = 0
         self._switching: asyncio.Task[None] | None = None
+        self._denied: Denied | None = None
 
     def secured(self, transport: asyncio.Transport) -> None:
         """Begin, after TLS: ``start_tls`` calls no connection_made, and data may have come before it returned."""
@@ -145,16 +143,16 @@ class Lane(HttpToolsProtocol):
             self._early += data
             if len(self._early) > HEAD_BYTES:
                 self.flow.pause_reading()
-        if self._broken:
-            return
-        if self._in_head:
-            if not self._head_bytes:
-                data = self._in_ascii(data)
-                self._raw, self._messages = b"", 0
-            self._head_bytes += len(data)
-            self._raw += data
-        self._last = data
-        super().data_received(data)
+        while data and not self._broken:
+            if self._in_head:
+                if not self._head_bytes:
+                    data = self._in_ascii(data)
+                    self._raw, self._messages = b"", 0
+                self._head_bytes += len(data)
+                self._raw += data
+            self._last = data
+            super().data_received(data)
+            data, self._again = self._again, b""
         if not self._broken and self.parser is not None:
             self._watch_head()
 
@@ -192,6 +190,8 @@ class Lane(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The next byte begins a head."""
         self._in_head, self._head_bytes = True, 0
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            return  # it is read again
         super().on_message_complete()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -210,11 +210,16 @@ class Lane(HttpToolsProtocol):
         scope["method"] = parser.get_method().decode("ascii")
         if version != "1.1":
             scope["http_version"] = version
-        self._check(target, version)
+        check_head(scope["method"], version, target, self.headers)
+        if parser.should_upgrade() and not self._should_upgrade():
+            self._ignored_target = target  # read again without the word
+            return
         state: dict[str, Any] = scope["state"]
-        target, state["origin"] = self._aim(target)
-        if self._messages == 1 and not parser.should_upgrade():
-            place = self.lanes.edited(state["origin"], target)
+        target, origin = self._aim(target)
+        target, denied = self._let_in(target, origin)
+        state["origin"], state["signed_in"] = origin, self.lanes.entrance.is_locked
+        if denied is None and self._messages == 1 and not parser.should_upgrade():
+            place = self.lanes.edited(origin, target)
             if place is not None and (self.cycle is None or self.cycle.response_complete):
                 raise EditedError(place)
         path, _, query = target.partition(b"?")
@@ -222,7 +227,9 @@ class Lane(HttpToolsProtocol):
         scope["raw_path"], scope["query_string"] = path, query
         state["target"] = target
         if parser.should_upgrade() and self._should_upgrade():
+            self._denied = denied
             return
+        app = denied or self.app
         cycle_type = RequestResponseCycle if version == "1.1" else CloseDelimitedCycle
         before, self.cycle = (
             self.cycle,
@@ -241,10 +248,28 @@ class Lane(HttpToolsProtocol):
             ),
         )
         if before is None or before.response_complete:
-            self._start_asgi_task(self.cycle, self.app)
+            self._start_asgi_task(self.cycle, app)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
+            self.pipeline.appendleft((self.cycle, app))
+
+    def _let_in(self, target: bytes, origin: Origin | None) -> tuple[bytes, Denied | None]:
+        """Ask for the credential where CONNECT has not, and take it out, so that nothing behind the lane holds it."""
+        entrance, denied = self.lanes.entrance, None
+        if origin is None:
+            target, denied = entrance.of_base_url(self.headers, target)
+        elif self.origin is None:
+            denied = entrance.of_proxy(self.headers, origin.host)
+        self.headers[:] = [field for field in self.headers if field[0] not in PRESENTING]
+        if denied is not None:
+            host = origin.host if origin is not None else ""
+            self._refused(host, Cause.PROXY_UNAUTHORIZED, denied.why, denied.status)
+        return target, denied
+
+    def _refused(self, host: str, cause: Cause, why: str, status: int) -> None:
+        client = f"{self.client[0]}:{self.client[1]}" if self.client else "unknown"
+        refusal = Refusal(at=time.time(), client=client, host=host, cause=cause, detail=why, status=status)
+        self.lanes.refused(refusal)
 
     def _aim(self, target: bytes) -> tuple[bytes, Origin | None]:
         """Give path and query, and who is asked: by CONNECT, else by a whole URL (RFC 9112 section 3.2.2)."""
@@ -263,34 +288,6 @@ class Lane(HttpToolsProtocol):
         authority = whole[2] + (b"" if port is None else b":" + port)
         self.headers[:] = [(name, authority if name == b"host" else value) for name, value in self.headers]
         return rest, Origin(scheme, host, int(port) if port else {"http": 80, "https": 443}[scheme])
-
-    def _check(self, target: bytes, version: str) -> None:
-        if version not in {"1.0", "1.1"} or self.scope["method"] == "CONNECT":
-            message = "CONNECT without host:port" if self.scope["method"] == "CONNECT" else f"HTTP/{version}"
-            raise MalformedError(message)
-        if _BAD_TARGET.search(target):
-            message = "a control character or space in the request's path"
-            raise MalformedError(message)
-        size = len(target)
-        hosts = lengths = 0
-        for name, value in self.headers:
-            size += len(name) + len(value) + 4
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length":
-                lengths += 1
-            if not value.isalnum() and _BAD_VALUE.search(value):
-                message = f"a control character in the header {name.decode('latin-1')}"
-                raise MalformedError(message)
-        if hosts != 1 and (hosts or version == "1.1"):
-            message = "two Host headers" if hosts else "no Host header"
-            raise MalformedError(message)
-        if lengths > 1:
-            message = "two Content-Length headers"
-            raise MalformedError(message)
-        if size > HEAD_BYTES:
-            message = f"a head over {HEAD_BYTES} bytes"
-            raise MalformedError(message)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what cannot be read, once, and close; a response that is under way is finished first."""
@@ -320,16 +317,7 @@ class Lane(HttpToolsProtocol):
                 cycle.disconnected = True
                 cycle.message_event.set()
             self._say_400(msg)
-        self.lanes.refused(
-            Refusal(
-                at=time.time(),
-                client=f"{self.client[0]}:{self.client[1]}" if self.client else "unknown",
-                host=self.origin.host if self.origin else "",
-                cause=Cause.CLIENT_MALFORMED_REQUEST,
-                detail=msg,
-                status=400,
-            )
-        )
+        self._refused(self.origin.host if self.origin else "", Cause.CLIENT_MALFORMED_REQUEST, msg, 400)
 
     def _say_400(self, why: str) -> None:
         text = why.replace("\\", "\\\\").replace('"', '\\"')
@@ -350,6 +338,10 @@ class Lane(HttpToolsProtocol):
         found = sys.exception()
         offset = found.args[0] if found is not None and found.args else len(self._last)
         self._broken = True  # whatever follows is no HTTP
+        if (denied := self._denied) is not None:
+            self.transport.write(answer_head(denied.status, (*denied.headers, (b"connection", b"close"))) + denied.body)
+            self.transport.close()
+            return
         self._early = self._last[offset:]
         self._switching = self.loop.create_task(self._switch())
 
@@ -371,4 +363,17 @@ class Lane(HttpToolsProtocol):
         give_websocket(self, call, found, self._early)
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Upgrades other than WebSocket (h2c) are ignored, as RFC 9110 section 7.8 allows."""
+        """Ignore upgrades other than WebSocket, as RFC 9110 section 7.8 allows: Java's HttpClient always asks for h2c.
+
+        The parser takes what follows such a head for another protocol, and never gives the body; a new one is fed the
+        head without that word.
+        """
+        found = sys.exception()
+        rest = self._last[found.args[0] :] if found is not None and found.args else b""
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        fields = [b"%b: %b\r\n" % field for field in self.headers if field[0] not in _ABOUT_UPGRADES]
+        self._raw_target, line = self._ignored_target, b"%b %b HTTP/%b\r\n" % (method, self.url, version)
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._in_head, self._head_bytes = True, 0
+        self._again = b"".join((line, *fields, b"\r\n", rest))

@@ -94,7 +94,7 @@ def _write_php_settings(bundle: Path) -> None:
     directory = php_settings(bundle)
     path, wanted = directory / "whygate.ini", f'curl.cainfo="{bundle}"\nopenssl.cafile="{bundle}"\n'.encode()
     if _read(path) != wanted:
-        directory.mkdir(mode=files.PRIVATE_DIRECTORY, exist_ok=True)
+        files.make_private_directory(directory)
         files.replace(path, wanted, files.PUBLIC_FILE)
 
 

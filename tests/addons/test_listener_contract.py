@@ -645,6 +645,40 @@ async def test_a_websocket_upgrade_is_handed_over_and_relayed(wire: Wire) -> Non
     assert (row["status"], row["cause"]) == (101, None)
 
 
+H2C = "Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABk\r\nUpgrade: h2c\r\n"
+
+
+async def test_a_request_that_offers_another_protocol_is_answered_in_this_one(wire: Wire) -> None:
+    """Java's HttpClient offers h2c on every plain call; the body stands behind that head all the same."""
+    gateway, upstream = wire
+
+    async def answer(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert b"upgrade" not in head.lower()
+        assert b"http2-settings" not in head.lower()
+        body = await reader.readexactly(5) if head.startswith(b"POST") else b"none"
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+
+    target = f"/openai{upstream.on(answer)}"
+    reader, writer = await plain(gateway)
+    post = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n{H2C}\r\n".encode()
+    get = f"GET {target} HTTP/1.1\r\nHost: localhost\r\n{H2C}\r\n".encode()
+    for request, body in ((post + b"hello", b"hello"), (get, b"none"), (post + b"again" + get, b"again")):
+        writer.write(request)
+        head, got = await read_answer(reader)
+        assert (head[:15], got) == (b"HTTP/1.1 200 OK", body)
+    assert (await read_answer(reader))[1] == b"none"  # the one that was sent behind the last
+    writer.write(post)
+    await writer.drain()
+    writer.write(b"later")
+    assert (await read_answer(reader))[1] == b"later"
+    chunked = f"POST {target} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n{H2C}\r\n".encode()
+    writer.write(chunked + b"5\r\npiece\r\n0\r\n\r\n")
+    assert (await read_answer(reader))[1] == b"piece"
+    writer.write(get * 400)
+    for _ in range(400):
+        assert (await read_answer(reader))[1] == b"none"
+
+
 async def test_a_client_that_does_not_trust_the_ca_gets_a_row_with_the_verdict(wire: Wire) -> None:
     import ssl
 

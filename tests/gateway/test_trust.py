@@ -10,7 +10,7 @@ import pytest
 
 from gateway.authority import load_or_create
 from gateway.state import State, StateError
-from gateway.trust import bundle, certificates_in, unreadable_choices, upstream_roots
+from gateway.trust import bundle, certificates_in, php_settings, unreadable_choices, upstream_roots
 from gateway.trust_java import PASSWORD, java_truststore
 
 
