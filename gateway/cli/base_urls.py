@@ -54,12 +54,16 @@ class Given:
         in_files: Base URL variables that a ``.env`` sets.
         program: The name of the program that is run, empty when it can be any.
         leave_alone: Whether no variable may change.
+        by_proxy: Whether the program reads proxy variables anyway. Nothing is set then that the user has not set: what
+            an app does with its base URL is its own business (langchain-openai 1.7 asks for no usage in streams when
+            it sees one).
     """
 
     env: Mapping[str, str]
     in_files: Mapping[str, str] = field(default_factory=dict)
     program: str = ""
     leave_alone: bool = False
+    by_proxy: bool = False
 
 
 def variable_names() -> frozenset[str]:
@@ -105,7 +109,7 @@ class _Work:
             one_address
             and not harmed_by
             and name not in _NEVER_SET
-            and not (self._given.leave_alone or self._own_way(name))
+            and not (self._given.leave_alone or self._given.by_proxy or self._own_way(name))
         )
 
     def look(self, name: str) -> bool:

@@ -24,6 +24,7 @@ from gateway.cli.options import (
     listen_address,
     open_state,
 )
+from gateway.cli.runtimes import reads_proxies
 from gateway.cli.screen import note
 from gateway.cli.summary import last_words
 from gateway.state import Runtime, State
@@ -36,7 +37,15 @@ Command = Annotated[list[str], typer.Argument(metavar="CMD...", help="The comman
 def run(  # noqa: PLR0917  (its options)
     command: Command,
     listen: ListenOption = None,
-    no_base_url: Annotated[bool, typer.Option("--no-base-url", help="Leave base URL variables alone.")] = False,
+    base_url: Annotated[
+        bool | None,
+        typer.Option(
+            "--base-url/--no-base-url",
+            help="Set base URL variables, or leave them alone; else they are set for programs that may not read proxy"
+            " variables.",
+            show_default=False,
+        ),
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="Do not run it: see whether its calls would come through.")
     ] = False,
@@ -55,7 +64,7 @@ def run(  # noqa: PLR0917  (its options)
     directory = open_state(state)
     with directory.hold_run():
         runtime = find_or_start(directory, wanted)
-        changes = _changes(runtime, directory, command, no_base_url=no_base_url)
+        changes = _changes(runtime, directory, command, base_url=True if check and base_url is None else base_url)
         env = {**os.environ, **changes.variables}
         if check:
             raise typer.Exit(check_command(command, env, _base_url(runtime, env), directory.ca_pem))
@@ -70,12 +79,18 @@ def run(  # noqa: PLR0917  (its options)
     raise typer.Exit(code)
 
 
-def _changes(runtime: Runtime, directory: State, command: list[str], *, no_base_url: bool) -> Changes:
+def _changes(runtime: Runtime, directory: State, command: list[str], *, base_url: bool | None) -> Changes:
     """Give what changes for the command, and say what the user should know of it."""
     certificates = bundle(directory, os.environ)
     changes = changes_for(runtime, certificates, java_truststore(directory, certificates), os.environ)
     in_files = named_in_files(command, Path(), variable_names())
-    given = Given(os.environ, in_files, Path(command[0]).name, leave_alone=no_base_url)
+    given = Given(
+        os.environ,
+        in_files,
+        Path(command[0]).name,
+        leave_alone=base_url is False,
+        by_proxy=base_url is None and reads_proxies(command, os.environ),
+    )
     add_base_urls(changes, runtime, given, partial(adopt, runtime))
     for name, path in unreadable_choices(os.environ):
         changes.notes.append(f"{name} names a file that cannot be read ({path}); it is replaced for this command.")

@@ -1,7 +1,8 @@
-"""Which runtime a command runs in, and how a canary is put in the command's place. Looks at files; runs nothing."""
+"""Which runtime a command runs in, and how a canary is put in the command's place. Looks at files."""
 
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ _NAMES = {
     "ruby": "ruby", "php": "php", "java": "java", "go": "go", "curl": "curl",
 }  # fmt: skip
 """Name of a program without its version -> the runtime that it is or starts."""
+
+_READ_PROXIES = frozenset({"python", "go", "java", "ruby", "curl", "bun", "deno"})
+"""Those whose usual clients take the proxy that is named in the environment (``tests/e2e/runtimes`` proves it)."""
 
 _PROGRAMS = {"npx", "npm", "pnpm", "yarn", "tsx", "ts-node", "bunx"}
 """Those that start a runtime which is found on PATH."""
@@ -75,6 +79,22 @@ def canary_for(command: Sequence[str], env: Mapping[str, str]) -> Canary | None:
         return None
     options = words[1:] if program == found else []
     return Canary(runtime, program, (*prefix, *_placed(runtime, program, options)))
+
+
+def reads_proxies(command: Sequence[str], env: Mapping[str, str]) -> bool:
+    """Whether the usual clients of a command's runtime read proxy variables; False where that is not known."""
+    found = canary_for(command, env)
+    if found is None or found.runtime != "node":
+        return found is not None and found.runtime in _READ_PROXIES
+    try:
+        said = subprocess.run(  # noqa: S603  (a runtime that the user is about to run)
+            [shutil.which("node", path=env.get("PATH")) or "node", "--version"],
+            capture_output=True, timeout=2, check=True, text=True,
+        ).stdout  # fmt: skip
+        major, minor = (int(part) for part in said.strip().removeprefix("v").split(".")[:2])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return False
+    return (major, minor) >= (24, 5) or (22, 21) <= (major, minor) < (23, 0)
 
 
 def _without_wrappers(words: list[str]) -> tuple[list[str], list[str]]:

@@ -62,6 +62,11 @@ class Locator:
             provider = self._by_suffix.get((rest, port))
         return provider
 
+    def knows(self, host: str, port: int) -> bool:
+        """Whether the settings lead calls to a host and port: a provider's, or one that calls are sent to instead."""
+        instead = ((origin.host, origin.port) for origin, _ in self._override.values())
+        return self.provider_of(host, port) is not None or (host, port) in instead
+
     def find(self, origin: Origin | None, target: bytes) -> Place | None:
         """Place a request.
 

@@ -80,7 +80,7 @@ def test_the_phase_of_the_body_lasts_as_long_as_the_stream(world: World) -> None
 
 
 def curl(world: World, *arguments: str, base_url: bool) -> "subprocess.CompletedProcess[bytes]":
-    words = world.run_command(*([] if base_url else ["--no-base-url"]))
+    words = world.run_command("--base-url" if base_url else "--no-base-url")
     return subprocess.run(
         [*words, "sh", "-c", 'exec curl -sS -D /dev/stderr "$@"', "curl", *arguments]
         if not base_url

@@ -214,7 +214,7 @@ class World:
     @property
     def based(self) -> App:
         """An app that is given base URLs."""
-        return self._app("based", self.run_command(), {})
+        return self._app("based", self.run_command("--base-url"), {})
 
     @property
     def direct(self) -> App:

@@ -30,7 +30,8 @@ def a_failure(cause: str, title: str = "A title", step: str = "Do this.") -> dic
 
 def test_the_command_gets_the_environment_and_nothing_else_changes(whygate: Whygate, page_api: PageApi) -> None:
     """Proxy, certificates, base URLs; its arguments untouched."""
-    done = whygate("run", "--", sys.executable, "-c", PRINT_ENV, "--config", NO_PROXY="corp.example", MINE="1")
+    words = ("run", "--base-url", "--", sys.executable, "-c", PRINT_ENV, "--config")
+    done = whygate(*words, NO_PROXY="corp.example", MINE="1")
     env = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
@@ -45,6 +46,15 @@ def test_the_command_gets_the_environment_and_nothing_else_changes(whygate: Whyg
     assert env["PHP_INI_SCAN_DIR"] == f":{whygate.state.directory / 'php'}"
     assert env["MINE"] == "1"
     assert page_api.asked[0][1] == f"Bearer {TOKEN}"
+
+
+def test_a_program_that_reads_proxy_variables_keeps_the_base_urls_it_has(whygate: Whygate, page_api: PageApi) -> None:
+    """What is not set stays so: an app may do other things once it sees one. A shell may start anything."""
+    python = json.loads(whygate("run", "--", sys.executable, "-c", PRINT_ENV).stdout)
+    assert python["HTTPS_PROXY"]
+    assert not [name for name in python if name.endswith(("_BASE_URL", "_API_BASE"))]
+    shell = whygate("run", "--", "sh", "-c", "echo $OPENAI_BASE_URL")
+    assert shell.stdout == "http://127.0.0.1:8765/openai/v1\n"
 
 
 def test_options_after_the_command_belong_to_it_even_without_dashes(whygate: Whygate, page_api: PageApi) -> None:
