@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 from mitmproxy import connection
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
+from addons.answers import answer_head
+from addons.entrance import Denied
 from addons.handover import intercept
 from addons.lane import Lane
 from addons.lanes import HANDSHAKE_SECONDS, Lanes, Refusal
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 HEAD_BYTES = 65_536
 FIRST_BYTES_SECONDS = 60.0
+DENIALS_MAX = 5
+"""How often one connection may ask without the credential. A client that has it needs one refusal at most."""
 
 _REQUEST_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32} ([^ \r\n]+) ")
 _CONNECT = re.compile(rb"CONNECT (\[[0-9A-Fa-f:.]+\]|[^ :]+):(\d{1,5}) HTTP/1\.[01]\r?\n")
@@ -52,6 +56,7 @@ class Front(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._secure: Origin | None = None
+        self._denials = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first bytes, but not for ever."""
@@ -79,7 +84,10 @@ class Front(asyncio.Protocol):
                 self._connect()
         elif not _METHOD_START.match(self._buffer):
             self._settle()
-            self._foreign()
+            if self._denials:
+                self._transport.abort()  # it went on as if it had been let in
+            else:
+                self._foreign()
         elif _REQUEST_LINE.match(self._buffer) or len(self._buffer) > HEAD_BYTES or b"\n" in self._buffer:
             self._to_lane()  # it answers what cannot be read with 400
 
@@ -95,7 +103,11 @@ class Front(asyncio.Protocol):
             self._to_lane()
             return
         host, port = request[1].strip(b"[]").decode("latin-1").lower(), int(request[2])
-        self._buffer = self._buffer[self._buffer.index(b"\r\n\r\n") + 4 :]
+        end = self._buffer.index(b"\r\n\r\n")
+        head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
+        if self._lanes.entrance.is_locked and (denied := self._lanes.entrance.of_proxy(_fields(head), host)):
+            self._deny(denied, host, head)
+            return
         if not self._lanes.is_provider(host, port):
             client = name_of(self._transport)
             self._task = self._lanes.tunnels.begin(self._transport, client, host, port, lambda: self._buffer)
@@ -105,6 +117,29 @@ class Front(asyncio.Protocol):
         self._timer = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._transport.abort)
         if self._buffer:
             self._look(self._secure)
+
+    def _deny(self, denied: Denied, host: str, head: bytes) -> None:
+        """Ask for the credential. The connection stays, for those who send it only then."""
+        self._denials += 1
+        # What came behind the head was for the far side; and nobody needs many tries.
+        last = bool(self._buffer) or self._denials >= DENIALS_MAX or not head.partition(b"\r\n")[0].endswith(b"/1.1")
+        ends = ((b"connection", b"close"),) if last else ()
+        self._transport.write(answer_head(denied.status, (*denied.headers, *ends)) + denied.body)
+        self._lanes.refused(
+            Refusal(
+                at=time.time(),
+                client=name_of(self._transport),
+                host=host,
+                cause=Cause.PROXY_UNAUTHORIZED,
+                detail=denied.why,
+                status=denied.status,
+                method="CONNECT",
+            )
+        )
+        if last:
+            self._transport.close()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(FIRST_BYTES_SECONDS, self._transport.abort)
 
     def _look(self, origin: Origin) -> None:
         """Look at the client's first TLS message once it is there."""
@@ -205,6 +240,12 @@ def name_of(transport: asyncio.BaseTransport) -> str:
     """Give ``address:port`` of the other side."""
     peer = transport.get_extra_info("peername")
     return f"{peer[0]}:{peer[1]}" if peer else "unknown"
+
+
+def _fields(head: bytes) -> list[tuple[bytes, bytes]]:
+    """Give the header fields of a request, names in lower case; what is none is left out."""
+    lines = (line.partition(b":") for line in head.split(b"\r\n")[1:])
+    return [(name.lower(), value.strip()) for name, colon, value in lines if colon]
 
 
 def _offers_only_http2(hello: bytes) -> bool:

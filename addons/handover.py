@@ -13,10 +13,11 @@ from mitmproxy import ctx, http, websocket
 from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer, layers, mode_servers, server_hooks
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.layers.websocket import WebsocketLayer
 from mitmproxy.proxy.server import ConnectionIO
+from mitmproxy.proxy.tunnel import LayerStack
 
+from addons.tunnels import keep_alive
 from gateway.egress.classify import classify
 from gateway.egress.dial import Stream
 from gateway.egress.timeline import Timeline
@@ -29,17 +30,27 @@ if TYPE_CHECKING:
     from addons.lanes import Lanes
     from addons.mode import GatewayInstance
 
+WEBSOCKET_SILENCE_SECONDS = 86_400
+"""mitmproxy would cut after ten minutes; not every client pings, and the kernel notices who has vanished."""
+
+_ABNORMAL = 1006
+"""RFC 6455 section 7.1.5: what a close code is said to be where no close frame came."""
+
 _TLS_FIELDS = ("tls", "alpn", "sni", "tls_version", "cipher", "timestamp_tls_setup")
 
 
 def give_websocket(lane: "Lane", call: Call, found: Switched, early: bytes) -> None:
     """Give both sides of a WebSocket away. Call it without having awaited anything since the provider's 101."""
+    for transport in (lane.transport, found.stream.transport):
+        keep_alive(transport)
     handler = _take(lane.lanes, lane.instance, lane.transport, early, found.stream)
+    handler.timeout_watchdog.timeout = WEBSOCKET_SILENCE_SECONDS
     _as_decrypted(handler, lane)
     context, upstream = handler.layer.context, found.route.upstream
     context.server.address = (upstream.host, upstream.port)
     context.server.tls = upstream.scheme == "https"
     flow = http.HTTPFlow(handler.client, context.server, live=True)
+    flow.id, flow.timestamp_created = call.id, call.arrived_at
     flow.request = http.Request(
         upstream.host, upstream.port, call.method.encode(), upstream.scheme.encode(), b"", found.route.target,
         b"HTTP/1.1", http.Headers(call.headers), b"", None, call.arrived_at, call.arrived_at,
@@ -64,7 +75,7 @@ def give_request(lane: "Lane", data: bytes, place: Place) -> None:
     _as_decrypted(handler, lane)
     context = handler.layer.context
     _aim(context, place.upstream)
-    handler.layer = HttpLayer(context, HTTPMode.transparent)
+    handler.layer = lane.lanes.interceptions.speak_http(context)
     lane.lanes.interceptions.begun(handler.client.id, place)
 
 
@@ -75,7 +86,10 @@ def intercept(
     handler = _take(lanes, instance, transport, data, None)
     context = handler.layer.context
     _aim(context, origin)
-    handler.layer = layers.ClientTLSLayer(context)
+    stack = LayerStack()  # the client's side looks for the server's below it
+    stack /= layers.ServerTLSLayer(context)
+    stack /= layers.ClientTLSLayer(context)
+    handler.layer = stack[0]
 
 
 def _aim(context: Context, origin: Origin) -> None:
@@ -193,6 +207,17 @@ class _Switched(layer.Layer):
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         assert isinstance(event, events.Start)
         yield commands.OpenConnection(self.context.server)
-        child: Any = WebsocketLayer(self.context, self._flow)
+        child: Any = _Relay(self.context, self._flow)
         self._handle_event = child.handle_event  # type: ignore[method-assign]
         yield from child.handle_event(event)
+
+
+class _Relay(WebsocketLayer):
+    """mitmproxy's, without a proper close frame for a side whose other side broke off: wsproto writes 1000 there."""
+
+    def relay_messages(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Relay; what ended without a close frame (1006) ends without one on both sides."""
+        assert self.flow.websocket is not None
+        for command in super().relay_messages(event):
+            if not (isinstance(command, commands.SendData) and self.flow.websocket.close_code == _ABNORMAL):
+                yield command

@@ -7,12 +7,18 @@ done for them.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
+from weakref import WeakKeyDictionary
 
-from mitmproxy import connection, http
+from mitmproxy import connection
+from mitmproxy.http import HTTPFlow, Response
 from mitmproxy.proxy import layer
+from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
+from gateway.asgi import new_id
+from gateway.excerpt import MAX_BYTES
 from gateway.identify.locate import Place
 from gateway.model.call import Headers, Origin
 from gateway.model.failure import NetCode, NetFailure, Phase
@@ -27,12 +33,14 @@ class Intercepted:
     """One request and its answer, when it is over.
 
     Attributes:
+        id: The flow's in mitmproxy's UIs as in the record.
         provider: None when it was for none.
         target: Path and query, as sent on.
         headers: Of the answer; empty when none came.
-        body: The start of the answer's body; empty where it was streamed.
+        body: The start of the answer's body; empty where a good one was streamed.
     """
 
+    id: str
     client: str
     host: str
     provider: Provider | None
@@ -52,14 +60,20 @@ class Interceptions:
     Args:
         place: Says where a request to a provider goes.
         ended: Told of each request once, when it is over.
+        http: Makes the layer that speaks HTTP, where that is not mitmproxy's own.
     """
 
     name = "interceptions"
 
     def __init__(
-        self, place: Callable[[Origin | None, bytes], Place | None], ended: Callable[[Intercepted], None]
+        self,
+        place: Callable[[Origin | None, bytes], Place | None],
+        ended: Callable[[Intercepted], None],
+        http: Callable[[Context, HTTPMode], HttpLayer] | None = None,
     ) -> None:
-        self._place, self._ended = place, ended
+        self._place, self._ended, self._http = place, ended, http or HttpLayer
+        self._providers: WeakKeyDictionary[HTTPFlow, Provider] = WeakKeyDictionary()
+        self._starts: WeakKeyDictionary[HTTPFlow, bytearray] = WeakKeyDictionary()
         self._edited: dict[str, Place] = {}
         self._failures: dict[str, NetFailure] = {}
 
@@ -70,39 +84,45 @@ class Interceptions:
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Speak HTTP behind the TLS of a client that was handed over."""
         if nextlayer.layer is None:
-            nextlayer.layer = HttpLayer(nextlayer.context, HTTPMode.transparent)
+            nextlayer.layer = self.speak_http(nextlayer.context)
 
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
+    def speak_http(self, context: Context) -> HttpLayer:
+        """Give the layer for requests from here on."""
+        return self._http(context, HTTPMode.transparent)
+
+    def requestheaders(self, flow: HTTPFlow) -> None:
         """Send it where the same request would go by the lane; stream what nobody edits."""
+        flow.id = new_id(flow.request.timestamp_start)
         request, edited = flow.request, self._edited.get(flow.client_conn.id)
         asked = Origin(request.scheme, request.host, request.port)
         place = edited or self._place(asked, request.path.encode("utf-8", "surrogateescape"))
         if place is None:
             body = b'{"error":{"message":"whygate: no provider is known for this host","code":"request.invalid_url"}}'
-            flow.response = http.Response.make(404, body, {"content-type": "application/json"})
+            flow.response = Response.make(404, body, {"content-type": "application/json"})
             return
-        flow.metadata["whygate_provider"] = place.provider
-        if asked != place.upstream:
-            request.scheme, request.host, request.port = place.upstream
+        self._providers[flow] = place.provider
+        # Also where this is the same: setting it sets Host, which by a base URL names this gateway.
+        request.scheme, request.host, request.port = place.upstream
         request.path = place.target.decode("utf-8", "surrogateescape")
         for name in [n for n in request.headers if n.lower() in _NOT_SENT_ON or n.lower().startswith(_OURS)]:
             del request.headers[name]
         request.stream = edited is None
 
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
+    def responseheaders(self, flow: HTTPFlow) -> None:
         """Stream the answer, or let the user edit it: then the next call comes by the lane again."""
         assert flow.response is not None
         edited = flow.client_conn.id in self._edited
-        flow.response.stream = not edited
+        failed = flow.response.status_code >= HTTPStatus.BAD_REQUEST
+        flow.response.stream = self._keeping(flow) if failed and not edited else not edited
         if edited:
             flow.response.headers["connection"] = "close"
 
-    def response(self, flow: http.HTTPFlow) -> None:
+    def response(self, flow: HTTPFlow) -> None:
         """Record it."""
         if flow.websocket is None:
             self._report(flow, None)
 
-    def error(self, flow: http.HTTPFlow) -> None:
+    def error(self, flow: HTTPFlow) -> None:
         """Record what could not be carried."""
         words = flow.error.msg if flow.error else ""
         unknown = NetFailure(phase=Phase.FIRST_BYTE, code=NetCode.CONNECTION_RESET, detail=words, sent=True)
@@ -115,26 +135,37 @@ class Interceptions:
             failure = NetFailure(phase=Phase.CONNECT, code=NetCode(code), detail=detail, sent=False)
             self._failures[data.client.id] = failure
 
+    def _keeping(self, flow: HTTPFlow) -> Callable[[bytes], bytes]:
+        """Give what lets a failed answer pass and keeps its start, which most often says why."""
+        kept = self._starts[flow] = bytearray()
+
+        def keep(data: bytes) -> bytes:
+            kept.extend(data[: MAX_BYTES - len(kept)])
+            return data
+
+        return keep
+
     def client_disconnected(self, client: connection.Client) -> None:
         """Forget it."""
         self._edited.pop(client.id, None)
         self._failures.pop(client.id, None)
 
-    def _report(self, flow: http.HTTPFlow, failure: NetFailure | None) -> None:
+    def _report(self, flow: HTTPFlow, failure: NetFailure | None) -> None:
         peer, answer = flow.client_conn.peername, flow.response
         started = flow.request.timestamp_start
         self._ended(
             Intercepted(
+                id=flow.id,
                 client=f"{peer[0]}:{peer[1]}",
                 host=flow.request.host,
-                provider=flow.metadata.get("whygate_provider"),
+                provider=self._providers.get(flow),
                 method=flow.request.method,
                 target=flow.request.path,
                 started_at=started,
                 seconds=max(0.0, time.time() - started),
                 status=answer.status_code if answer else None,
                 headers=tuple((n.lower(), v) for n, v in answer.headers.fields) if answer else (),
-                body=(answer.raw_content or b"")[:65_536] if answer else b"",
+                body=bytes(self._starts.pop(flow, b"")) or ((answer.raw_content or b"")[:MAX_BYTES] if answer else b""),
                 failure=failure,
             )
         )

@@ -8,6 +8,7 @@ and drops a bare ``?``; the exact version is pinned and the contract test covers
 
 import asyncio
 import re
+import socket
 import sys
 import time
 from collections.abc import Callable, MutableMapping
@@ -23,7 +24,7 @@ from addons.handover import give_request, give_websocket
 from addons.head import HEAD_BYTES, HEAD_FIELDS, MalformedError, check_head
 from addons.lanes import Lanes, Refusal
 from gateway.asgi import call_of
-from gateway.identify.credential import PRESENTING
+from gateway.identify.credential import PRESENTING, without
 from gateway.identify.locate import Place
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from addons.mode import GatewayInstance
 
 HEAD_SECONDS = 30.0
+RESET_LOOK_SECONDS = 0.1
 WRITE_BUFFER_BYTES = 65_536
 """What may lie in one client's socket layer before the upstream is slowed down; asyncio's TLS default is 512 KiB."""
 
@@ -121,7 +123,18 @@ class Lane(HttpToolsProtocol):
         cycle.keep_alive = False
         if not cycle.response_started and cycle.scope["http_version"] == "1.1":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.loop.call_later(RESET_LOOK_SECONDS, self._look_for_reset)
         return True
+
+    def _look_for_reset(self) -> None:
+        """See whether that was met with a reset: the loop reads no more by now, and would tell at the next write."""
+        sock, cycle = self.transport.get_extra_info("socket"), self.cycle
+        if self.transport.is_closing() or sock is None or cycle is None or cycle.response_started:
+            return
+        if sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self.transport.abort()
+        else:
+            self.loop.call_later(RESET_LOOK_SECONDS, self._look_for_reset)
 
     def watch(self, left: Callable[[], None]) -> None:
         """Call back when the client leaves."""
@@ -195,7 +208,9 @@ class Lane(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header, within bounds."""
+        """Keep a header, within bounds. A trailer is none (RFC 9110 section 6.5.1): it may name another host."""
+        if not self._in_head:
+            return
         if len(self.headers) >= HEAD_FIELDS:
             message = f"more than {HEAD_FIELDS} header fields"
             raise MalformedError(message)
@@ -298,7 +313,7 @@ class Lane(HttpToolsProtocol):
             self.connections.discard(self)
             if self._head_timer is not None:
                 self._head_timer.cancel()
-            give_request(self, self._raw, edited.place)
+            give_request(self, without(self._raw), edited.place)
             return
         while error is not None and not isinstance(error, MalformedError):
             error = error.__context__

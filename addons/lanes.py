@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from mitmproxy import certs
 from uvicorn.server import ServerState
 
+from addons.entrance import Entrance
 from addons.interceptions import Interceptions
 from addons.tunnels import Tunnels
 from addons.websocket import WebSockets
@@ -45,6 +46,7 @@ class Refusal:
         host: What it was for, empty when unknown.
         detail: The words of the failure.
         status: What we answered, None when nothing could be said.
+        method: CONNECT where that was asked, empty when it is not known or does not matter.
     """
 
     at: float
@@ -53,6 +55,7 @@ class Refusal:
     cause: Cause
     detail: str
     status: int | None
+    method: str = ""
 
 
 class Lanes:
@@ -60,6 +63,7 @@ class Lanes:
 
     Args:
         app: The gateway's ASGI application.
+        entrance: Asks for the listener's credential.
         is_provider: Whether calls to a host (lower case) and port are decrypted.
         ca_key: mitmproxy's form of the certificate authority.
         scratch: A private directory for the moment in which OpenSSL reads a key.
@@ -79,6 +83,7 @@ class Lanes:
         self,
         *,
         app: Callable[..., Any],
+        entrance: Entrance,
         is_provider: Callable[[str, int], bool],
         store: certs.CertStore,
         scratch: Path,
@@ -90,7 +95,7 @@ class Lanes:
         interceptions: Interceptions,
         dial: Callable[[str, int, Timeline], Awaitable[Stream]],
     ) -> None:
-        self.is_provider = is_provider
+        self.entrance, self.is_provider = entrance, is_provider
         self._store = store
         self._scratch = scratch
         self._contexts: dict[str, tuple[float, SSLContext]] = {}

@@ -13,6 +13,7 @@ from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
 from gateway.excerpt import readable
 from gateway.model.attempt import ReplyHead
+from gateway.model.cause import Cause
 from gateway.model.clock import Clock
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.flow import FlowRow
@@ -36,8 +37,11 @@ class Reports:
     def refused(self, refusal: Refusal) -> None:
         """Record a request or handshake that never became a call."""
         now = self._clock.now()
-        key = (refusal.client.rpartition(":")[0], refusal.host, refusal.detail)
-        if now - self._refusals.get(key, -SAME_REFUSALS_SECONDS) < SAME_REFUSALS_SECONDS and refusal.status is None:
+        # Whoever guesses the credential may name any host; what it cannot choose is its own address.
+        locked_out = refusal.cause is Cause.PROXY_UNAUTHORIZED
+        key = (refusal.client.rpartition(":")[0], "" if locked_out else refusal.host, refusal.detail)
+        repeated = now - self._refusals.get(key, -SAME_REFUSALS_SECONDS) < SAME_REFUSALS_SECONDS
+        if repeated and (refusal.status is None or locked_out):
             return
         if len(self._refusals) >= _REMEMBERED:
             self._refusals.clear()
@@ -46,11 +50,11 @@ class Reports:
         self._recorded(
             foreign_row(
                 flow_id=new_id(refusal.at),
-                kind="tunnel" if refusal.status is None else "api",
+                kind="tunnel" if refusal.status is None or refusal.method == "CONNECT" else "api",
                 started_at=refusal.at,
                 seconds=0.0,
                 client=refusal.client,
-                method="CONNECT" if refusal.host and refusal.status is None else "",
+                method="CONNECT" if refusal.host and refusal.status is None else refusal.method,
                 host=refusal.host,
                 path="",
                 status=refusal.status,
@@ -69,7 +73,7 @@ class Reports:
                 seconds=time.monotonic() - tunnel.started,
                 client=tunnel.client,
                 method="CONNECT",
-                host=tunnel.host if tunnel.port in {80, 443} else f"{tunnel.host}:{tunnel.port}",
+                host=tunnel.authority.removesuffix(":443").removesuffix(":80"),
                 path="",
                 status=status,
                 diagnosis=self._verdict(tunnel),
@@ -79,7 +83,8 @@ class Reports:
     def tunnel_answer(self, tunnel: Tunnel) -> tuple[int, bytes]:
         """Give status and body of our answer to a CONNECT that cannot be served."""
         found = self._verdict(tunnel)
-        status = 508 if tunnel.loop else failure_status(tunnel.failure)[0] if tunnel.failure is not None else 502
+        status = 502 if tunnel.failure is None else failure_status(tunnel.failure)[0]
+        status = status if tunnel.refused is None else tunnel.refused.status
         if found is None:
             return status, b""
         return status, openai.write_error(status, found.cause.value, f"whygate: {found.sentence()}")
@@ -130,7 +135,7 @@ class Reports:
             )
             diagnosis = diagnose(evidence)
         row = foreign_row(
-            flow_id=new_id(ended.started_at),
+            flow_id=ended.id,
             kind="api",
             started_at=ended.started_at,
             seconds=ended.seconds,
@@ -149,6 +154,4 @@ class Reports:
 
     @staticmethod
     def _verdict(tunnel: Tunnel) -> Diagnosis | None:
-        return tunnel_verdict(
-            f"{tunnel.host}:{tunnel.port}", tunnel.failure, loop=tunnel.loop, client_left=tunnel.client_left
-        )
+        return tunnel_verdict(tunnel.authority, tunnel.failure, refused=tunnel.refused, client_left=tunnel.client_left)

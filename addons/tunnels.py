@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from gateway.egress.classify import classify
-from gateway.egress.dial import LoopError, Stream
+from gateway.egress.dial import Stream
+from gateway.egress.resolve import BarredError, NotAllowedError
 from gateway.egress.timeline import Timeline
 from gateway.model.failure import NetCode, NetFailure, Phase
 
@@ -35,7 +36,7 @@ class Tunnel:
     Attributes:
         started: Monotonic seconds.
         failure: Why it failed, None while nothing failed.
-        loop: It would have led to the gateway itself.
+        refused: What kept us from going there, None when nothing did.
         client_left: The app hung up before the far side was reached.
         status: What CONNECT was answered.
     """
@@ -46,10 +47,15 @@ class Tunnel:
     started_at: float
     started: float
     failure: NetFailure | None = None
-    loop: bool = False
+    refused: NotAllowedError | None = None
     client_left: bool = False
     status: int | None = None
     bytes_down: int = 0
+
+    @property
+    def authority(self) -> str:
+        """Host and port, as in a URL."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Tunnels:
@@ -59,6 +65,7 @@ class Tunnels:
         dial: Host, port -> a connection. Raises what `classify` names.
         closed: Told of each tunnel once, when it is over.
         refusal: A failed tunnel -> status and JSON body of our CONNECT answer.
+        barred: Host and port -> why no app may go there, None when it may.
     """
 
     def __init__(
@@ -66,8 +73,9 @@ class Tunnels:
         dial: Callable[[str, int, Timeline], Awaitable[Stream]],
         closed: Callable[[Tunnel], None],
         refusal: Callable[[Tunnel], tuple[int, bytes]],
+        barred: Callable[[str, int], str | None],
     ) -> None:
-        self._dial, self._closed, self._refusal = dial, closed, refusal
+        self._dial, self._closed, self._refusal, self._barred = dial, closed, refusal, barred
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(
@@ -106,6 +114,9 @@ class Tunnels:
             self._closed(tunnel)
 
     async def _reach(self, tunnel: Tunnel) -> Stream | None:
+        if why := self._barred(tunnel.host, tunnel.port):
+            tunnel.refused = BarredError(why)
+            return None
         timeline = Timeline()
         try:
             async with asyncio.timeout(DIAL_SECONDS):
@@ -113,8 +124,8 @@ class Tunnels:
         except asyncio.CancelledError:
             tunnel.client_left = True
             raise
-        except LoopError:
-            tunnel.loop = True
+        except NotAllowedError as error:
+            tunnel.refused = error
         except Exception as error:  # noqa: BLE001 - every failure of the far side becomes a value here
             tunnel.failure = classify(error, timeline.phase)
         return None
@@ -138,7 +149,7 @@ async def _relay(tunnel: Tunnel, app: asyncio.Transport, stream: Stream, early: 
     try:
         for transport, end in ((app, app_end), (far, far_end)):
             transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
-            _keep_alive(transport)
+            keep_alive(transport)
             transport.set_protocol(end)
         app.write(ESTABLISHED + stream.early)
         if early:
@@ -204,7 +215,8 @@ class _End(asyncio.Protocol):
             self._done.set_result(None)
 
 
-def _keep_alive(transport: asyncio.Transport) -> None:
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Let the kernel ask now and then whether the other side still exists."""
     sock = transport.get_extra_info("socket")
     if sock is None:
         return

@@ -9,21 +9,23 @@ import secrets
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
-from mitmproxy import master, options
+from mitmproxy import exceptions, master, options
 
 from addons import Interceptions, Lanes, Tunnels, WebSockets, certificate_store, chain
+from addons.entrance import Entrance
 from addons.reports import Reports
 from gateway.asgi import Gateway
 from gateway.authority import Authority, load_or_create
-from gateway.compose import compose, edited_place, ways
+from gateway.compose import compose, edited_place, fence, ways
 from gateway.egress.dial import Dialer
 from gateway.egress.send import AiohttpUpstream
 from gateway.loop import run
 from gateway.model.clock import SystemClock
-from gateway.ports import StartError, bind, port_error
+from gateway.model.event import EventSink
+from gateway.ports import StartError, bind, leads_to, port_error
 from gateway.record.recorder import Recorder
 from gateway.settings import Address, Settings
 from gateway.show.web import build_page
@@ -32,21 +34,45 @@ from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
 from gateway.upgrade import upgrade
 
+if TYPE_CHECKING:
+    from addons.feed import Feed
+
 logger = logging.getLogger("whygate")
 
 RUNS_POLL_SECONDS = 0.5
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
-LOCAL_ADDRESSES = frozenset({"::1", "0.0.0.0", "::", "::ffff:127.0.0.1"})  # noqa: S104 - compared, not bound
 GRACE_SECONDS = 1.0
 """How long connections may take to close once their answers are out."""
 
 
-def serve(settings: Settings, state: State, *, on_ready: Callable[[Runtime], None], end_with_runs: bool = False) -> int:
+class Ui(NamedTuple):
+    """A wish to see calls in mitmproxy's own UI.
+
+    Attributes:
+        kind: ``mitmweb`` or ``console``.
+        options: ``name=value`` for options of mitmproxy's.
+        opened: Told where it is, once it answers; empty for the console.
+    """
+
+    kind: str
+    options: tuple[str, ...]
+    opened: Callable[[str], None]
+
+
+def serve(
+    settings: Settings,
+    state: State,
+    *,
+    on_ready: Callable[[Runtime], None],
+    end_with_runs: bool = False,
+    ui: Ui | None = None,
+) -> int:
     """Run a gateway until a signal ends it. Blocks.
 
     Args:
         on_ready: Called once, when both listeners answer.
         end_with_runs: End when no ``whygate run`` is left.
+        ui: Show calls there, too.
 
     Returns:
         The process's exit code.
@@ -62,7 +88,7 @@ def serve(settings: Settings, state: State, *, on_ready: Callable[[Runtime], Non
     with state.lock():
         authority = load_or_create(state)
         secret = state.fingerprint_key()
-        running = Running(settings, state, authority, secret, on_ready, end_with_runs=end_with_runs)
+        running = Running(settings, state, authority, secret, on_ready, end_with_runs=end_with_runs, ui=ui)
         return run(running.main())
 
 
@@ -78,13 +104,14 @@ class Running:
         on_ready: Callable[[Runtime], None],
         *,
         end_with_runs: bool,
+        ui: Ui | None,
     ) -> None:
         self._settings, self._state, self._authority, self._secret = settings, state, authority, secret
-        self._on_ready, self._end_with_runs = on_ready, end_with_runs
+        self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
         self._clock = SystemClock()
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._own_ports: frozenset[int] = frozenset()
+        self._own: tuple[Address, ...] = ()
         self._draining = False
 
     async def main(self) -> int:
@@ -102,10 +129,14 @@ class Running:
         out, remarks = ways(settings, os.environ)
         for remark in remarks:
             logger.warning("whygate: %s", remark)
-        upstream = AiohttpUpstream(Dialer(ca_file=ca_file, own_address=self._own_address, ways=out))
+        bounds = fence(settings, out)
+        barred = None if bounds is None else bounds.bars_address
+        upstream = AiohttpUpstream(Dialer(ca_file=ca_file, own_address=self._own_address, ways=out, barred=barred))
         try:
-            stages = compose(self._settings, self._clock, self._secret, recorder, upstream)
-            proxy, lanes = self._proxy(recorder, stages)
+            feed = _feed(recorder) if self._ui is not None else None
+            sink = recorder if feed is None else feed
+            stages = compose(self._settings, self._clock, self._secret, sink, upstream, bounds=bounds)
+            proxy, lanes = self._proxy(sink, stages, feed)
             async with asyncio.TaskGroup() as tasks:
                 try:
                     await self._serve(tasks, proxy, lanes, recorder, stages)
@@ -118,35 +149,50 @@ class Running:
             recorder.close()
         return 0
 
-    def _proxy(self, recorder: Recorder, stages: Stages) -> tuple[master.Master, Lanes]:
+    def _proxy(self, sink: EventSink, stages: Stages, feed: "Feed | None") -> tuple[master.Master, Lanes]:
         listen = self._settings.listen.address
         store = certificate_store(self._authority.certificate_pem, self._authority.key_pem)
-        reports = Reports(recorder.recorded, self._clock)
-        proxy = master.Master(
-            options.Options(listen_host=listen.host, listen_port=listen.port, confdir=str(self._state.directory))
-        )
+        reports = Reports(sink.recorded, self._clock)
+        opts = options.Options(listen_host=listen.host, listen_port=listen.port, confdir=str(self._state.directory))
         identifier, upstream = stages.identifier, stages.upstream
         edited = self._settings.listen.edit
         lanes = Lanes(
-            app=Gateway(stages),
+            app=Gateway(stages) if feed is None else feed.hearing(Gateway(stages)),
+            entrance=Entrance(self._settings.listen.secret, identifier.place),
             is_provider=identifier.is_provider,
             store=store,
             scratch=self._state.directory,
             refused=reports.refused,
             upgrade=partial(upgrade, stages),
             edited=partial(edited_place, identifier, edited) if edited else lambda _origin, _target: None,
-            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer),
-            websockets=WebSockets(reports.websocket),
-            interceptions=Interceptions(identifier.place, reports.intercepted),
+            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, stages.barred),
+            websockets=WebSockets(reports.websocket, keep_messages=feed is not None),
+            interceptions=Interceptions(
+                identifier.place, reports.intercepted, None if feed is None else feed.speak_http
+            ),
             dial=upstream.stream,
         )
-        proxy.addons.add(*chain(lanes, store))
+        proxy = self._master(opts, chain(lanes, store), feed)
         proxy.options.update(
             connection_strategy="lazy",
             mode=["gateway"],
             ssl_verify_upstream_trusted_ca=self._upstream_roots(),
         )
         return proxy, lanes
+
+    def _master(self, opts: options.Options, addons: list[object], feed: "Feed | None") -> master.Master:
+        if self._ui is None or feed is None:
+            plain = master.Master(opts)
+            plain.addons.add(*addons)
+            return plain
+        from addons.uis import HOST, open_ui  # noqa: PLC0415 - half a second, and only who wants one pays it
+
+        try:
+            return open_ui(self._ui.kind, opts, addons, feed, self._ui.options)
+        except exceptions.OptionsError as error:
+            raise StartError(str(error), "--set", "Leave it out, or see mitmproxy's documentation of it.") from error
+        except OSError as error:
+            raise port_error(error, Address(HOST, 0), "--set web_port") from error
 
     def _upstream_roots(self) -> str:
         """Give what is trusted where mitmproxy speaks TLS to a provider: it takes one file instead of the system's."""
@@ -159,25 +205,28 @@ class Running:
     ) -> None:
         proxy_task = tasks.create_task(_quietly(proxy.run()))
         listen = await self._listening(proxy, proxy_task)
-        token = self._settings.page.token.get_secret_value() if self._settings.page.token else secrets.token_urlsafe(24)
+        token = self._settings.page.secret or secrets.token_urlsafe(24)
         page, page_address = self._page(recorder, token, lanes, stages)
         page_task = tasks.create_task(page.serve(sockets=[page_address[0]]))
         while not page.started:
             await asyncio.sleep(0.005)
             if page_task.done():
                 break
-        self._own_ports = frozenset({listen.port, page_address[1].port})
+        self._own = (listen, page_address[1])
         runtime = Runtime(
             pid=os.getpid(),
-            listen=str(listen),
-            page=str(page_address[1]),
+            listen=str(listen.from_here),
+            page=str(page_address[1].from_here),
             token=token,
+            listen_token=self._settings.listen.secret,
             started_at=_now_text(self._clock.wall()),
             ends_with_runs=self._end_with_runs,
         )
         runtime.write(self._state)
         try:
             with self._signals():
+                if self._ui is not None:
+                    await self._open(self._ui, proxy, proxy_task)
                 self._on_ready(runtime)
                 await self._until_stopped(runtime)
                 await self._drain(proxy, lanes, stages)
@@ -217,7 +266,7 @@ class Running:
             token=token,
             health=health,
             adopt=stages.identifier.adopt,
-            allowed_hosts=frozenset({*LOCAL_NAMES, *self._settings.page.allowed_hosts}),
+            allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *self._settings.page.allowed_hosts}),
             version=_version(),
         )
         config = uvicorn.Config(
@@ -275,6 +324,14 @@ class Running:
             for number in caught:
                 loop.remove_signal_handler(number)
 
+    async def _open(self, ui: Ui, proxy: Any, task: "asyncio.Task[Any]") -> None:
+        """Wait until the UI answers. Whoever quits it ends the gateway."""
+        task.add_done_callback(lambda _task: self._stop())
+        opened = asyncio.ensure_future(proxy.opened.wait())
+        await asyncio.wait((task, opened), return_when=asyncio.FIRST_COMPLETED)
+        opened.cancel()
+        ui.opened(proxy.link)
+
     def _stop(self) -> None:
         """End after the running answers; asked a second time, end now."""
         if self._stopping.is_set():
@@ -283,7 +340,7 @@ class Running:
 
     def _own_address(self, host: str, port: int) -> bool:
         """Whether an address is one of our listeners, which nothing may reach through us."""
-        return port in self._own_ports and (host.startswith("127.") or host in LOCAL_ADDRESSES)
+        return any(leads_to(own, host, port) for own in self._own)
 
 
 class _PageServer(uvicorn.Server):
@@ -293,6 +350,12 @@ class _PageServer(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
+
+
+def _feed(sink: EventSink) -> "Feed":
+    from addons.feed import Feed  # noqa: PLC0415 - imported by who has a UI alone
+
+    return Feed(sink)
 
 
 def _start_log(recorder: Recorder, state: State) -> None:

@@ -1,7 +1,8 @@
 """The path as an ASGI application: one task for each exchange, cancelled when the app leaves.
 
 Works behind the lane, and in memory behind any ASGI transport, which is how most tests drive it. The lane tells the
-origin and the raw target in ``scope["state"]``; without it a request is in base-URL mode.
+origin and the raw target in ``scope["state"]``; without it a request is in base-URL mode. The lane also asks for the
+listener's credential, so what comes here has presented it where one is asked for, and holds it no more.
 """
 
 import asyncio
@@ -199,6 +200,7 @@ def call_of(scope: Scope, arrived_at: float, arrived: float, body: bytes, *, com
         headers=headers,
         body=body,
         body_complete=complete,
+        signed_in=bool(state.get("signed_in")),
     )
 
 

@@ -12,9 +12,9 @@ from functools import partial
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
 from gateway.egress.classify import classify
-from gateway.egress.dial import LoopError
 from gateway.egress.headers import request_headers
 from gateway.egress.relay import Relayed, read_usage, relay_bytes, relay_events
+from gateway.egress.resolve import BarredError, LoopError, NotAllowedError
 from gateway.egress.retry import Retry, Stop, next_step, stated_wait_seconds
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
@@ -22,7 +22,6 @@ from gateway.excerpt import readable
 from gateway.identify.guard import hop_mark
 from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
-from gateway.model.cause import Cause
 from gateway.model.decision import Forward, Refuse
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.event import Live
@@ -39,6 +38,7 @@ SMALL_BYTES = 65_536
 
 KEEP_BYTES = 4_194_304
 ERROR_BODY_SECONDS = 10.0
+_NOT_ALLOWED = {error.cause: error.status for error in (LoopError, BarredError)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +124,8 @@ class Asking:
                 incoming.abort()
             self._note(number, waited_seconds, timeline, incoming, None)
             raise
-        except LoopError as error:
-            failure = replace(classify(error, Phase.CONNECT), detail=str(error))
-            return self._looped(number, waited_seconds, timeline, failure)
+        except NotAllowedError as error:
+            return self._not_allowed(number, waited_seconds, timeline, error)
         except Exception as error:  # noqa: BLE001 - every failure of the upstream becomes a value here
             failure = classify(error, timeline.phase)
             if incoming is not None:
@@ -147,9 +146,10 @@ class Asking:
         head = incoming.head if incoming is not None else None
         self.attempts.append(Attempt(number=number, waited_seconds=waited, marks=marks_, head=head, failure=failure))
 
-    def _looped(self, number: int, waited: float, timeline: Timeline, failure: NetFailure) -> _Tried:
+    def _not_allowed(self, number: int, waited: float, timeline: Timeline, error: NotAllowedError) -> _Tried:
+        failure = replace(classify(error, Phase.CONNECT), detail=str(error))
         self._note(number, waited, timeline, None, failure)
-        refused = Refuse(cause=Cause.PROXY_LOOP_DETECTED, status=508, why=failure.detail)
+        refused = Refuse(cause=error.cause, status=error.status, why=str(error))
         verdict_ = diagnose(self._evidence(refused=refused))
         return _Tried(incoming=None, head=None, body=b"", whole=False, failure=failure, diagnosis=verdict_)
 
@@ -218,7 +218,7 @@ class Asking:
         if tried.head is None:
             assert tried.failure is not None
             status, named = failure_status(tried.failure)
-            status = 508 if diagnosis.cause is Cause.PROXY_LOOP_DETECTED else status
+            status = _NOT_ALLOWED.get(diagnosis.cause, status)
             body, headers = own_error(self._route.provider, status, diagnosis)
             head = ReplyHead(status=status, headers=tuple(headers))
             await self._start(head, ours + named)

@@ -10,7 +10,8 @@ from fnmatch import fnmatchcase
 from gateway._discover import discover
 from gateway.cache.backend import Backend
 from gateway.egress.budget import RetryBudget
-from gateway.egress.network import Ways, parse_via, ways_from
+from gateway.egress.fence import Fence
+from gateway.egress.network import Via, Ways, is_local, parse_via, ways_from
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Upstream
 from gateway.identify.estimate import Estimates
@@ -22,8 +23,8 @@ from gateway.model.clock import Clock
 from gateway.model.event import EventSink
 from gateway.model.provider import Provider
 from gateway.providers import openai_compatible
-from gateway.settings import Settings
-from gateway.stages import Stages
+from gateway.settings import Address, Settings
+from gateway.stages import Stages, anywhere
 
 
 def providers(settings: Settings) -> tuple[Provider, ...]:
@@ -54,14 +55,27 @@ def ways(settings: Settings, env: Mapping[str, str]) -> tuple[Ways, tuple[str, .
         via = None if text == "none" else parse_via(text)
         found, remarks = replace(found, https=via, http=via), []
     own = settings.listen.address
-    if any(via is not None and (via.host, via.port) == (own.host, own.port) for via in (found.https, found.http)):
+    https, http = (None if via is None or _is_own(via, own) else via for via in (found.https, found.http))
+    if (https, http) != (found.https, found.http):
         remarks.append(f"the proxy variables name {own}, which is this gateway itself; it goes straight instead.")
-        found = replace(
-            found,
-            https=None if found.https and found.https.port == own.port else found.https,
-            http=None if found.http and found.http.port == own.port else found.http,
-        )
+        found = replace(found, https=https, http=http)
     return replace(found, no_proxy=(*found.no_proxy, *network.no_proxy)), tuple(remarks)
+
+
+def fence(settings: Settings, out: Ways) -> Fence | None:
+    """Give the bounds for apps of a listener that others can reach; None where only this machine's own come."""
+    if settings.listen.address.is_loopback:
+        return None
+    # What is adopted while we run is not in it: its address must be a public one, as that of any other name.
+    known = Locator(providers(settings))
+    proxies = {(via.host, via.port) for via in (out.https, out.http) if via is not None}
+    return Fence(settings.listen.allow_hosts, lambda host, port: known.knows(host, port) or (host, port) in proxies)
+
+
+def _is_own(via: Via, own: Address) -> bool:
+    """Whether a proxy is the gateway at an address, however this machine is spelled."""
+    everywhere = is_local(own.host) or own.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
+    return via.port == own.port and (via.host == own.host or (is_local(via.host) and everywhere))
 
 
 def edited_place(identifier: Identifier, routes: tuple[str, ...], origin: Origin | None, target: bytes) -> Place | None:
@@ -91,7 +105,9 @@ def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
     )
 
 
-def compose(settings: Settings, clock: Clock, secret: bytes, sink: EventSink, upstream: Upstream) -> Stages:
+def compose(
+    settings: Settings, clock: Clock, secret: bytes, sink: EventSink, upstream: Upstream, *, bounds: Fence | None = None
+) -> Stages:
     """Put the stages together."""
     cache, limits, estimates = settings.cache, settings.limits, Estimates()
     stores = discover("gateway.cache.backends", "BACKEND", Backend)
@@ -110,4 +126,5 @@ def compose(settings: Settings, clock: Clock, secret: bytes, sink: EventSink, up
         sink=sink,
         draw=random.random,
         sleep=asyncio.sleep,
+        barred=anywhere if bounds is None else bounds.bars,
     )

@@ -2,7 +2,8 @@
 
 Importing anything of mitmproxy runs ``mitmproxy/addons/__init__.py``, which imports all of its thirty-odd addons and
 what they need (Flask, LDAP, pyparsing): about a third of the time until the gateway is ready. The few addons that are
-used are imported by name. Called before the first import of mitmproxy; without the call everything works as well.
+used are imported by name. Called before the first import of mitmproxy; without the call everything works as well, and
+with a UI of mitmproxy's (``start --ui``) it is not made: scripts may import any addon.
 """
 
 import importlib.util

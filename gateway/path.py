@@ -19,7 +19,7 @@ from gateway.cache.key import cache_key
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
 from gateway.excerpt import MAX_BYTES, readable
-from gateway.identify.guard import refusal
+from gateway.identify.guard import refusal, refusal_abroad
 from gateway.identify.nowhere import nowhere
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Call, Mode
@@ -85,7 +85,7 @@ async def admit(stages: Stages, call: Call) -> Admitted:
     if route is None:
         unknown = _unknown(call)
         carried = Forward() if call.mode is Mode.PROXY else unknown.decision  # a forward proxy serves every host
-        return replace(unknown, decision=refused or carried)
+        return replace(unknown, decision=refused or refusal_abroad(call, stages.barred) or carried)
     if refused is not None:
         return Admitted(call=call, route=route, decision=refused)
     use = use_of(call, route, stages.cache_ttl_seconds) if stages.store is not None else NO_USE

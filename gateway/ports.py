@@ -5,6 +5,8 @@ import socket
 
 from gateway.settings import Address
 
+_LOCAL = frozenset({"::1", "0.0.0.0", "::", "::ffff:127.0.0.1"})  # noqa: S104 - compared, not bound
+
 
 class StartError(Exception):
     """The gateway cannot start: what, where, and how to mend it."""
@@ -25,6 +27,24 @@ def bind(address: Address) -> socket.socket:
         sock.close()
         raise port_error(error, address, "--page") from error
     return sock
+
+
+def leads_to(own: Address, host: str, port: int) -> bool:
+    """Whether an address and port is a listener of ours, whichever of this machine's addresses it is."""
+    if port != own.port:
+        return False
+    return host == own.host or host.startswith("127.") or host in _LOCAL or (own.is_everywhere and _is_here(host))
+
+
+def _is_here(address: str) -> bool:
+    """Whether an address is one of this machine's: no other can be bound."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((address, 0))
+        except OSError:
+            return False
+    return True
 
 
 def port_error(error: Exception, address: Address, flag: str) -> StartError:

@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
+from gateway.egress.resolve import NotAllowedError
 from gateway.model.cause import Cause
 from gateway.model.decision import Refuse
 from gateway.model.diagnosis import Diagnosis
@@ -24,13 +25,13 @@ _BY_CLOSE_CODE = {
 2026-11). Others are a proper end, or a code of the provider's own that only its events explain."""
 
 
-def tunnel_verdict(host: str, failure: NetFailure | None, *, loop: bool, client_left: bool) -> Diagnosis | None:
+def tunnel_verdict(
+    host: str, failure: NetFailure | None, *, refused: NotAllowedError | None, client_left: bool
+) -> Diagnosis | None:
     """Name why a tunnel failed, None when it did not."""
-    if loop:
-        why = f"{host} is an address of this gateway"
-        return diagnose(
-            Evidence(provider=None, host=host, refused=Refuse(cause=Cause.PROXY_LOOP_DETECTED, status=508, why=why))
-        )
+    if refused is not None:
+        why = Refuse(cause=refused.cause, status=refused.status, why=str(refused))
+        return diagnose(Evidence(provider=None, host=host, refused=why))
     if failure is not None:
         return diagnose(Evidence(provider=None, host=host, failure=failure, attempts=1))
     return diagnose(Evidence(provider=None, host=host, client_left=True)) if client_left else None

@@ -14,6 +14,11 @@ from gateway.model.clock import Clock
 from gateway.model.event import EventSink
 
 
+def anywhere(_host: str, _port: int) -> str | None:
+    """Bar nothing."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
     """The stages and what they share.
@@ -23,6 +28,7 @@ class Stages:
         secret: The key of fingerprints and cache keys, 32 bytes.
         store: None when the cache is off.
         draw: A random number from 0 to 1.
+        barred: Host and port of what is no provider's -> why no app may go there, None when it may.
     """
 
     clock: Clock
@@ -39,3 +45,4 @@ class Stages:
     sink: EventSink
     draw: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    barred: Callable[[str, int], str | None] = anywhere

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 from urllib.parse import quote
@@ -219,6 +219,7 @@ class Runtime:
         token: What the page API wants as a Bearer token.
         started_at: ISO 8601, UTC, milliseconds, ``Z``.
         ends_with_runs: Whether it ends with its last ``whygate run``, and its page with it.
+        listen_token: What apps must present to the proxy, empty when nothing.
     """
 
     pid: int
@@ -227,11 +228,22 @@ class Runtime:
     token: str
     started_at: str
     ends_with_runs: bool = False
+    listen_token: str = field(default="", repr=False)
 
     @property
     def listen_url(self) -> str:
-        """The proxy as a URL."""
+        """The proxy as a URL that anybody may see."""
         return f"http://{self.listen}"
+
+    @property
+    def proxy_url(self) -> str:
+        """The proxy as a URL that works: with the credential, where one is asked for."""
+        return f"http://whygate:{self.listen_token}@{self.listen}" if self.listen_token else self.listen_url
+
+    @property
+    def base_url(self) -> str:
+        """What stands before a provider's path in a base URL that works, without a slash at its end."""
+        return f"{self.listen_url}/~{self.listen_token}" if self.listen_token else self.listen_url
 
     @property
     def page_url(self) -> str:
@@ -284,7 +296,7 @@ class Runtime:
         except (FileNotFoundError, ValueError, TypeError):
             # A file that is not ours to understand says nothing about a running gateway.
             return None
-        texts = (runtime.listen, runtime.page, runtime.token, runtime.started_at)
+        texts = (runtime.listen, runtime.page, runtime.token, runtime.started_at, runtime.listen_token)
         typed = type(runtime.pid) is int and runtime.pid > 0 and isinstance(runtime.ends_with_runs, bool)
         return runtime if typed and all(isinstance(text, str) for text in texts) else None
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
 from gateway.egress.classify import classify
-from gateway.egress.dial import LoopError, Stream
+from gateway.egress.dial import Stream
 from gateway.egress.headers import request_headers
+from gateway.egress.resolve import NotAllowedError
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.excerpt import MAX_BYTES, readable
-from gateway.identify.guard import hop_mark, refusal
+from gateway.identify.guard import hop_mark, refusal, refusal_abroad
 from gateway.identify.nowhere import nowhere
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Call, Headers, Mode
@@ -65,6 +66,7 @@ async def upgrade(stages: Stages, call: Call) -> Switched | Declined:
     refused = refusal(call, stages.instance)
     if route is None:
         route = nowhere(call)
+        refused = refused or refusal_abroad(call, stages.barred)
         if refused is None and call.mode is Mode.BASE_URL:
             why = f"no provider is known for {call.path}"
             refused = Refuse(cause=Cause.REQUEST_INVALID_URL, status=404, why=why)
@@ -75,8 +77,8 @@ async def upgrade(stages: Stages, call: Call) -> Switched | Declined:
     try:
         async with asyncio.timeout(UPGRADE_SECONDS):
             incoming = await stages.upstream.open(_outgoing(stages, call, route), timeline)
-    except LoopError as error:
-        return _refused(route, Refuse(cause=Cause.PROXY_LOOP_DETECTED, status=508, why=str(error)))
+    except NotAllowedError as error:
+        return _refused(route, Refuse(cause=error.cause, status=error.status, why=str(error)))
     except Exception as error:  # noqa: BLE001 - every failure of the upstream becomes a value here
         return _failed(route, _named(classify(error, timeline.phase)))
     head = incoming.head

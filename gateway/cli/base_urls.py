@@ -84,7 +84,7 @@ def add_base_urls(changes: Changes, runtime: Runtime, given: Given, adopt: Calla
         # Each must be looked at: several may be set, for several libraries.
         taken = [name for name in names if work.look(name)]
         if names and not taken and work.may_set(provider):
-            changes.variables[names[0]] = runtime.listen_url + _default_path(provider)
+            changes.variables[names[0]] = runtime.base_url + _default_path(provider)
 
 
 class _Work:
@@ -93,9 +93,9 @@ class _Work:
     def __init__(self, changes: Changes, runtime: Runtime, given: Given, adopt: Callable[[str], Adopted]) -> None:
         self._changes, self._runtime, self._given, self._adopt = changes, runtime, given, adopt
         paths = "|".join(re.escape(_default_path(provider)) for provider in providers())
-        self._default = re.compile(rf"http://(?:127\.0\.0\.1|localhost|\[::1\]):\d+(?:{paths})/?")
+        self._default = re.compile(rf"http://(?:127\.0\.0\.1|localhost|\[::1\]):\d+(?:/~[^/]+)?(?:{paths})/?")
         proxies = {given.env.get(name, "").rstrip("/") for name in PROXY_VARIABLES}
-        self._ours = {runtime.listen_url, *(url for url in proxies if is_local(_host(url)))}
+        self._ours = {runtime.listen_url, *(_bare(url) for url in proxies if is_local(_host(url)))}
 
     def may_set(self, provider: Provider) -> bool:
         """Whether a provider has one address for everybody, and setting its variable harms nothing.
@@ -136,7 +136,7 @@ class _Work:
         elif not answer.path and not is_known(host):
             self._note(_unread(name, host))
         elif answer.path and not _leads_astray(host, answer.path):
-            self._changes.variables[name] = self._runtime.listen_url + answer.path + "/" * value.endswith("/")
+            self._changes.variables[name] = self._runtime.base_url + answer.path + "/" * value.endswith("/")
             self._changes.variables[name + BEFORE] = value
             if not is_known(host):
                 self._note(f"{name} now leads to {host} through the gateway; calls to it are read like any other.")
@@ -200,6 +200,12 @@ def _fault(value: str) -> str:
     if parts.username is not None or parts.password is not None:
         return "it holds a user name or password. Without them, calls to that host can be read too."
     return ""
+
+
+def _bare(url: str) -> str:
+    """Leave out the user name and password of an address."""
+    scheme, there, rest = url.partition("://")
+    return f"{scheme}{there}{rest.rpartition('@')[2]}"
 
 
 def _host(value: str) -> str:

@@ -1,5 +1,6 @@
 """``whygate ca``: the certificate authority that apps trust while they go through the gateway."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -64,21 +65,26 @@ def path(state: StateOption = None) -> None:
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it; - for standard output.")],
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
+    with_others: Annotated[
+        bool, typer.Option("--bundle", help="With the system's certificates, for SSL_CERT_FILE and its like.")
+    ] = False,
     state: StateOption = None,
 ) -> None:
     """Write the certificate, never the key, to a file, for a container or another trust store.
 
     Example:  whygate ca export whygate.crt
     """
-    from gateway.authority import load_or_create  # noqa: PLC0415
+    from gateway.authority import bundle, load_or_create  # noqa: PLC0415
 
-    authority = load_or_create(open_state(state))
+    directory = open_state(state)
+    authority = load_or_create(directory)
+    pem = bundle(directory, os.environ).read_bytes() if with_others else authority.certificate_pem
     if str(file) == "-":
-        typer.echo(authority.certificate_pem.decode("ascii"), nl=False)
+        typer.echo(pem, nl=False)
         return
     try:
         with file.open("wb" if force else "xb") as target:
-            target.write(authority.certificate_pem)
+            target.write(pem)
     except FileExistsError as exc:
         raise UserError("This file exists already", str(file), "Give another name, or --force.") from exc
     except OSError as exc:

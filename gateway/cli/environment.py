@@ -40,7 +40,7 @@ def changes_for(runtime: Runtime, bundle: Path, truststore: Path, env: Mapping[s
         env: What the app would have had; nothing in it is lost but proxies and certificate files.
     """
     changes = Changes()
-    changes.variables.update(dict.fromkeys(PROXY_VARIABLES, runtime.listen_url))
+    changes.variables.update(dict.fromkeys(PROXY_VARIABLES, runtime.proxy_url))
     no_proxy = _no_proxy(env)
     changes.variables.update(NO_PROXY=no_proxy, no_proxy=no_proxy)
     changes.variables.update(dict.fromkeys(FILE_VARIABLES, str(bundle)))
@@ -73,6 +73,10 @@ def _java(runtime: Runtime, truststore: Path, env: Mapping[str, str], notes: lis
     host, _, port = runtime.listen.rpartition(":")
     host = host.strip("[]")
     ours = {"http.proxyHost": host, "http.proxyPort": port, "https.proxyHost": host, "https.proxyPort": port}
+    if runtime.listen_token:
+        # The JDK's clients ask the app's Authenticator, and for https only when Basic is not disabled, as it is by
+        # default (conf/net.properties of 17, read 2026-11). The token stands in no word: the JVM prints them all.
+        ours["jdk.http.auth.tunneling.disabledSchemes"] = ""
     if "http.nonProxyHosts" not in named:
         ours["http.nonProxyHosts"] = _JAVA_DIRECT
     if "javax.net.ssl.trustStore" in named:

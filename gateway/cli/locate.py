@@ -166,7 +166,7 @@ def _answers(address: Address) -> bool:
 def _gateway_environment(env: Mapping[str, str], listen: Address) -> dict[str, str]:
     """Give it the user's environment, with the proxy that it must use itself; but never itself as that proxy."""
     names = [name for name in (*PROXY_VARIABLES, "ALL_PROXY", "all_proxy") if env.get(name)]
-    own = {name for name in names if urlsplit(env[name]).netloc == str(listen)}
+    own = {name for name in names if urlsplit(env[name]).netloc.rpartition("@")[2] == str(listen)}
     theirs = [name for name in names if name not in own]
     if theirs:
         hosts = dict.fromkeys(urlsplit(env[name]).hostname or "?" for name in theirs)

@@ -1,7 +1,10 @@
 """``whygate start``: run the gateway until it is told to stop."""
 
+import logging
+import sys
 import textwrap
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -26,6 +29,14 @@ def start(  # noqa: PLR0917  (its options)
     listen: ListenOption = None,
     page: Annotated[str | None, typer.Option("--page", metavar="HOST:PORT", help="Where the status page is.")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Never answer from the cache.")] = False,
+    ui: Annotated[
+        Literal["mitmweb", "console"] | None,
+        typer.Option("--ui", help="Show calls in mitmproxy's own UI, too: in a browser, or in this terminal."),
+    ] = None,
+    ui_options: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="With --ui: an option of mitmproxy's, as scripts=edit.py."),
+    ] = None,
     config: ConfigOption = None,
     state: StateOption = None,
     end_with_runs: Annotated[bool, typer.Option("--end-with-runs", hidden=True)] = False,
@@ -34,6 +45,10 @@ def start(  # noqa: PLR0917  (its options)
 
     Example:  whygate start --listen 127.0.0.1:9000 --config whygate.toml
     """
+    if ui_options and ui is None:
+        raise UserError("--set is for mitmproxy's options, which only its UIs have", "--set", "Add --ui mitmweb.")
+    if ui == "console" and not sys.stdout.isatty():
+        raise UserError("--ui console needs a terminal", "--ui", "Run it in one, or take --ui mitmweb.")
     flags: dict[str, tuple[Any, str]] = {}
     if listen is not None:
         flags["listen.address"] = (listen, "--listen")
@@ -46,21 +61,29 @@ def start(  # noqa: PLR0917  (its options)
     # Only now, when nothing is left to complain about: over a second of imports.
     from gateway.light import lighten  # noqa: PLC0415
 
-    lighten()
-    from gateway.app import serve  # noqa: PLC0415
+    if ui is None:
+        lighten()
+    from gateway.app import Ui, serve  # noqa: PLC0415
     from gateway.ports import StartError  # noqa: PLC0415
 
+    links: list[str] = []
+    # The console has the terminal by then; its event log (E) has the lines.
+    say = typer.echo if ui != "console" else logging.getLogger("whygate").info
     try:
         code = serve(
-            settings, directory, on_ready=lambda runtime: announce(runtime, settings), end_with_runs=end_with_runs
+            settings,
+            directory,
+            on_ready=lambda runtime: announce(runtime, settings, "".join(links), say),
+            end_with_runs=end_with_runs,
+            ui=None if ui is None else Ui(ui, tuple(ui_options or ()), links.append),
         )
     except StartError as exc:
         raise UserError(exc.what, exc.where, exc.fix) from exc
     raise typer.Exit(code)
 
 
-def announce(runtime: Runtime, settings: Settings) -> None:
-    """Print where everything is, now that it answers."""
+def announce(runtime: Runtime, settings: Settings, mitmweb: str, say: Callable[[str], object]) -> None:
+    """Say where everything is, now that it answers."""
     cache = settings.cache
     cached = (
         f"embeddings, moderations and prompts with temperature 0, for {cache.ttl_seconds:,} s, never across keys"
@@ -70,16 +93,33 @@ def announce(runtime: Runtime, settings: Settings) -> None:
     lines = (
         f"whygate is ready (pid {runtime.pid}).",
         "",
-        f"  Proxy       {runtime.listen_url}",
+        f"  Proxy       {runtime.listen_url}{_elsewhere(settings)}",
         *_base_urls(runtime.listen_url),
-        f"  Page        {runtime.page_link}",
+        *_token(runtime),
+        # One of the user's own choice is not repeated: these lines may end up in a container's log.
+        f"  Page        {runtime.page_link if settings.page.token is None else runtime.page_url + '/?token=...'}",
+        *((f"  mitmweb     {mitmweb}",) if mitmweb else ()),
         f"  Cached      {cached}",
         "",
         "Use it from another terminal:",
         "  whygate run -- python app.py       for one command",
         '  eval "$(whygate env)"              for everything in that terminal',
     )
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
+
+
+def _elsewhere(settings: Settings) -> str:
+    return "  (and every other address of this machine)" if settings.listen.address.is_everywhere else ""
+
+
+def _token(runtime: Runtime) -> list[str]:
+    """Say that apps need the credential and where it is filled in, without showing it."""
+    if not runtime.listen_token:
+        return []
+    return [
+        "  Token       [listen] token, from every app: `whygate run` and `whygate env` fill it in;",
+        "              by hand http://whygate:TOKEN@HOST:PORT, or /~TOKEN before the path of a base URL",
+    ]
 
 
 def _base_urls(listen_url: str) -> list[str]:

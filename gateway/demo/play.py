@@ -103,7 +103,7 @@ class _Play:
         board = Board()
         screen = Screen(self._console, board, time.monotonic)
         environment = {
-            "HTTPS_PROXY": runtime.listen_url,
+            "HTTPS_PROXY": runtime.proxy_url,
             "SSL_CERT_FILE": str(State.open(directory / "state").ca_pem),
         }
         async with Page(runtime, board, time.monotonic) as page, _beside(page.follow()):

@@ -6,10 +6,6 @@ causes, and aiohttp drops the body that tells. h11 reads that answer. The versio
 """
 
 import asyncio
-import contextlib
-import functools
-import ipaddress
-import socket
 import ssl
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, cast
@@ -18,12 +14,12 @@ import aiohttp
 import h11
 import truststore
 import yarl
-from aiohttp import abc as aiohttp_abc
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
 
 from gateway.egress.network import Via, Ways
+from gateway.egress.resolve import BarredError, LoopError, NotAllowedError, Resolver, canonical, is_address
 from gateway.egress.timeline import Timeline
 from gateway.model.call import Origin
 from gateway.model.failure import Phase
@@ -31,7 +27,6 @@ from gateway.model.failure import Phase
 CONNECT_SECONDS = 5.0
 """For one connection, TLS included. The official SDKs use the same."""
 
-RESOLVE_SECONDS = 5.0
 PROXY_ANSWER_SECONDS = 20.0
 """For the proxy's answer to CONNECT: it has to find and reach the target first."""
 
@@ -45,10 +40,6 @@ _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS)
 
 Through = Literal["straight", "forward", "tunnel"]
 """How a proxy is used: not at all, asked for the whole URL, or asked for a tunnel."""
-
-
-class LoopError(OSError):
-    """The request would reach the gateway itself."""
 
 
 class ProxyUnreachableError(aiohttp.ClientError):
@@ -91,16 +82,35 @@ class Dialer:
         ca_file: A PEM file to trust besides the system's store, or None.
         own_address: Whether an address and port is one of our own listeners.
         ways: The way out for each target.
+        barred: Host, port and the address that the host was found at -> why it must not be connected to, or None.
+            None where any may be.
     """
 
-    def __init__(self, *, ca_file: str | None, own_address: Callable[[str, int], bool], ways: Ways) -> None:
-        self._ca_file, self._own_address, self._ways = ca_file, own_address, ways
+    def __init__(
+        self,
+        *,
+        ca_file: str | None,
+        own_address: Callable[[str, int], bool],
+        ways: Ways,
+        barred: Callable[[str, int, str], str | None] | None = None,
+    ) -> None:
+        self._ca_file, self._ways = ca_file, ways
+
+        def check(host: str, port: int, address: str) -> None:
+            """Refuse an address; it is the one that is connected to, so that a name cannot change its mind."""
+            if own_address(address, port):
+                message = f"{host}:{port} is the gateway itself"
+                raise LoopError(message)
+            if barred is not None and (why := barred(host, port, address)):
+                raise BarredError(why)
+
+        self._check_address = check
         self._contexts: dict[str | None, ssl.SSLContext] = {}
         self._keys: dict[tuple[Origin, str | None, bool], _Key] = {}
         self._connector = _Connector(
             limit=0,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
-            resolver=_Resolver(own_address),
+            resolver=Resolver(check),
             ttl_dns_cache=30,
             ssl=self.context(None),
         )
@@ -154,9 +164,8 @@ class Dialer:
 
     def _check(self, key: "_Key") -> None:
         for place in (key, key.proxy_key):
-            if place is not None and place.is_address and self._own_address(place.host, place.port):
-                message = f"{place.url.origin()} is the gateway itself"
-                raise LoopError(message)
+            if place is not None and place.is_address:
+                self._check_address(place.host, place.port, place.host)
 
     def _key(self, origin: Origin, ca_file: str | None, *, raw: bool) -> "_Key":
         key = self._keys.get((origin, ca_file, raw))
@@ -279,7 +288,7 @@ def _unwrapped(error: BaseException) -> BaseException:
     link: BaseException | None = error
     while link is not None:
         os_error = getattr(link, "os_error", None)
-        if isinstance(os_error, LoopError):
+        if isinstance(os_error, NotAllowedError):
             return os_error
         link = link.__cause__
     return error
@@ -296,9 +305,9 @@ class _Key:
     __slots__ = ("connection_key", "host", "is_address", "port", "proxy_key", "ssl", "through", "url", "via")
 
     def __init__(self, origin: Origin, context: ssl.SSLContext, via: Via | None, through: Through) -> None:
-        self.host, self.port = _canonical(origin.host), origin.port
+        self.host, self.port = canonical(origin.host), origin.port
         self.via, self.through = via, through if via is not None else "straight"
-        self.is_address = via is None and _is_address(self.host)
+        self.is_address = is_address(self.host)
         self.ssl = context
         self.url = yarl.URL.build(scheme=origin.scheme, host=self.host, port=origin.port)
         proxy = None if via is None else yarl.URL.build(scheme=via.scheme, host=via.host, port=via.port)
@@ -312,54 +321,3 @@ class _Key:
     def is_ssl(self) -> bool:
         """Whether TLS is spoken."""
         return self.connection_key.is_ssl
-
-
-class _Resolver(aiohttp_abc.AbstractResolver):
-    """The system's resolver, off the event loop, with a deadline, refusing our own listeners."""
-
-    def __init__(self, own_address: Callable[[str, int], bool]) -> None:
-        self._own_address = own_address
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[aiohttp_abc.ResolveResult]:
-        """Look a name up; both families, in the system's order."""
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
-        results: list[aiohttp_abc.ResolveResult] = []
-        for kind, _, proto, _, address in found:
-            if self._own_address(str(address[0]), port):
-                message = f"{host}:{port} is the gateway itself"
-                raise LoopError(message)
-            results.append(
-                {
-                    "hostname": host,
-                    "host": str(address[0]),
-                    "port": port,
-                    "family": kind,
-                    "proto": proto,
-                    "flags": socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-                }
-            )
-        return results
-
-    async def close(self) -> None:
-        """Nothing is held."""
-
-
-def _canonical(host: str) -> str:
-    """Write out the short forms of addresses (``127.1``, ``2130706433``) that systems know and aiohttp refuses."""
-    if host.replace(".", "").isdigit():
-        with contextlib.suppress(OSError):
-            return socket.inet_ntoa(socket.inet_aton(host))
-    return host
-
-
-@functools.lru_cache(maxsize=256)
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

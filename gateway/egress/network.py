@@ -81,7 +81,7 @@ class Ways:
     def way_to(self, origin: Origin) -> Via | None:
         """Give the proxy for a target, None for straight."""
         via = self.https if origin.scheme == "https" else self.http
-        if via is None or _is_local(origin.host):
+        if via is None or is_local(origin.host):
             return None
         if any(_covers(entry, origin.host, origin.port) for entry in self.no_proxy):
             return None
@@ -122,7 +122,8 @@ def split_no_proxy(text: str) -> tuple[str, ...]:
     return tuple(entry for entry in re.split(r"[,\s]+", text.strip()) if entry)
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether a name or address is this machine's own."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     address = _address(host)

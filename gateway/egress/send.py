@@ -207,9 +207,7 @@ class AiohttpIncoming:
     async def _write(self, transport: asyncio.WriteTransport, request: Outgoing) -> None:
         assert request.rest is not None
         frame = _chunk if request.chunked else bytes
-        if request.body:
-            transport.write(frame(request.body))
-        async for part in request.rest:
+        async for part in _and_then(request.body, request.rest):
             if part:
                 await self._protocol._drain_helper()  # noqa: SLF001 - the same
                 self._protocol.start_timeout()  # silence counts from the last byte that we wrote
@@ -306,6 +304,14 @@ class AiohttpIncoming:
         else:  # half a request stands on it: the next one would be read as the other half
             upload.cancel()
             self._connection.close()
+
+
+async def _and_then(body: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Give what was read first in pieces, too: written at once it would lie in the transport a second time."""
+    for start in range(0, len(body), READ_BYTES):
+        yield body[start : start + READ_BYTES]
+    async for part in rest:
+        yield part
 
 
 def _chunk(data: bytes) -> bytes:

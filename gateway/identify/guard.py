@@ -1,5 +1,6 @@
 """What the listener refuses before it asks what a call means: other sites' pages, wrong names, loops."""
 
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from gateway.model.call import Call, Mode, Origin
@@ -29,7 +30,8 @@ def refusal(call: Call, instance: str) -> Refuse | None:
         )
     host = _name(call.header(b"host") or "")
     if call.mode is Mode.BASE_URL:
-        if host not in _LOCAL:
+        # A foreign page can have its own name lead here, but cannot know the credential; so with it any name is fine.
+        if host not in _LOCAL and not call.signed_in:
             why = f"a base URL must name this machine (127.0.0.1 or localhost), not {host or 'nothing'}"
             return Refuse(cause=Cause.PROXY_DESTINATION_BLOCKED, status=403, why=why)
         origin = call.header(b"origin")
@@ -40,6 +42,16 @@ def refusal(call: Call, instance: str) -> Refuse | None:
         why = f"the Host header names {host}, but the connection is for {call.origin.host}"
         return Refuse(cause=Cause.CLIENT_MALFORMED_REQUEST, status=421, why=why)
     return None
+
+
+def refusal_abroad(call: Call, barred: Callable[[str, int], str | None]) -> Refuse | None:
+    """Say why a call that is for no provider must not be carried to its host, or None.
+
+    Args:
+        barred: Host and port -> why an app may not go there, None when it may.
+    """
+    why = barred(call.origin.host, call.origin.port) if call.mode is Mode.PROXY else None
+    return Refuse(cause=Cause.PROXY_DESTINATION_BLOCKED, status=403, why=why) if why else None
 
 
 def _of_origin(origin: str) -> str:

@@ -35,6 +35,7 @@ _KEPT = frozenset(
     b" x-ms-request-id x-ms-retry-after-ms x-oneapi-request-id x-request-id x-served-by x-should-retry".split()
 )
 _KEPT_STARTS = (b"x-ratelimit-", b"x-tokenlimit-", b"anthropic-ratelimit-", b"x-stainless-", b"x-whygate-")
+_OWN_CREDENTIAL = b"x-whygate-token"
 _KEPT_QUERY = frozenset(
     {"after", "alpha", "alt", "anthropic-version", "api-version", "before", "beta", "include", "include[]", "limit"}
     | {"model", "order", "page", "page_size", "pageSize", "purpose", "status", "stream", "updateMask", "version"}
@@ -48,6 +49,7 @@ _SECRET = re.compile(
     r"|(?P<field>\"(?i:(?:x-)?(?:api|goog-api|access|private|secret)[_-]?key|authorization|cookie|password"
     r"|(?:access|refresh|id|auth)[_-]?token|client[_-]?secret|secret)\"\s{0,8}:\s{0,8}\")[^\"]{1,8192}"
     r"|(?P<userinfo>://)[^/\s@\"'<>]{1,256}(?=@)"
+    r"|(?P<ours>/~)[\w.~-]{16,256}(?![\w.~-])"
     r"|(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"
     r"|(?<![A-Za-z0-9])(?:sk|pk|rk|ak|sess|org|proj|whsec)[-_][\w*.-]{8,}"
     r"|(?<![A-Za-z0-9])(?:xai|pplx)-[A-Za-z0-9*]{20,}"
@@ -81,14 +83,14 @@ def _pieces(text: str) -> Iterator[str]:
 
 def _strike(found: re.Match[str]) -> str:
     """Keep what introduces the secret (``Bearer``, ``key=``), so that a reader sees what stood there."""
-    return (found["scheme"] or found["pair"] or found["field"] or found["userinfo"] or "") + STRUCK
+    return (found["scheme"] or found["pair"] or found["field"] or found["userinfo"] or found["ours"] or "") + STRUCK
 
 
 def kept_headers(headers: Headers) -> tuple[tuple[str, str], ...]:
     """Give the harmless headers as text, in order; a value longer than 512 characters is cut."""
     kept = []
     for name, value in headers:
-        if name in _KEPT or name.startswith(_KEPT_STARTS):
+        if (name in _KEPT or name.startswith(_KEPT_STARTS)) and name != _OWN_CREDENTIAL:
             kept.append((name.decode("latin-1"), _usual(value)))
             if len(kept) == MAX_HEADERS:
                 break

@@ -16,8 +16,6 @@ from gateway.model.flow import FlowRow, State
 from gateway.model.route import Route
 from gateway.record.redact import credentials_of, kept_headers, kept_target, scrub, scrubbed
 
-_USUAL_PORTS = {"https": 443, "http": 80}
-
 
 def utc_text(epoch_seconds: float) -> str:
     """Give ISO 8601 in UTC with milliseconds and ``Z``. Rows compare as text because all have this form."""
@@ -95,13 +93,12 @@ def _kept_again(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], 
 
 def _who_and_what(call: Call, route: Route | None) -> dict[str, Any]:
     """Give what a row says from its first moment on."""
-    scheme, host, port = call.origin
     known: dict[str, Any] = {
         "id": call.id,
         "started_at": utc_text(call.arrived_at),
         "client": call.client,
         "method": call.method,
-        "host": host if _USUAL_PORTS.get(scheme) == port else f"{host}:{port}",
+        "host": str(call.origin).partition("://")[2],
         "path": kept_target(call.target),
     }
     if route is not None:

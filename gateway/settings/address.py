@@ -22,6 +22,21 @@ class Address(NamedTuple):
         except ValueError:
             return False
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Whether it stands for every address that this machine has."""
+        try:
+            return ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
+    @property
+    def from_here(self) -> "Address":
+        """Where this machine itself reaches it."""
+        if not self.is_everywhere:
+            return self
+        return Address("::1" if ":" in self.host else "127.0.0.1", self.port)
+
     def __str__(self) -> str:
         """Give ``host:port``; an IPv6 literal gets its brackets back."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

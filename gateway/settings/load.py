@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from gateway.settings.problems import ConfigError, Problem, nearest, shown
+from gateway.settings.problems import ConfigError, MisfitError, Problem, nearest, shown
 from gateway.settings.sources import Path_, known_keys, read_environment, read_file
 from gateway.settings.tree import Section, Settings
 
@@ -69,6 +69,10 @@ def _nested(given: Mapping[Path_, tuple[Any, str]]) -> dict[str, Any]:
 def _problem(error: dict[str, Any], given: Mapping[Path_, tuple[Any, str]]) -> Problem:
     """Turn one of pydantic's errors into a sentence of ours."""
     parts: tuple[str | int, ...] = error["loc"]
+    misfit = error.get("ctx", {}).get("error")
+    if isinstance(misfit, MisfitError):
+        parts = (*parts, misfit.key)
+        error["input"] = error["input"].get(misfit.key) if isinstance(error["input"], Mapping) else None
     names = tuple(str(part) for part in parts)
     source = next((given[names[:n]][1] for n in range(len(names), 0, -1) if names[:n] in given), None)
     if source is None:

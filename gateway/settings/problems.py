@@ -41,6 +41,18 @@ class Problem:
         return f"{place}{key}{given}: expected {self.expected}.{nearest}"
 
 
+class MisfitError(ValueError):
+    """Keys of one table that do not fit together.
+
+    Attributes:
+        key: The one to name.
+    """
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
 class ConfigError(Exception):
     """The configuration cannot be used. Carries every problem that was found, not just the first."""
 

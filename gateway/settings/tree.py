@@ -3,24 +3,27 @@
 Defaults are stated here and nowhere else; ``config/gateway.toml`` is printed from them.
 """
 
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    InstanceOf,
-    SecretStr,
-    StringConstraints,
-    model_validator,
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from gateway.settings.address import Address
+from gateway.settings.problems import MisfitError
+from gateway.settings.values import (
+    TOKEN_MIN,
+    AllowedHost,
+    EditedRoute,
+    HostName,
+    Kind,
+    ListenAddress,
+    NoProxyEntry,
+    PemFile,
+    ProviderName,
+    ProxyAddress,
+    Token,
+    TokenInAddresses,
+    Upstream,
 )
-
-from gateway.egress.network import parse_via
-from gateway.settings.address import Address, parse_address
 
 MIB = 1024 * 1024
 
@@ -38,78 +41,24 @@ def setting(default: Any, description: str, *, unit: str, example: str = "", **l
     return Field(default, description=description, json_schema_extra={"unit": unit, "example": example}, **limits)
 
 
-def _loopback_address(value: object) -> Address:
-    """Read an address that only this machine can reach."""
-    address = value if isinstance(value, Address) else parse_address(value if isinstance(value, str) else "")
-    if not address.is_loopback:
-        message = (
-            "an address of this machine (127.0.0.1, [::1] or localhost): clients cannot sign in to the gateway yet,"
-            " so any other address would let strangers use your network and your keys"
-        )
-        raise ValueError(message)
-    return address
-
-
-def _existing_pem(path: Path) -> Path:
-    """Check now what would otherwise fail on the first call."""
-    path = path.expanduser()
-    if not path.is_absolute():
-        message = "an absolute path, so that it means the same whatever directory the gateway starts in"
-        raise ValueError(message)
-    try:
-        text = path.read_bytes()
-    except OSError as exc:
-        message = f"a readable PEM file ({exc.strerror})"
-        raise ValueError(message) from exc
-    if b"-----BEGIN CERTIFICATE-----" not in text:
-        message = "a PEM file with at least one certificate (no BEGIN CERTIFICATE line in it)"
-        raise ValueError(message)
-    return path
-
-
-def _upstream(text: str) -> str:
-    """Check an origin with an optional path, and drop a slash at its end."""
-    try:
-        url = urlsplit(text)
-        address = Address(url.hostname or "", url.port or 0)
-    except ValueError as exc:
-        message = "an address like https://relay.example/v1"
-        raise ValueError(message) from exc
-    if url.scheme not in {"http", "https"} or not address.host:
-        message = "an address like https://relay.example/v1"
-        raise ValueError(message)
-    if url.username is not None or url.query or url.fragment:
-        message = "scheme, host, port and path only: no user name, password, query or fragment"
-        raise ValueError(message)
-    if url.scheme == "http" and not address.is_loopback:
-        message = "https: plain http would show your API key to the network (it is allowed to this machine alone)"
-        raise ValueError(message)
-    return text.rstrip("/")
-
-
-def _proxy(value: SecretStr) -> SecretStr:
-    """Check a proxy's address now; the message never shows its password."""
-    if value.get_secret_value() != "none":
-        parse_via(value.get_secret_value())
-    return value
-
-
-ListenAddress = Annotated[InstanceOf[Address], BeforeValidator(_loopback_address)]
-PemFile = Annotated[Path, Field(strict=False), AfterValidator(_existing_pem)]
-Upstream = Annotated[str, AfterValidator(_upstream)]
-HostName = Annotated[str, StringConstraints(to_lower=True, pattern=r"^[A-Za-z0-9._:\[\]-]+$")]
-ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")]
-EditedRoute = Annotated[str, StringConstraints(pattern=r"^[a-z*][a-z0-9_.*-]*/[^\s?#]*$")]
-ProxyAddress = Annotated[SecretStr, AfterValidator(_proxy)]
-NoProxyEntry = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:*\[\]/-]+$")]
-Kind = Literal["openai_compatible", "openai", "azure_openai", "anthropic", "gemini"]
-Token = Annotated[SecretStr, Field(min_length=16, max_length=256)]
-
-
 class Section(BaseModel):
     """A table of the file. Frozen; a key that is not declared is an error; ``"8"`` is not a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _text(secret: SecretStr | None) -> str:
+    return "" if secret is None else secret.get_secret_value()
+
+
+def _token_for(address: Address, token: SecretStr | None, variable: str, what: str) -> None:
+    """Check that strangers find a lock wherever they find us."""
+    if token is None and not address.is_loopback:
+        message = (
+            f"an address that only this machine reaches (127.0.0.1, [::1] or localhost), or a token beside it: {what}."
+            f" Set {variable} to a random text of at least {TOKEN_MIN} characters (openssl rand -hex 24)"
+        )
+        raise MisfitError("address", message)
 
 
 class Listen(Section):
@@ -117,9 +66,27 @@ class Listen(Section):
 
     address: ListenAddress = setting(
         Address("127.0.0.1", 8080),
-        "Where apps reach the gateway. Loopback, because whoever reaches it can use your network through it."
-        " Port 0 takes any free port.",
+        "Where apps reach the gateway. Loopback, because whoever reaches it can use your network through it; any other"
+        " address needs a token, and then only providers and allow_hosts are reached through it. Port 0 takes any"
+        " free port.",
         unit="HOST:PORT",
+    )
+    token: TokenInAddresses | None = setting(
+        None,
+        "What every app must present: as the password in its proxy address (http://whygate:TOKEN@HOST:8080), as the"
+        " first part of a base URL's path (http://HOST:8080/~TOKEN/openai/v1), or in the header x-whygate-token."
+        " None by default, because on loopback only your own programs come. `whygate env` and `run` fill it in.",
+        unit="text, 16 to 256 letters, digits, - . _ ~",
+        example='"a-long-random-text"',
+    )
+    allow_hosts: tuple[AllowedHost, ...] = setting(
+        (),
+        "Where an app may go besides providers, when the address is not loopback: by CONNECT or a plain request, on the"
+        " ports 80 and 443 or the one named. A name must lead to a public address; a private one is reached only when"
+        " it is written here itself. On loopback every host is reached, and this changes nothing.",
+        unit="list of host names, *.SUFFIX or addresses, each with or without a port",
+        example='["files.example.com", "*.example.org", "10.0.0.7:8000"]',
+        strict=False,
     )
     drain_seconds: int = setting(
         120,
@@ -139,13 +106,25 @@ class Listen(Section):
         strict=False,
     )
 
+    @model_validator(mode="after")
+    def _is_locked(self) -> Self:
+        what = "without one, strangers could use your network and your keys"
+        _token_for(self.address, self.token, "[listen] token (WHYGATE_LISTEN__TOKEN)", what)
+        return self
+
+    @property
+    def secret(self) -> str:
+        """The token as it is compared; empty when there is none."""
+        return _text(self.token)
+
 
 class Page(Section):
     """The status page and its API."""
 
     address: ListenAddress = setting(
         Address("127.0.0.1", 8081),
-        "Where the page is. Apart from the proxy, so that an app which can call the proxy cannot read your log.",
+        "Where the page is. Apart from the proxy, so that an app which can call the proxy cannot read your log. Any"
+        " address but loopback needs a token of your choice.",
         unit="HOST:PORT",
     )
     token: Token | None = setting(
@@ -162,6 +141,17 @@ class Page(Section):
         unit="list of host names without port",
         strict=False,
     )
+
+    @model_validator(mode="after")
+    def _is_locked(self) -> Self:
+        what = "the one that is made at each start is known to the gateway's terminal alone"
+        _token_for(self.address, self.token, "[page] token (WHYGATE_PAGE__TOKEN)", what)
+        return self
+
+    @property
+    def secret(self) -> str:
+        """The token as it is compared; empty when there is none."""
+        return _text(self.token)
 
 
 class LimitRule(Section):

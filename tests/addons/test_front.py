@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from addons.entrance import Entrance
 from addons.front import Front
 from addons.lanes import Lanes
 
@@ -82,6 +83,7 @@ class _Front(Front):
 async def _answer(head: str) -> bytes:
     lanes = object.__new__(Lanes)
     lanes.is_provider = lambda host, port: f"{host}:{port}" in PROVIDERS
+    lanes.entrance = Entrance("", lambda _origin, _target: None)
     lanes.tunnels = cast("Any", _Tunnels())
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Front(cast("Any", None), lanes), "127.0.0.1", 0)

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from gateway import attempts
-from gateway.egress.dial import LoopError
+from gateway.egress.resolve import LoopError
 from gateway.identify.identify import Identifier
 from gateway.identify.locate import Locator
 from gateway.limit.gate import LimitRule

@@ -123,7 +123,14 @@ MISTAKES = {
     "port out of range": ("[page]\naddress = '127.0.0.1:65536'", "expected a port between 0 and 65535"),
     "port is no number": ("[page]\naddress = '127.0.0.1:http'", "expected a port between 0 and 65535"),
     "ipv6 without brackets": ("[page]\naddress = '::1:80'", "IPv6 in brackets"),
-    "open to all": ("[listen]\naddress = '0.0.0.0:8080'", "expected an address of this machine"),
+    "open to all": ("[listen]\naddress = '0.0.0.0:8080'", "or a token beside it: without one, strangers"),
+    "a page open to all": (
+        "[page]\naddress = '[::]:8081'",
+        "page.address = '[::]:8081': expected an address that only",
+    ),
+    "a token that an address cannot hold": ("[listen]\ntoken = 'with/a/slash/in/it'", "expected letters, digits, and"),
+    "a short token": ("[listen]\ntoken = 'fifteen-letters'", "listen.token = ***: expected at least 16 characters."),
+    "a URL for a host": ("[listen]\nallow_hosts = ['http://a']", "listen.allow_hosts[0] = 'http://a': expected a host"),
     "a name": ("[listen]\naddress = 'myhost:8080'", "expected an address of this machine"),
     "address twice": ("[page]\naddress = '127.0.0.1:8080'", "listen.address and page.address that differ"),
     "rule without limit": ("[[limits.rules]]\nprovider = 'openai'", "at least one of per_second, rpm, concurrency"),
@@ -225,3 +232,34 @@ def test_an_address_is_written_as_it_was_read(text: str) -> None:
     """Both directions."""
     assert str(parse_address(text)) == text
     assert parse_address(text).is_loopback
+
+
+def test_an_address_that_others_reach_needs_a_token(tmp_path: Path) -> None:
+    """From whichever source; the key that is named is the address's."""
+    token = "a-long-random-text"
+    settings = settings_of(tmp_path, f"[listen]\naddress = '0.0.0.0:8080'\ntoken = '{token}'\n")
+    assert (settings.listen.secret, settings.page.secret) == (token, "")
+    assert load(
+        None, {"WHYGATE_LISTEN__ADDRESS": "[::]:1", "WHYGATE_LISTEN__TOKEN": token}
+    ).listen.address.is_everywhere
+    with pytest.raises(ConfigError, match=r"^--listen: listen\.address = '192\.168\.0\.1:1': .*WHYGATE_LISTEN__TOKEN"):
+        load(None, {}, {"listen.address": ("192.168.0.1:1", "--listen")})
+    assert token not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "from_here"),
+    [
+        ("0.0.0.0:8", "127.0.0.1:8"),
+        ("[::]:8", "[::1]:8"),
+        ("192.168.0.1:8", "192.168.0.1:8"),
+        ("localhost:8", "localhost:8"),
+    ],
+)
+def test_this_machine_does_not_call_an_address_that_stands_for_all(text: str, from_here: str) -> None:
+    assert str(parse_address(text).from_here) == from_here
+
+
+def test_hosts_that_may_be_reached_are_written_in_several_ways() -> None:
+    env = {"WHYGATE_LISTEN__ALLOW_HOSTS": "A.example, *.b.example:8443, 10.0.0.7, [fd00::1]:80"}
+    assert load(None, env).listen.allow_hosts == ("a.example", "*.b.example:8443", "10.0.0.7", "[fd00::1]:80")

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,21 @@ def test_runs_keep_a_gateway_and_the_last_one_lets_it_go(state: State, page: str
     assert state.runtime_json.exists()
     assert state.no_runs(retire=runtime)
     assert not state.runtime_json.exists()
+
+
+def test_the_listeners_token_is_in_the_addresses_that_work_and_in_nothing_that_is_shown(
+    state: State, page: str
+) -> None:
+    """And a file of an earlier version, which has none, is read."""
+    open_, locked = runtime_on(page), replace(runtime_on(page), listen_token="a-long-random-text")
+    assert (open_.proxy_url, open_.base_url) == ("http://127.0.0.1:1", "http://127.0.0.1:1")
+    assert locked.proxy_url == "http://whygate:a-long-random-text@127.0.0.1:1"
+    assert locked.base_url == "http://127.0.0.1:1/~a-long-random-text"
+    assert "random" not in locked.listen_url + repr(locked)
+    locked.write(state)
+    assert mode(state.runtime_json) == 0o600
+    assert Runtime.read(state) == locked
+    document = json.loads(state.runtime_json.read_text())
+    del document["listen_token"]
+    state.runtime_json.write_text(json.dumps(document))
+    assert Runtime.read(state) == open_

@@ -170,8 +170,8 @@ GATEWAY: Mapping[Cause, Remedy] = {
         ),
         what_to_do=(
             "For a local or internal address, let the app go there directly: add the host to `NO_PROXY`.",
-            "If it is a provider of your own, enter it under `[[providers]]` in the configuration.",
-            "If someone else runs the gateway, ask them to add the host.",
+            "If it is a provider of your own, enter it as `upstream` under `[[providers]]` in the configuration.",
+            "For any other host that apps need, add it to `[listen] allow_hosts`, or ask whoever runs the gateway to.",
         ),
         not_to_be_confused_with=(
             "A filter in the network blocks with a page of its own; this rule belongs to the gateway."
@@ -186,11 +186,11 @@ GATEWAY: Mapping[Cause, Remedy] = {
         what_happened="whygate refused this call ({status}) because its own credential was missing or wrong: {detail}.",
         what_to_do=(
             (
-                "Copy the gateway's address with its credential again from whoever runs it, for example "
-                "`http://NAME:TOKEN@HOST:8080`."
+                "Give the app the gateway's address with its token: `HTTPS_PROXY=http://whygate:TOKEN@HOST:8080`, or a "
+                "base URL like `http://HOST:8080/~TOKEN/openai/v1`. `whygate env` prints both where the gateway runs."
             ),
-            "Percent-encode special characters in the credential.",
-            "If you run it yourself, compare with the tenants under `[team]`; after a change restart the app as well.",
+            "A program that cannot do either sends the token in the header `x-whygate-token` to the base URL.",
+            "If you run it yourself, compare with `[listen] token`; after a change restart the app as well.",
         ),
         not_to_be_confused_with=(
             "A wrong API key is refused by the provider with 401; here the call did not leave the gateway."

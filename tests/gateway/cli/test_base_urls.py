@@ -41,6 +41,21 @@ def test_every_provider_with_one_address_gets_its_variable() -> None:
     assert "AZURE_OPENAI_ENDPOINT" not in variables
 
 
+def test_a_gateway_with_a_token_has_it_in_every_base_url_and_knows_its_own_again() -> None:
+    """Also in a terminal that took its variables from the gateway when it had another token, or none."""
+    locked = replace(RUNTIME, listen_token="a-long-random-text")
+    home = f"{HERE}/~a-long-random-text"
+    for before in ("", "http://127.0.0.1:1/~an-older-random-text/openai/v1", f"{HERE}/openai/v1", f"{home}/openai/v1"):
+        changes = Changes()
+        proxies = {"HTTPS_PROXY": "http://whygate:an-older-random-text@127.0.0.1:1"}
+        env = {"OPENAI_BASE_URL": before, "OPENAI_API_BASE": "https://relay.example/v1", **proxies}
+        add_base_urls(changes, locked, Given(env), gateway)
+        assert changes.variables["OPENAI_API_BASE"] == f"{home}/relay.example/v1"
+        assert changes.variables["ANTHROPIC_BASE_URL"] == f"{home}/anthropic"
+        assert changes.variables.get("OPENAI_BASE_URL", home) in {home, f"{home}/openai/v1"}
+        assert not [note for note in changes.notes if "random-text" in note]
+
+
 def test_a_relay_is_led_through_the_gateway_and_said_in_one_line() -> None:
     changes = changed(env={"OPENAI_BASE_URL": "https://relay.example/v1/"})
     assert changes.variables["OPENAI_BASE_URL"] == f"{HERE}/relay.example/v1/"

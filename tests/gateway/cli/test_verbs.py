@@ -102,7 +102,7 @@ def test_a_bad_state_directory_is_one_screen_and_exit_code_2(
 def test_bad_settings_are_one_screen_and_exit_code_2(standing_in: Whygate, verb: str) -> None:
     """All of them, with the file's line for a slip of the pen."""
     file = standing_in.cwd / "a.toml"
-    file.write_text("[listen]\naddress = '0.0.0.0:1'\nport = 3\n" + "".join(f"x{n} = 1\n" for n in range(20)))
+    file.write_text("[listen]\naddress = 'myhost:1'\nport = 3\n" + "".join(f"x{n} = 1\n" for n in range(20)))
     verb, *rest = verb.split(" --", 1)
     arguments = [*verb.split(), "--config", str(file), *(f"--{words}" for words in rest for words in words.split())]
     done = standing_in(*verb.split(), "--config", str(file), *(["--", "true"] if rest else []))
@@ -228,6 +228,10 @@ def test_the_authority_can_be_seen_exported_and_removed(whygate: Whygate) -> Non
     assert target.read_bytes() == path.read_bytes()
     assert whygate("ca", "export", str(target)).returncode == 2
     assert whygate("ca", "export", "-").stdout.encode() == path.read_bytes()
+    others = whygate("ca", "export", "--bundle", "-").stdout
+    assert others.startswith(f"# whygate local CA\n{path.read_text().strip()}")
+    assert others.count("BEGIN CERTIFICATE") > 1
+    assert "PRIVATE" not in others
     assert whygate("ca", "remove").returncode == 1
     assert path.exists()
     removed = whygate("ca", "remove", "--yes")

@@ -35,7 +35,7 @@ APPOSITION = re.compile(r"(?:provider {provider}|model {model}|server {host}|\({
 ANY_PLACEHOLDER = re.compile(r"{\w+}")
 UNTIDY = re.compile(r"[{}]|\s\s|\( ?\)|\s[.,:;)]|[:,][.,:]|\.\.|^\s|\s$")
 
-COMMANDS = ("run -- CMD", "start", "tail", "flows show ID", "ca path", "config show")
+COMMANDS = ("run -- CMD", "start", "tail", "flows show ID", "ca path", "config show", "env")
 EVASION = re.compile(
     r"\b(?:use|try|connect through|switch to|via|get|install) (?:a |another |some )?(?:vpn|tor)\b"
     r"|\b(?:bypass|circumvent|evade|get round|get around|unblock|work around|hotspot|mobile data|domain fronting)\b"

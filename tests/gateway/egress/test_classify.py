@@ -17,9 +17,9 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.egress import dial, send
+from gateway.egress import dial, resolve, send
 from gateway.egress.classify import classify
-from gateway.egress.dial import LoopError
+from gateway.egress.resolve import LoopError
 from gateway.egress.timeline import Timeline
 from gateway.model.call import Origin
 from gateway.model.failure import NetCode, NetFailure, Phase
@@ -99,7 +99,7 @@ async def test_a_resolver_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) 
         await asyncio.Event().wait()
 
     monkeypatch.setattr(loop, "getaddrinfo", silent)
-    monkeypatch.setattr(dial, "RESOLVE_SECONDS", 0.05)
+    monkeypatch.setattr(resolve, "RESOLVE_SECONDS", 0.05)
     failure = await _fail(Origin("http", "slow.invalid", 80))
     assert _said(failure) == (NetCode.DNS_TIMEOUT, Phase.DNS, False)
 

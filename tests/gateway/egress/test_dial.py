@@ -13,8 +13,8 @@ import pytest
 import trustme
 
 from gateway.egress.classify import classify
-from gateway.egress.dial import LoopError
 from gateway.egress.network import Via, Ways
+from gateway.egress.resolve import LoopError
 from gateway.egress.timeline import Timeline
 from gateway.model.call import Origin
 from gateway.model.failure import NetCode, NetFailure, Phase

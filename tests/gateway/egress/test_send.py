@@ -13,7 +13,7 @@ import pytest
 import trustme
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.egress.dial import LoopError
+from gateway.egress.resolve import LoopError
 from gateway.egress.send import AiohttpIncoming, AiohttpUpstream, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.model.attempt import ReplyHead

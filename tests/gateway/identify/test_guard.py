@@ -1,10 +1,12 @@
 """What is refused before anybody asks what a call means."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identify.guard import HOP_HEADER, refusal
+from gateway.identify.guard import HOP_HEADER, refusal, refusal_abroad
 from gateway.model.call import Call, Mode, Origin
 from gateway.model.cause import Cause
 from tests.gateway.factories import a_call
@@ -37,6 +39,25 @@ def test_a_base_url_under_any_other_name_is_refused(host: bytes | None) -> None:
     refused = refusal(_local(host=host), ME)
     assert refused is not None
     assert (refused.cause, refused.status) == (Cause.PROXY_DESTINATION_BLOCKED, 403)
+
+
+def test_with_the_credential_any_name_will_do_but_no_page_of_another_site() -> None:
+    """A foreign page can have its name lead here, but it does not know the credential; what it may know is a link."""
+    call = replace(_local(host=b"whygate:8080"), signed_in=True)
+    assert refusal(call, ME) is None
+    page = replace(_local((b"origin", b"https://evil.example"), host=b"whygate:8080"), signed_in=True)
+    assert _cause(page) is Cause.PROXY_DESTINATION_BLOCKED
+
+
+def test_what_is_barred_is_refused_where_it_would_be_carried() -> None:
+    call = a_call(origin=Origin("http", "intranet", 8080))
+    refused = refusal_abroad(call, lambda host, port: f"{host}:{port} is barred")
+    assert refused is not None
+    assert (refused.cause, refused.status, refused.why) == (
+        Cause.PROXY_DESTINATION_BLOCKED, 403, "intranet:8080 is barred",
+    )  # fmt: skip
+    assert refusal_abroad(call, lambda _host, _port: None) is None
+    assert refusal_abroad(_local(), lambda host, _port: host) is None
 
 
 @pytest.mark.parametrize("origin", [b"http://localhost:3000", b"http://127.0.0.1", b"https://[::1]:1"])

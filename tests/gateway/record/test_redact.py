@@ -120,6 +120,17 @@ def test_a_key_in_the_query_never_reaches_a_row(name: str) -> None:
     assert CANARY not in scrub(f"GET https://host{target} failed", credentials_of((), target))
 
 
+def test_the_listeners_own_credential_is_struck_out_wherever_it_was_put() -> None:
+    token = "a-long-random.text~1"
+    assert kept_target(f"/~{token}/openai/v1/models?limit=1".encode()) == f"/~{STRUCK}/openai/v1/models?limit=1"
+    assert scrub(f"GET http://host:8080/~{token} failed") == f"GET http://host:8080/~{STRUCK} failed"
+    assert scrub(f"through http://whygate:{token}@host:8080") == f"through http://{STRUCK}@host:8080"
+    assert kept_headers(((b"x-whygate-token", token.encode()), (b"x-whygate-cache", b"hit"))) == (
+        ("x-whygate-cache", "hit"),
+    )
+    assert scrub("/~user/index.html") == "/~user/index.html"
+
+
 def test_a_kept_header_is_still_scanned() -> None:
     """Someone may put a key into a user agent."""
     assert CANARY not in str(kept_headers(((b"user-agent", f"app sk-{CANARY}".encode()),)))
