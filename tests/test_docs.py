@@ -36,6 +36,7 @@ def test_every_path_in_contributing_exists_but_for_the_examples_of_new_ones() ->
         r"`((?:gateway|addons|tests|config)/[\w./]+\.(?:py|toml))`", (ROOT / "CONTRIBUTING.md").read_text()
     )
     new = {"gateway/providers/acme.py", "gateway/cache/backends/disk.py", "tests/gateway/providers/test_acme.py"}
+    new |= {"gateway/simulate/faces/acme.py", "tests/gateway/simulate/test_acme_face.py"}
     assert [path for path in named if path not in new and not (ROOT / path).exists()] == []
 
 

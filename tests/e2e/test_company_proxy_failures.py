@@ -139,6 +139,15 @@ async def test_a_proxy_that_is_spoken_to_in_tls_lets_calls_and_websockets_throug
     )
 
 
+async def test_a_plain_request_goes_through_a_proxy_that_is_spoken_to_in_tls(desk: World, firm: Office) -> None:
+    reader, writer = await plain(desk.gateway)
+    authority = f"elsewhere.test:{firm.plain.port}"
+    writer.write(f"GET http://{authority}/tls HTTP/1.1\r\nHost: {authority}\r\n\r\n".encode())
+    assert (await read_answer(reader))[1] == b"elsewhere"
+    (headers,) = [headers for path, headers in firm.plain.seen if path == "/tls"]
+    assert not [name for name in headers if name.startswith("proxy-")]
+
+
 async def test_a_wrong_credential_is_told_as_such(stranger: World) -> None:
     target = "provider.test:443"
     found = await asyncio.gather(call(stranger.gateway, "openai"), tunnel(stranger.gateway, target))

@@ -12,7 +12,7 @@ import httpx2
 import psutil
 import pytest
 
-from tests.e2e.world import MIB, Memory
+from tests.e2e.world import MIB, Memory, steady
 from tests.running import (
     CLEAN,
     GatewayProcess,
@@ -210,7 +210,7 @@ async def open_stream(gateway: GatewayProcess, target: str, way: str, doors: asy
 
 async def test_500_streams_that_wait_at_once_all_end_well_and_leave_nothing(scale: Scale) -> None:
     process, waiting, doors = psutil.Process(scale.gateway.process.pid), Waiting(), asyncio.Semaphore(20)
-    target, before = scale.upstream.on(waiting), process.num_fds()
+    target, before = scale.upstream.on(waiting), await asyncio.to_thread(steady, process.num_fds)
     with Memory(scale.gateway.process.pid) as memory:
         ways = ("proxy", "base URL") * (IDLE_STREAMS // 2)
         readers = await asyncio.gather(*(open_stream(scale.gateway, target, way, doors) for way in ways))

@@ -1,8 +1,10 @@
 """``whygate start --ui``: the real master, page and API of mitmproxy around a real gateway, in one process."""
 
 import asyncio
+import base64
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import pty
@@ -21,11 +23,10 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
-from websockets.exceptions import ConnectionClosedError, InvalidStatus
+from wsproto import ConnectionType, WSConnection, events
 
-from tests.e2e.sockets import Scripted, converse, realtime
 from tests.e2e.world import MARK, MIB, Provider, new_key
-from tests.running import CLEAN, ROOT, GatewayProcess, config_for
+from tests.running import CLEAN, ROOT, GatewayProcess, RawUpstream, config_for, lane, plain
 
 EDITED = '[listen]\nedit = ["openai/v1/responses*"]\n'
 SCRIPT = """
@@ -77,14 +78,12 @@ class Scene:
     """Provider, gateway with mitmweb, and an app's way of calling."""
 
     def __init__(self, directory: Path) -> None:
-        self.provider, self.sockets = Provider(), Scripted()
+        self.provider, self.raw = Provider(), RawUpstream()
         directory.mkdir(parents=True, exist_ok=True)
         self.script = directory / "edit.py"
         self.script.write_text(SCRIPT)
         try:
-            relay = (
-                f'[[providers]]\nname = "relay"\nkind = "openai"\nupstream = "http://127.0.0.1:{self.sockets.port}"\n'
-            )
+            relay = f'[[providers]]\nname = "relay"\nkind = "openai"\nupstream = "http://127.0.0.1:{self.raw.port}"\n'
             config = config_for(self.provider.port, relay + EDITED)
             self.gateway = GatewayProcess(directory, config, "--ui", "mitmweb", "--set", f"scripts={self.script}")
             self.web = Mitmweb(self.gateway)
@@ -106,7 +105,7 @@ class Scene:
         if hasattr(self, "gateway"):
             self.gateway.stop()
         self.provider.close()
-        self.sockets.close()
+        self.raw.close()
 
 
 @pytest.fixture(scope="module")
@@ -192,15 +191,51 @@ def test_what_we_refuse_is_shown(scene: Scene) -> None:
     assert (flow["marked"], flow["comment"].partition(":")[0]) == ("🔴", "request.invalid_url")
 
 
+class Socket:
+    """A WebSocket of an app, by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer, self._wire = reader, writer, WSConnection(ConnectionType.CLIENT)
+        self._events: list[Any] = []
+
+    async def send(self, event: events.Event) -> None:
+        self._writer.write(self._wire.send(event))
+        await self._writer.drain()
+
+    async def next(self) -> Any:
+        """Give the next event; OSError or a wsproto error when it is cut."""
+        while not self._events:
+            data = await asyncio.wait_for(self._reader.read(65_536), 10)
+            self._wire.receive_data(data or None)
+            self._events = list(self._wire.events())
+        return self._events.pop(0)
+
+    async def open(self, host: str, target: str) -> Any:
+        """Ask for it; give what is said first."""
+        signed = [(b"authorization", f"Bearer {new_key()}".encode())]
+        await self.send(events.Request(host=host, target=target, extra_headers=signed))
+        return await self.next()
+
+    async def converse(self, prompt: str) -> None:
+        """Ask for an answer in text, and wait for its end."""
+        said = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": prompt}]}
+        for event in ({"type": "conversation.item.create", "item": said}, {"type": "response.create"}):
+            await self.send(events.TextMessage(data=json.dumps(event)))
+        while json.loads((await self.next()).data)["type"] != "response.done":
+            pass
+
+
 async def test_a_websocket_is_shown_live_with_its_messages(scene: Scene) -> None:
     def talks(flow: dict[str, Any]) -> bool:
         return bool(flow.get("websocket", {}).get("messages_meta", {}).get("count", 0) > 2)
 
-    async with realtime(scene.gateway) as socket:
-        await converse(socket, "one two")
-        flow = await asyncio.to_thread(scene.web.flow, talks)
-        assert flow["websocket"]["close_code"] is None
-        assert headers_of(flow["request"])["authorization"] == "Bearer [redacted]"
+    socket = Socket(*await lane(scene.gateway))
+    assert isinstance(await socket.open("api.openai.com", "/v1/realtime?model=gpt-realtime"), events.AcceptConnection)
+    await socket.converse("one two")
+    flow = await asyncio.to_thread(scene.web.flow, talks)
+    assert flow["websocket"]["close_code"] is None
+    assert headers_of(flow["request"])["authorization"] == "Bearer [redacted]"
+    await socket.send(events.CloseConnection(code=1000))
     ended = await asyncio.to_thread(scene.web.flow, lambda f: f["id"] == flow["id"] and f["websocket"]["close_code"])
     assert (ended["marked"], ended["websocket"]["close_code"]) == ("", 1000)
     said = await asyncio.to_thread(scene.web.http.get, f"/flows/{flow['id']}/messages/content/auto.json")
@@ -208,17 +243,37 @@ async def test_a_websocket_is_shown_live_with_its_messages(scene: Scene) -> None
 
 
 async def test_a_websocket_that_was_cut_has_its_verdict(scene: Scene) -> None:
-    async with realtime(scene.gateway, "base URL", base="relay", model="cut") as socket:
-        await socket.send("one")
-        with pytest.raises(ConnectionClosedError):
-            await asyncio.wait_for(socket.recv(), 5)
+    async def cut(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        key = next(
+            line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key")
+        )
+        accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+        writer.write(
+            b"HTTP/1.1 101 S\r\nupgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-accept: %b\r\n\r\n" % accept
+        )
+        await reader.read(100)
+        writer.transport.abort()
+
+    token = scene.raw.on(cut).partition("?")[2]
+    socket = Socket(*await plain(scene.gateway))
+    assert isinstance(await socket.open("x", f"/relay/v1/realtime?{token}&model=m"), events.AcceptConnection)
+    await socket.send(events.TextMessage(data="one"))
     flow = await asyncio.to_thread(scene.web.flow, lambda flow: bool(flow.get("websocket")) and flow["marked"])
     assert flow["comment"].startswith("network.stream_interrupted: ")
 
 
 async def test_a_websocket_that_was_refused_has_its_verdict(scene: Scene) -> None:
-    with pytest.raises(InvalidStatus):
-        await realtime(scene.gateway, "base URL", base="relay", model="refuse")
+    async def refuse(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = (
+            b'{"error": {"message": "Incorrect API key", "type": "invalid_request_error", "code": "invalid_api_key"}}'
+        )
+        head = b"HTTP/1.1 401 Unauthorized\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
+
+    token = scene.raw.on(refuse).partition("?")[2]
+    socket = Socket(*await plain(scene.gateway))
+    refused = await socket.open("x", f"/relay/v1/realtime?{token}&model=refuse")
+    assert (type(refused), refused.status_code) == (events.RejectConnection, 401)
     flow = await asyncio.to_thread(scene.web.flow, lambda flow: "model=refuse" in flow["request"]["path"])
     assert (flow["request"]["method"], flow["response"]["status_code"], flow["marked"]) == ("GET", 401, "🔴")
     assert flow["comment"].startswith("auth.invalid_key: ")
@@ -237,6 +292,26 @@ def test_an_edited_route_is_mitmproxy_s_and_its_secrets_are_not_shown(scene: Sce
     assert answer.headers["x-from-script"] == f"Bearer {key}"  # what a script copies is put back as well
     row = scene.gateway.flow(flow["id"])
     assert (row["status"], row["provider"], row["path"]) == (200, "openai", "/v1/responses")
+
+
+@pytest.mark.parametrize("model", ["text-embedding-3-small", "simulate:quota.exhausted"])
+def test_a_client_of_http2_alone_is_shown_as_well(scene: Scene, model: str) -> None:
+    key = new_key()
+    with scene.gateway.client(http1=False, http2=True) as client:
+        answer = client.post(
+            "https://api.openai.com/v1/embeddings",
+            json={"model": model, "input": "one two"},
+            headers={"authorization": f"Bearer {key}"},
+        )
+    assert scene.provider.rows(key), "the provider got the real key"
+    flow = scene.web.flow(
+        lambda flow: (
+            flow["request"]["http_version"] == "HTTP/2.0" and scene.web.body(flow, "response") == answer.content
+        )
+    )
+    assert json.loads(scene.web.body(flow, "request"))["input"] == "one two"
+    assert flow["response"]["status_code"] == answer.status_code
+    assert flow["comment"].partition(":")[0] == ("" if answer.status_code == 200 else "quota.exhausted")
 
 
 def test_an_edited_route_s_failure_has_its_verdict(scene: Scene) -> None:

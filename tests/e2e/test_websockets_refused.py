@@ -14,7 +14,7 @@ import websockets
 from websockets.http11 import Response
 
 from tests.e2e.sockets import Scripted, Way, new_model, realtime
-from tests.e2e.world import World
+from tests.e2e.world import World, steady
 from tests.running import GatewayProcess, config_for, lane, plain, read_answer
 
 WAYS: tuple[Way, ...] = ("proxy", "base URL")
@@ -118,7 +118,7 @@ async def test_an_upgrade_that_names_another_host_than_its_connection_is_refused
 async def test_apps_that_hang_up_while_upgrading_leave_nothing(pair: Pair) -> None:
     gateway, provider = pair
     process = psutil.Process(gateway.process.pid)
-    before, begun = process.num_fds(), provider.upgrading
+    before, begun = await asyncio.to_thread(steady, process.num_fds), provider.upgrading
     writers = []
     for number in range(20):
         base = number % 2

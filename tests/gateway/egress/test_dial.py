@@ -18,6 +18,7 @@ from gateway.egress.resolve import LoopError
 from gateway.egress.timeline import Timeline
 from gateway.model.call import Origin
 from gateway.model.failure import NetCode, NetFailure, Phase
+from tests.gateway.driver import until
 from tests.gateway.egress.wire import OK, Connection, Script, Wire, a_request, client, forever, once, provider
 
 TARGET = Origin("https", "provider.test", 443)
@@ -256,8 +257,7 @@ async def test_a_call_that_is_given_up_leaves_no_connection_to_the_proxy() -> No
 
     async with provider(silent, host="localhost") as proxy, client(ways=_ways(proxy)) as upstream:
         asking = asyncio.ensure_future(upstream.open(a_request(TARGET), Timeline()))
-        while not proxy.requests:
-            await asyncio.sleep(0.005)
+        await until(lambda: bool(proxy.requests))
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
