@@ -130,7 +130,7 @@ class Locator:
             origin, rest = Origin(origin.scheme, host, port), after
         elif provider.resource_host:
             return None
-        return self._aim(provider, origin, b"/" + rest)
+        return self._aim(provider, origin, _whole(provider, b"/" + rest))
 
     def _aim(self, provider: Provider, origin: Origin, target: bytes) -> Place:
         override = self._override.get(provider.name)
@@ -154,6 +154,16 @@ def _resource(provider: Provider, segment: str) -> tuple[str, int]:
     if "." not in name or (colon and not (port.isdecimal() and 0 < int(port[:6]) < 65_536)):
         return "", 0
     return name, int(port) if colon else 443
+
+
+def _whole(provider: Provider, target: bytes) -> bytes:
+    """Put in front what the app's SDK left out, where that alone makes the path one that the provider has."""
+    base = provider.implied_base.encode()
+    if not base or target.startswith(base + b"/"):
+        return target
+    known = provider.endpoints
+    as_is, completed = provider.name_target(target).path, provider.name_target(base + target).path
+    return base + target if completed in known and as_is not in known else target
 
 
 def _segments(provider: Provider, host: str, port: int) -> str:

@@ -132,6 +132,7 @@ class Provider:
         name_target: Path and query -> what is asked.
         resource_host: Where every customer has a host of their own: its pattern, with ``{}`` for the customer's label.
             In base-URL mode that label is the second segment of the path.
+        implied_base: What SDKs that take a base URL as it stands leave out of the path in base-URL mode.
         key_headers: Where the credential stands, most specific first.
         key_query: Query parameters that hold the credential.
         scope_headers: Request headers that name organisation and project.
@@ -165,6 +166,7 @@ class Provider:
     write_error: Callable[[int, str, str], bytes]
     request_id_headers: tuple[bytes, ...] = ()
     resource_host: str = ""
+    implied_base: str = ""
     key_query: tuple[bytes, ...] = ()
     usage_fields: tuple[bytes, ...] = (b'"usage"',)
     read_limits: Callable[[Headers], tuple[StatedLimit, ...]] = no_limits

@@ -164,6 +164,8 @@ PROVIDER = Provider(
     base_url_variables=("ANTHROPIC_BASE_URL", "ANTHROPIC_API_BASE", "ANTHROPIC_API_URL"),
     base_path="",
     name_target=below(""),
+    # The official SDKs put /v1 behind ANTHROPIC_BASE_URL; others (Vercel's AI SDK up to 2026) expect it inside.
+    implied_base="/v1",
     key_headers=(b"x-api-key", b"authorization"),
     scope_headers=(),
     version_headers=(b"anthropic-version", b"anthropic-beta"),

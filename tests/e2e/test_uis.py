@@ -256,7 +256,10 @@ async def test_a_websocket_that_was_cut_has_its_verdict(scene: Scene) -> None:
 
     token = scene.raw.on(cut).partition("?")[2]
     socket = Socket(*await plain(scene.gateway))
-    assert isinstance(await socket.open("x", f"/relay/v1/realtime?{token}&model=m"), events.AcceptConnection)
+    assert isinstance(
+        await socket.open(scene.gateway.runtime["listen"], f"/relay/v1/realtime?{token}&model=m"),
+        events.AcceptConnection,
+    )
     await socket.send(events.TextMessage(data="one"))
     flow = await asyncio.to_thread(scene.web.flow, lambda flow: bool(flow.get("websocket")) and flow["marked"])
     assert flow["comment"].startswith("network.stream_interrupted: ")
@@ -272,7 +275,7 @@ async def test_a_websocket_that_was_refused_has_its_verdict(scene: Scene) -> Non
 
     token = scene.raw.on(refuse).partition("?")[2]
     socket = Socket(*await plain(scene.gateway))
-    refused = await socket.open("x", f"/relay/v1/realtime?{token}&model=refuse")
+    refused = await socket.open(scene.gateway.runtime["listen"], f"/relay/v1/realtime?{token}&model=refuse")
     assert (type(refused), refused.status_code) == (events.RejectConnection, 401)
     flow = await asyncio.to_thread(scene.web.flow, lambda flow: "model=refuse" in flow["request"]["path"])
     assert (flow["request"]["method"], flow["response"]["status_code"], flow["marked"]) == ("GET", 401, "🔴")

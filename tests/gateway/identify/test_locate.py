@@ -138,6 +138,22 @@ def test_a_base_url_leads_to_no_host_that_is_not_the_providers(customer: bytes) 
     assert Locator((OPENAI, AZURE)).find(None, b"/azure/" + customer + b"/openai/v1/models") is None
 
 
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        (b"/anthropic/messages?beta=true", b"/v1/messages?beta=true"),
+        (b"/anthropic/messages/count_tokens", b"/v1/messages/count_tokens"),
+        (b"/anthropic/v1/messages", b"/v1/messages"),
+        (b"/anthropic/api/messages", b"/api/messages"),
+        (b"/anthropic/", b"/"),
+    ],
+)
+def test_a_version_that_an_sdk_expects_in_the_base_url_is_put_in(target: bytes, sent: bytes) -> None:
+    found = LOCATOR.find(None, target)
+    assert found is not None
+    assert found.target == sent
+
+
 RELAY = replace(OPENAI, name="openai_compatible", hosts=())
 
 
