@@ -185,7 +185,7 @@ class Running:
             plain = master.Master(opts)
             plain.addons.add(*addons)
             return plain
-        from addons.uis import HOST, open_ui  # noqa: PLC0415 - half a second, and only who wants one pays it
+        from addons.uis import HOST, open_ui  # noqa: PLC0415 - over a second; who wants none does not pay
 
         try:
             return open_ui(self._ui.kind, opts, addons, feed, self._ui.options)
