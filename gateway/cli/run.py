@@ -54,11 +54,14 @@ def run(  # noqa: PLR0917  (its options)
 ) -> None:
     """Run a command with its calls going through the gateway; starts one when none runs.
 
-    Example:  whygate run -- python app.py        whygate run --check -- python app.py
+    Example:  whygate run -- python app.py
 
-    Only that command's environment changes: proxy variables, certificate files, base URLs.
-    Not reached: programs with certificates built in (browsers, Rust with webpki-roots), Go and .NET on macOS and
-    Windows, and programs that ignore proxy variables and base URLs alike.
+    Will it be reached?  whygate run --check -- python app.py
+
+    Only that command's environment changes: proxy variables, certificate files,
+    base URLs. Not reached: programs with certificates built in (browsers, Rust
+    with webpki-roots), Go and .NET on macOS and Windows, and programs that ignore
+    proxy variables and base URLs alike.
     """
     wanted = Wanted(listen_address(listen), config)
     directory = open_state(state)

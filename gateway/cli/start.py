@@ -1,6 +1,7 @@
 """``whygate start``: run the gateway until it is told to stop."""
 
 import logging
+import os
 import sys
 import textwrap
 from collections.abc import Callable
@@ -99,7 +100,8 @@ def announce(runtime: Runtime, settings: Settings, mitmweb: str, say: Callable[[
         # One of the user's own choice is not repeated: these lines may end up in a container's log.
         f"  Page        {runtime.page_link if settings.page.token is None else runtime.page_url + '/?token=...'}",
         *((f"  mitmweb     {mitmweb}",) if mitmweb else ()),
-        f"  Cached      {cached}",
+        *_way_out(settings),
+        *textwrap.wrap(cached, _WIDTH, initial_indent="  Cached      ", subsequent_indent=" " * 14),
         "",
         "Use it from another terminal:",
         "  whygate run -- python app.py       for one command",
@@ -120,6 +122,15 @@ def _token(runtime: Runtime) -> list[str]:
         "  Token       [listen] token, from every app: `whygate run` and `whygate env` fill it in;",
         "              by hand http://whygate:TOKEN@HOST:PORT, or /~TOKEN before the path of a base URL",
     ]
+
+
+def _way_out(settings: Settings) -> list[str]:
+    """Name the company's proxy where one is in force, without its password."""
+    from gateway.compose import ways  # noqa: PLC0415  (loaded by now)
+
+    found, _ = ways(settings, os.environ)
+    via = found.https or found.http
+    return [] if via is None else [f"  Way out     {via}"]
 
 
 def _base_urls(listen_url: str) -> list[str]:

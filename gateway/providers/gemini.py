@@ -26,7 +26,7 @@ BY_STATUS: Mapping[int, Cause] = {
 }
 
 _VERSION = re.compile(r"/v\d+(?:alpha|beta)?\d*(?=/)")
-_CALL = re.compile(r"/(?:models|tunedModels|dynamic)/([^/:]+)(?::([A-Za-z]+))?")
+_CALL = re.compile(r"/(?:models|tunedModels|dynamic)/([^/]+?)(?::([A-Za-z]+))?")
 
 
 def name_target(target: bytes) -> Named:
