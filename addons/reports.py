@@ -148,8 +148,10 @@ class Reports:
         )
         provider = ended.provider
         if provider is not None:
-            endpoint = provider.endpoints.get(provider.name_target(ended.target.encode()).path)
-            row = replace(row, provider=provider.name, endpoint=endpoint.name if endpoint is not None else "other")
+            named = provider.name_target(ended.target.encode())
+            endpoint = provider.endpoints.get(named.path)
+            name = endpoint.name if endpoint is not None else "other"
+            row = replace(row, provider=provider.name, endpoint=name, model=named.model[:256])
         self._recorded(row)
 
     @staticmethod
