@@ -288,7 +288,7 @@ class Lane(HttpToolsProtocol):
 
     def _aim(self, target: bytes) -> tuple[bytes, Origin | None]:
         """Give path and query, and who is asked: by CONNECT, else by a whole URL (RFC 9112 section 3.2.2)."""
-        whole = _ABSOLUTE.match(target)
+        whole = None if target.startswith(b"/") else _ABSOLUTE.match(target)
         if whole is None:
             return target, self.origin
         rest = target[whole.end() :]

@@ -7,12 +7,9 @@ on a copy that goes on the wire (`Veil`, `VeiledHttp`): no page, no saved file a
 
 import re
 import secrets
-import zlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import brotli
-import zstandard
 from mitmproxy import http
 from mitmproxy.net import encoding
 from mitmproxy.proxy import events, layer
@@ -20,8 +17,9 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode, HttpStream
 from mitmproxy.proxy.layers.http._events import RequestHeaders, ResponseHeaders
 
+from gateway.excerpt import unpacked
 from gateway.model.call import Headers
-from gateway.record.redact import STRUCK, kept_headers, kept_target, scrub
+from gateway.record.redact import STRUCK, kept_headers, kept_target, pieces, scrub
 
 UNPACKED_BYTES = 1_048_576
 """A tiny packed body may hold gigabytes."""
@@ -146,7 +144,7 @@ def covered_body(body: bytes, coding: str, own: tuple[str, ...], *, whole: bool)
     """
     if coding in {"", "identity"}:
         return _struck(body, own)
-    found = _unpacked(body, coding)
+    found = unpacked(body, coding, UNPACKED_BYTES)
     if found is None:
         return b"[whygate cannot look into %b, so it is not shown]" % coding.encode("latin-1", "replace")
     text, all_of_it = found
@@ -156,32 +154,13 @@ def covered_body(body: bytes, coding: str, own: tuple[str, ...], *, whole: bool)
     return encoding.encode(struck, "gzip" if coding == "x-gzip" else coding)
 
 
-def _unpacked(body: bytes, coding: str) -> tuple[bytes, bool] | None:
-    """Give the start of what is packed, and whether it is all; None when it cannot be read."""
-    try:
-        if coding in {"gzip", "x-gzip", "deflate"}:
-            raw = coding == "deflate" and (body[:1] != b"\x78")  # some servers send the bare stream
-            unpacker = zlib.decompressobj(wbits=-15 if raw else 47)
-            text = unpacker.decompress(body, UNPACKED_BYTES)
-            return text, unpacker.eof
-        if coding == "br":
-            other = brotli.Decompressor()
-            return bytes(other.process(body, output_buffer_limit=UNPACKED_BYTES)), other.is_finished()
-        if coding == "zstd":
-            text = zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True).read(UNPACKED_BYTES)
-            return text, len(text) < UNPACKED_BYTES
-    except (zlib.error, brotli.error, zstandard.ZstdError):
-        pass
-    return None
-
-
 def _struck(body: bytes, own: tuple[str, ...]) -> bytes:
     for secret in own:
         body = body.replace(secret.encode("latin-1"), STRUCK.encode())
     if b"\0" in body[:1024]:
         return body  # sound or an image
     text = body.decode("utf-8", "surrogateescape")
-    struck = "".join(scrub(piece) if _is_suspect(piece) else piece for piece in _pieces(text))
+    struck = "".join(scrub(piece) if _is_suspect(piece) else piece for piece in pieces(text, PIECE_CHARS))
     return body if struck == text else struck.encode("utf-8", "surrogateescape")
 
 
@@ -189,15 +168,3 @@ def _is_suspect(piece: str) -> bool:
     """Whether a piece may hold a credential; `scrub` takes a hundred times as long to say so."""
     low = piece.lower()
     return any(sign in low for sign in _SIGNS) or ("://" in low and "@" in low)
-
-
-def _pieces(text: str) -> Iterator[str]:
-    """Cut where no credential can stand, as the record does."""
-    start = 0
-    while len(text) - start > PIECE_CHARS:
-        cut = max(text.rfind(end, start, start + PIECE_CHARS) for end in ("\n", '",', "><")) + 1
-        if cut <= start:
-            break
-        yield text[start:cut]
-        start = cut
-    yield text[start:]

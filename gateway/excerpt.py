@@ -1,37 +1,35 @@
 """The start of an answer as text, whatever it was packed in, within bounds. Used by the verdict and by the record."""
 
 import zlib
-from typing import Protocol
 
 import brotli
+import zstandard
 
 MAX_BYTES = 64 * 1024
 """Of the unpacked text. A tiny packed body may hold gigabytes."""
 
 
-class _Packed(Protocol):
-    """A decompressor that stops at a size."""
+def unpacked(body: bytes, coding: str, limit_bytes: int) -> tuple[bytes, bool] | None:
+    """Give the start of what is packed, and whether it is all; None when it cannot be read.
 
-    def __call__(self, body: bytes, /) -> bytes: ...
-
-
-def _gunzip(body: bytes) -> bytes:
-    return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, MAX_BYTES)
-
-
-def _inflate(body: bytes) -> bytes:
+    Args:
+        coding: The value of content-encoding, in lower case.
+    """
     try:
-        return zlib.decompressobj().decompress(body, MAX_BYTES)
-    except zlib.error:
-        # Some servers send the bare stream without its zlib wrapper.
-        return zlib.decompressobj(wbits=-zlib.MAX_WBITS).decompress(body, MAX_BYTES)
-
-
-def _unbrotli(body: bytes) -> bytes:
-    return bytes(brotli.Decompressor().process(body, output_buffer_limit=MAX_BYTES))
-
-
-_UNPACK: dict[str, _Packed] = {"gzip": _gunzip, "x-gzip": _gunzip, "deflate": _inflate, "br": _unbrotli}
+        if coding in {"gzip", "x-gzip", "deflate"}:
+            bare = coding == "deflate" and body[:1] != b"\x78"  # some servers send the stream without its wrapper
+            unpacker = zlib.decompressobj(wbits=-zlib.MAX_WBITS if bare else zlib.MAX_WBITS | 32)
+            text = unpacker.decompress(body, limit_bytes)
+            return text, unpacker.eof
+        if coding == "br":
+            other = brotli.Decompressor()
+            return bytes(other.process(body, output_buffer_limit=limit_bytes)), other.is_finished()
+        if coding == "zstd":
+            text = zstandard.ZstdDecompressor().stream_reader(body, read_across_frames=True).read(limit_bytes)
+            return text, len(text) < limit_bytes
+    except (zlib.error, brotli.error, zstandard.ZstdError):
+        pass
+    return None
 
 
 def readable(body: bytes, encoding: str | None, content_type: str | None) -> str | None:
@@ -44,13 +42,10 @@ def readable(body: bytes, encoding: str | None, content_type: str | None) -> str
     """
     coding = (encoding or "identity").strip().lower()
     if coding != "identity":
-        unpack = _UNPACK.get(coding)
-        if unpack is None:
+        found = unpacked(body, coding, MAX_BYTES)
+        if found is None:
             return None
-        try:
-            body = unpack(body)
-        except (zlib.error, brotli.error):
-            return None
+        body = found[0]
     body = body[:MAX_BYTES]
     if not body or b"\0" in body:
         return None

@@ -35,6 +35,9 @@ _UNTRUSTED = frozenset({18, 19, 20, 21})
 _HOME = re.compile(r"(/home/|/Users/|C:\\Users\\)[^/\\\s]+")
 _DETAIL_CHARACTERS = 300
 
+_NO_PROXY_SAYS = frozenset({400, 404, 405, 501})
+"""What a web server, or the wrong port of a proxy, answers to CONNECT: it does not know the method."""
+
 _AT_PROXY = frozenset(
     {NetCode.PROXY_AUTH, NetCode.PROXY_DENIED, NetCode.PROXY_UNREACHABLE, NetCode.PROXY_MISCONFIGURED}
     | {NetCode.PROXY_UPSTREAM_ERROR}
@@ -110,6 +113,8 @@ def _proxy_code(error: BaseException) -> NetCode | None:
     if isinstance(error, ProxyRefusedError):
         if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return NetCode.PROXY_AUTH
+        if error.status in _NO_PROXY_SAYS:
+            return NetCode.PROXY_MISCONFIGURED
         return NetCode.PROXY_UPSTREAM_ERROR if error.status >= 500 else NetCode.PROXY_DENIED
     if isinstance(error, ProxyProtocolError):
         return NetCode.PROXY_MISCONFIGURED

@@ -221,7 +221,7 @@ class _Connector(aiohttp.TCPConnector):
             message = f"TLS with the proxy {key.via} failed: is it an http:// proxy?"
             raise ProxyProtocolError(message) from error
         except (aiohttp.ClientConnectorError, TimeoutError) as error:
-            message = f"the proxy {key.via} cannot be reached: {str(error) or 'no answer'}"
+            message = f"the proxy {key.via} cannot be reached: {_reason(error)}"
             raise ProxyUnreachableError(message) from error
 
 
@@ -292,6 +292,11 @@ def _unwrapped(error: BaseException) -> BaseException:
             return os_error
         link = link.__cause__
     return error
+
+
+def _reason(error: BaseException) -> str:
+    """Give the words of the system; aiohttp's own repeat the address and print objects."""
+    return str(getattr(error, "os_error", "")) or "no answer"
 
 
 class _Key:

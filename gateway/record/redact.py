@@ -66,14 +66,14 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
         text = text.replace(secret, STRUCK)
     if len(text) <= PIECE_CHARS:
         return _SECRET.sub(_strike, text)
-    return "".join(_SECRET.sub(_strike, piece) for piece in _pieces(text))
+    return "".join(_SECRET.sub(_strike, piece) for piece in pieces(text))
 
 
-def _pieces(text: str) -> Iterator[str]:
+def pieces(text: str, size_chars: int = PIECE_CHARS) -> Iterator[str]:
     """Cut a long text where no credential can stand: a search over all of it would keep other threads out for long."""
     start = 0
-    while len(text) - start > PIECE_CHARS:
-        cut = max(text.rfind(end, start, start + PIECE_CHARS) for end in ("\n", '",', "><")) + 1
+    while len(text) - start > size_chars:
+        cut = max(text.rfind(end, start, start + size_chars) for end in ("\n", '",', "><")) + 1
         if cut <= start:
             break
         yield text[start:cut]

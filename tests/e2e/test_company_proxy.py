@@ -11,17 +11,11 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of, office, rows_of
+from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of, rows_of
 from tests.e2e.sockets import client_of, converse, realtime
 from tests.e2e.squid import LOGIN, USER, Squid, squid
 from tests.e2e.world import World, job, new_key
 from tests.running import plain, read_answer
-
-
-@pytest.fixture(scope="module")
-def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with office(tmp_path_factory.mktemp("office")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

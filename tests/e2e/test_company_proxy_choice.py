@@ -10,22 +10,10 @@ import pytest
 from gateway.compose import ways
 from gateway.settings import Address, Settings
 from gateway.settings.tree import Listen
-from tests.e2e.office import Office, ask_for_tunnel, name_of, office, rows_of
-from tests.e2e.squid import Squid, squid
+from tests.e2e.office import Office, ask_for_tunnel, name_of, rows_of
+from tests.e2e.squid import Squid
 from tests.e2e.world import World
 from tests.running import GatewayProcess, plain, read_answer
-
-
-@pytest.fixture(scope="module")
-def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with office(tmp_path_factory.mktemp("office")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def proxy(firm: Office) -> Iterator[Squid]:
-    with squid(firm.authority) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of, office, rows_of
+from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of, rows_of
 from tests.e2e.sockets import converse, realtime
 from tests.e2e.squid import LOGIN, Squid, squid
 from tests.e2e.world import World, new_key
@@ -22,18 +22,6 @@ WRONG_SECRETS = (b"wrong-canary", base64.b64encode(b"jo@firm.test:wrong-canary")
 
 Refusal = tuple[int, str, str, dict[str, Any]]
 """Status, cause, message, and the row."""
-
-
-@pytest.fixture(scope="module")
-def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
-    with office(tmp_path_factory.mktemp("office")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def proxy(firm: Office) -> Iterator[Squid]:
-    with squid(firm.authority) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -30,11 +30,11 @@ BETWEEN: Mapping[Cause, Remedy] = {
         ),
         what_happened="The company proxy could not be used with the setting it was given: {detail}.",
         what_to_do=(
-            "Write the proxy address with `http://` in front, even for HTTPS traffic, unless its owner says otherwise.",
             (
-                "Look at the `[network] proxy` value with `whygate config show` and compare host and port with those "
-                "you were given."
+                "Compare host, port and scheme with those you were given. They stand in `[network] proxy`, else in "
+                "HTTPS_PROXY of the terminal that whygate was started in."
             ),
+            "Write the proxy address with `http://` in front, even for HTTPS traffic, unless its owner says otherwise.",
             "Start the app with `whygate run -- CMD`, which sets the variables that it reads.",
         ),
         not_to_be_confused_with=(
@@ -49,7 +49,10 @@ BETWEEN: Mapping[Cause, Remedy] = {
         ),
         what_happened="No connection to the configured proxy came about on the way to the server {host}: {detail}.",
         what_to_do=(
-            "Check host and port of `[network] proxy` with `whygate config show`.",
+            (
+                "Check the proxy's host and port. They stand in `[network] proxy`, else in HTTPS_PROXY of the terminal "
+                "that whygate was started in."
+            ),
             "Inside a container `127.0.0.1` is the container: use `host.docker.internal` or the proxy's real address.",
             "If the proxy exists only in the office network or its VPN, connect to that first.",
             "Ask whoever runs the proxy whether it is up.",
@@ -67,8 +70,8 @@ BETWEEN: Mapping[Cause, Remedy] = {
         what_happened="The proxy asked for a login before letting the call pass: {detail}.",
         what_to_do=(
             (
-                "Put the login into the `[network] proxy` setting as `http://USER:PASSWORD@PROXY:PORT`, with special "
-                "characters percent-encoded."
+                "Put the login into `[network] proxy`, or into HTTPS_PROXY where whygate is started, as "
+                "`http://USER:PASSWORD@PROXY:PORT`, with special characters percent-encoded."
             ),
             (
                 "If the proxy accepts only Kerberos or NTLM, ask its owner for a basic login or a local helper that "

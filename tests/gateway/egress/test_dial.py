@@ -155,7 +155,10 @@ def _says(status: str, *lines: str, body: str = "") -> Script:
 ANSWERS = [
     ("407 Proxy Authentication Required", NetCode.PROXY_AUTH),
     ("403 Forbidden", NetCode.PROXY_DENIED),
-    ("405 Method Not Allowed", NetCode.PROXY_DENIED),
+    ("451 Unavailable For Legal Reasons", NetCode.PROXY_DENIED),
+    ("400 Bad Request", NetCode.PROXY_MISCONFIGURED),
+    ("405 Method Not Allowed", NetCode.PROXY_MISCONFIGURED),
+    ("501 Not Implemented", NetCode.PROXY_MISCONFIGURED),
     ("502 Bad Gateway", NetCode.PROXY_UPSTREAM_ERROR),
     ("503 Service Unavailable", NetCode.PROXY_UPSTREAM_ERROR),
     ("504 Gateway Timeout", NetCode.PROXY_UPSTREAM_ERROR),
@@ -194,6 +197,8 @@ async def test_a_proxy_that_is_not_there() -> None:
 async def test_a_proxy_whose_name_leads_nowhere() -> None:
     failure = await _fail(Ways(https=Via("http", "proxy.invalid", 3128)))
     assert failure.code is NetCode.PROXY_UNREACHABLE
+    assert "not known" in failure.detail
+    assert "object at" not in failure.detail
 
 
 async def test_a_proxy_that_hangs_up_on_connect() -> None:
