@@ -135,7 +135,7 @@ class _Work:
             self._note(f"{name} stays as it is: {fault}")
         elif not answer.path and not is_known(host):
             self._note(_unread(name, host))
-        elif answer.path and not _leads_astray(host, answer.path):
+        elif answer.path:
             self._changes.variables[name] = self._runtime.base_url + answer.path + "/" * value.endswith("/")
             self._changes.variables[name + BEFORE] = value
             if not is_known(host):
@@ -172,14 +172,6 @@ class _Work:
 
 def _default_path(provider: Provider) -> str:
     return f"/{provider.name}{provider.base_path}"
-
-
-def _leads_astray(host: str, path: str) -> bool:
-    """Whether a path names a provider, but not this host of several that it has: a key would go to another one."""
-    named = next((provider for provider in providers() if provider.name == path.split("/", 2)[1]), None)
-    if named is None or named.resource_host:
-        return False
-    return host != named.hosts[0] and host not in path
 
 
 def _unread(name: str, host: str) -> str:
