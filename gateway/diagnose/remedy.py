@@ -1,18 +1,42 @@
-"""What to tell a person about a cause, and how its sentence about one call is filled in."""
+"""What to tell a person about a cause, in every language we speak, and how it is filled in for one call.
+
+The words stand in ``remedies/<language>.toml``, one table a cause and one for the lines of evidence. English is the
+reference: tests hold the other languages to its keys and placeholders.
+"""
 
 import re
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 
-PLACEHOLDERS: Final = ("provider", "model", "host", "status", "detail")
+from gateway.model.cause import Cause
 
+LANGUAGES: Final = ("en", "zh", "it")
+"""ISO 639-1; the first is the default."""
+
+PLACEHOLDERS: Final = (
+    "provider", "model", "host", "status", "detail",  # of every call
+    "vendor", "issuer", "address", "proxy",  # who stands on the path
+    "limit", "used", "requested", "over", "max_tokens", "wait", "seconds",  # numbers of this very call
+    "keys_page", "limits_page", "billing_page", "status_page", "models_page", "settings_page",  # addresses of its provider
+    "variable", "count",
+)  # fmt: skip
+"""Facts that a text may name. A text in [square brackets] is left out as a whole when one of its facts is missing."""
+
+_SEGMENT: Final = re.compile(r"\[([^\[\]]*)\]")
+_NAME: Final = re.compile(r"\{(\w+)\}")
 _TIDYING: Final = (
     (re.compile(r"\s+"), " "),
     (re.compile(r" ?\( ?\)"), ""),
     (re.compile(r" ?[:,](?= ?[.:,])"), ""),
+    (re.compile(r"[\uff1a\uff0c]\s*(?=[\u3002\uff1a\uff0c])"), ""),
     (re.compile(r" (?=[.,:;])"), ""),
 )
-_DOUBLED_END: Final = re.compile(r"([.!?\u2026\u3002])\.$")
+_DOUBLED_END: Final = re.compile(r"([.!?\u2026\u3002\uff01\uff1f])[.\u3002]$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,30 +46,65 @@ class Remedy:
     Attributes:
         title: A few words without a full stop.
         what_it_means: The cause in general, in one or two sentences.
+        how_we_know: What in an answer, an error or a history makes us say so.
         what_happened: One sentence about a single call. It may hold PLACEHOLDERS and must read well without them.
-        what_to_do: Steps, most likely first.
+        what_to_do: Steps, most likely first; the same holds for each.
         not_to_be_confused_with: What looks alike, and how it differs.
-
+        source: Where it can be read: an RFC, a provider's page with its date, a product's manual.
     """
 
     title: str
     what_it_means: str
+    how_we_know: str
     what_happened: str
     what_to_do: tuple[str, ...]
     not_to_be_confused_with: str
+    source: str
 
 
-def fill(remedy: Remedy, **facts: str) -> str:
-    """Say what happened in this very call.
+@dataclass(frozen=True, slots=True)
+class Words:
+    """All words of one language."""
 
-    A fact that is missing or blank leaves no trace. Facts that are not PLACEHOLDERS are ignored. Values appear as they
-    are, on one line: braces in them mean nothing.
+    remedies: Mapping[Cause, Remedy]
+    clues: Mapping[str, str]
+
+
+@cache
+def words(language: str) -> Words:
+    """Give the words of a language, those of English for one that we do not speak.
+
+    Raises:
+        ValueError, KeyError: The catalogue is damaged; a test reads all of them.
     """
-    known = {name: " ".join(facts.get(name, "").split()) for name in PLACEHOLDERS}
-    template = remedy.what_happened
-    for name, value in known.items():
-        if not value:
-            template = template.replace(f"{{{name}}}", "")
+    if language not in LANGUAGES:
+        return words(LANGUAGES[0])
+    document = tomllib.loads((files(__package__) / "remedies" / f"{language}.toml").read_text("utf-8"))
+    clues = document.pop("clues", {})
+    remedies = {Cause(slug): _remedy(entry) for slug, entry in document.items()}
+    return Words(MappingProxyType(remedies), MappingProxyType(clues))
+
+
+def _remedy(entry: Mapping[str, object]) -> Remedy:
+    texts = {one.name: entry[one.name] for one in fields(Remedy)}
+    steps = texts.pop("what_to_do")
+    assert isinstance(steps, list)
+    return Remedy(what_to_do=tuple(str(step) for step in steps), **{name: str(text) for name, text in texts.items()})
+
+
+def fill(template: str, facts: Mapping[str, str]) -> str:
+    """Put the facts of a call into a text, on one line.
+
+    A fact that is missing or blank leaves no trace, nor does the bracketed part that names it. Values appear as they
+    are: braces and brackets in them mean nothing.
+    """
+    known = {name: " ".join(value.split()) for name, value in facts.items()}
+
+    def optional(segment: re.Match[str]) -> str:
+        return segment[1] if all(known.get(name) for name in _NAME.findall(segment[1])) else ""
+
+    text = _SEGMENT.sub(optional, template)
+    text = _NAME.sub(lambda name: name[0] if known.get(name[1]) else "", text)
     for untidy, tidy in _TIDYING:
-        template = untidy.sub(tidy, template)
-    return _DOUBLED_END.sub(r"\1", template.format_map(known).strip())
+        text = untidy.sub(tidy, text)
+    return _DOUBLED_END.sub(r"\1", _NAME.sub(lambda name: known[name[1]], text).strip())

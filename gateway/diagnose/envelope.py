@@ -1,0 +1,239 @@
+"""What an error says, in whatever envelope: the provider's own reader first, then every shape that services write.
+
+Shapes (read 2026-11): OpenAI and all who follow it, Anthropic, Google's ``google.rpc.Status``, FastAPI's ``detail``,
+RFC 9457 problem documents, OAuth (RFC 6749 section 5.2), AWS (``__type``), Volcengine and Alibaba (``ResponseMetadata``,
+flat ``code``/``message``), Baidu (``error_code``/``error_msg``), MiniMax (``base_resp``), Cloudflare (``errors[]``),
+Apigee (``fault``), Batch objects (``errors.data[]``), XML of object stores, server-sent events, JSON inside a string.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import orjson
+
+from gateway.model.provider import Declared, Provider
+
+_DEPTH = 6
+_WIDTH = 24
+_EVENTS = 200
+_MESSAGE = (
+    "message", "msg", "detail", "error_msg", "error_message", "errorMessage", "status_msg", "error_description",
+    "Message", "faultstring", "description", "title", "reason", "err", "errors", "Error",
+)  # fmt: skip
+_CODE = (
+    "code", "error_code", "errorCode", "status_code", "statusCode", "Code", "__type", "error_number", "blockReason",
+    "finish_reason", "biz_code",
+)  # fmt: skip
+_TYPE = ("type", "error_type", "errorType", "status", "Type")
+_INNER = (
+    "error",
+    "errors",
+    "response",
+    "detail",
+    "fault",
+    "base_resp",
+    "ResponseMetadata",
+    "Error",
+    "data",
+    "promptFeedback",
+)
+_ANSWER = frozenset({"choices", "candidates", "content", "output_text"})
+_XML = re.compile(r"<(Code|Message)>([^<]{1,2000})</")
+_BRACE = re.compile(r"[{\[]")
+
+
+class Read(NamedTuple):
+    """What was read.
+
+    Attributes:
+        declared: The words that matter.
+        codes: Every code, type, reason and name found anywhere in the envelope, lower-case.
+        numbers: Numbers of the envelope that speak of time or amount, by name.
+    """
+
+    declared: Declared
+    codes: frozenset[str]
+    numbers: Mapping[str, float]
+
+
+NOTHING = Read(Declared("", "", "", ""), frozenset(), {})
+
+
+def read(text: str, provider: Provider | None) -> Read | None:
+    """Read the start of an error body; None when it is no envelope of anybody's. Total on any text."""
+    body = text.strip().lstrip("\ufeff")
+    if not body:
+        return None
+    documents = list(_documents(body))
+    own = provider.read_error(body.encode("utf-8", "replace")) if provider is not None else None
+    best: Read | None = None
+    for document in documents:
+        found = _read_document(document)
+        if found is None:
+            continue
+        if provider is not None and isinstance(document, dict | list):
+            own = own or provider.read_error(orjson.dumps(document))
+        best = found if best is None or (found.declared.message and not best.declared.message) else best
+        if best.declared.message:
+            break
+    if best is None:
+        return _xml(body)
+    if own is not None:
+        merged = Declared(*(ours or theirs for ours, theirs in zip(own, best.declared, strict=True)))
+        return best._replace(declared=merged, codes=best.codes | _lower(own.code, own.type))
+    return best
+
+
+def _documents(body: str) -> Iterator[object]:
+    """Give what is JSON in a body: all of it, the data of its events, what is packed in a string, what follows words."""
+    whole = _json(body)
+    if whole is not None:
+        yield whole
+        if isinstance(whole, str) and (inner := _json(whole)) is not None:
+            yield inner
+        return
+    if "data:" in body[:4096]:
+        for line in body.splitlines()[:_EVENTS]:
+            if line.startswith("data:") and (event := _json(line[5:].strip())) is not None:
+                yield event
+        return
+    if body.startswith("<"):
+        return
+    start = _BRACE.search(body[:400])
+    if start is not None:
+        end = max(body.rfind("}"), body.rfind("]"))
+        part = _json(body[start.start() : end + 1]) if end > start.start() else None
+        if part is not None:
+            yield part
+
+
+def _json(text: str) -> object:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _read_document(document: object) -> Read | None:
+    if isinstance(document, str):
+        return Read(Declared("", "", document, ""), frozenset(), {}) if " " in document else None
+    levels = list(_levels(document))
+    if not levels:
+        return None
+    error = next((level for level in levels if _text(level)), None)
+    root = levels[0]
+    if error is None and not any(_codes(level) for level in levels):
+        return None
+    if _ANSWER & root.keys() and not _failed(levels):
+        return None
+    codes = frozenset(code for level in levels for code in _codes(level))
+    main = error if error is not None else root
+    message = _text(main)
+    packed = _json(message) if message[:1] in "{[" else None
+    inner = _read_document(packed) if packed is not None else None
+    raw = next((value for level in levels if isinstance(value := level.get("raw"), str) and value), "")
+    if inner is None and raw:
+        behind = _read_document(_json(raw)) if raw[:1] in "{[" else None
+        message = f"{message}: {behind.declared.message if behind is not None else raw[:2000]}"
+        codes |= behind.codes if behind is not None else frozenset()
+    if inner is not None:
+        message, codes = inner.declared.message, codes | inner.codes
+    code = _first(main, _CODE) or (inner.declared.code if inner is not None else "")
+    declared = Declared(code, _first(main, _TYPE), message, _first(main, ("param", "loc", "field")))
+    numbers = {name: value for level in levels for name, value in _numbers(level)}
+    return Read(declared, codes, numbers)
+
+
+def _failed(levels: list[dict[str, object]]) -> bool:
+    """Whether an answer that looks whole says that it failed: an error beside it, or a finish reason of its kind."""
+    return any(
+        level.get("error") or str(level.get("finish_reason", level.get("finishReason", ""))).lower() in _BAD_ENDS
+        for level in levels
+    )
+
+
+_BAD_ENDS = frozenset(
+    {
+        "content_filter",
+        "error",
+        "safety",
+        "prohibited_content",
+        "blocklist",
+        "spii",
+        "recitation",
+        "malformed_function_call",
+    }
+)
+
+
+def _levels(document: object, depth: int = 0) -> Iterator[dict[str, object]]:
+    """Give the objects of a document that can hold an error, the outermost first; bounded in depth and width."""
+    if depth > _DEPTH:
+        return
+    if isinstance(document, list):
+        for item in document[:_WIDTH]:
+            yield from _levels(item, depth + 1)
+    elif isinstance(document, dict):
+        yield document
+        for name in (
+            *_INNER,
+            "details",
+            "innererror",
+            "inner_error",
+            "metadata",
+            "choices",
+            "candidates",
+            "violations",
+        ):
+            if isinstance(value := document.get(name), dict | list):
+                yield from _levels(value, depth + 1)
+
+
+def _text(level: dict[str, object]) -> str:
+    error = level.get("error")
+    for name in _MESSAGE:
+        value = level.get(name)
+        if isinstance(value, str) and value.strip():
+            same = isinstance(error, str) and name != "error_description" and error.lower() not in value.lower()
+            return f"{error}: {value}" if same else value
+        if isinstance(value, list) and value and all(isinstance(item, str) for item in value[:_WIDTH]):
+            return "; ".join(value[:_WIDTH])
+    return error if isinstance(error, str) else ""
+
+
+def _first(level: dict[str, object], names: tuple[str, ...]) -> str:
+    for name in names:
+        value = level.get(name)
+        if isinstance(value, bool) or value in (None, ""):
+            continue
+        if isinstance(value, str | int):
+            return str(value)[:300]
+        if name == "loc" and isinstance(value, list):
+            return ".".join(str(part) for part in value if part != "body")[:300]
+    return ""
+
+
+_NAMES = (*_CODE, *_TYPE, "reason", "error", "quotaId", "finishReason", "error_code", "plan_type", "Code", "object")
+
+
+def _codes(level: dict[str, object]) -> frozenset[str]:
+    return _lower(*(value for name in _NAMES if isinstance(value := level.get(name), str | int)))
+
+
+def _lower(*values: object) -> frozenset[str]:
+    return frozenset(str(value).lower()[:200] for value in values if value not in (None, "", True, False))
+
+
+def _numbers(level: dict[str, object]) -> Iterator[tuple[str, float]]:
+    for name, value in list(level.items())[:_WIDTH]:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            yield str(name), float(value)
+
+
+def _xml(body: str) -> Read | None:
+    if not body.startswith("<") or "<Code>" not in body[:4096]:
+        return None
+    parts = dict(_XML.findall(body[:8192]))
+    declared = Declared(parts.get("Code", ""), "", parts.get("Message", ""), "")
+    return Read(declared, _lower(declared.code), {})

@@ -1,0 +1,182 @@
+"""Evidence, read once: who wrote the answer, what it says, what the client said. Rules see only this. Pure."""
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from gateway.diagnose import vendors
+from gateway.diagnose.author import Author, Kind, author
+from gateway.diagnose.envelope import NOTHING, Read, read
+from gateway.diagnose.evidence import Evidence
+from gateway.diagnose.vendors import Mark
+from gateway.diagnose.wording import Text, joints_opened
+from gateway.model.cause import Cause
+from gateway.model.failure import NetCode, Phase
+from gateway.model.provider import Declared
+
+PAGE_CHARACTERS = 65_536
+_EXCEPTION_EACH = 4_000
+_HIDDEN = re.compile(r"<(script|style)\b[^>]{0,400}>[^<]{0,20000}|<!--[^<]{0,2000}-->|<[^>]{0,2000}>", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the rules look at. Everything is derived from the evidence, lazily and once."""
+
+    evidence: Evidence
+
+    @cached_property
+    def status(self) -> int:
+        """Of the answer; 0 when there is none."""
+        return self.evidence.head.status if self.evidence.head is not None else 0
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """Of the answer, the first of each name, as text."""
+        found: dict[str, str] = {}
+        if self.evidence.head is not None:
+            for name, value in self.evidence.head.headers:
+                found.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+        return found
+
+    @cached_property
+    def raw(self) -> str:
+        """The start of the body in lower case."""
+        events = self.evidence.stream_error.decode("utf-8", "replace")
+        return (events or self.evidence.text)[:PAGE_CHARACTERS].lower()
+
+    @cached_property
+    def read(self) -> Read:
+        """The envelope; empty when there is none."""
+        return self._read or NOTHING
+
+    @cached_property
+    def _read(self) -> Read | None:
+        events = self.evidence.stream_error.decode("utf-8", "replace")
+        return read((events or self.evidence.text)[:PAGE_CHARACTERS], self.evidence.provider)
+
+    @cached_property
+    def enveloped(self) -> bool:
+        """Whether the body is an error envelope of anybody's."""
+        return self._read is not None
+
+    @property
+    def declared(self) -> Declared:
+        """The words of the envelope."""
+        return self.read.declared
+
+    @cached_property
+    def is_page(self) -> bool:
+        """Whether the body is a web page."""
+        kind = self.headers.get("content-type", "").lower()
+        return (
+            self.raw.lstrip()[:1] == "<" or "</" in self.raw[:4096] or (kind.startswith("text/html") and bool(self.raw))
+        )
+
+    @cached_property
+    def title(self) -> str:
+        """Of the page, in lower case."""
+        found = _TITLE.search(self.raw)
+        return " ".join(found[1].split()) if found else ""
+
+    @cached_property
+    def message(self) -> Text:
+        """What the answer says: the envelope's message, else its plain text or the words of its page."""
+        declared = self.declared
+        if self.enveloped:
+            hint = declared.param if " " in declared.param else ""
+            return Text(f"{declared.message}\n{hint}")
+        return self.page
+
+    @cached_property
+    def page(self) -> Text:
+        """The words that a reader of the body sees."""
+        text = self.evidence.text[:PAGE_CHARACTERS]
+        if self.is_page:
+            text = f"{self.title}\n{html.unescape(_HIDDEN.sub(' ', text))}"
+        return Text(" ".join(text.split(" ")))
+
+    @cached_property
+    def words(self) -> Text:
+        """What a client said, its start and its end; names like ``ConnectTimeoutError`` also word by word."""
+        text = self.evidence.exception
+        if len(text) > 2 * _EXCEPTION_EACH:
+            text = f"{text[:_EXCEPTION_EACH]}\n{text[-_EXCEPTION_EACH:]}"
+        parts = text[:_EXCEPTION_EACH], text[-_EXCEPTION_EACH:]
+        both = [Text(form, by_line=True) for part in parts for form in (part, joints_opened(part))]
+        merged = Text("")
+        merged.sentences = tuple(dict.fromkeys(line for one in both for line in one.sentences))
+        merged.whole = "".join(merged.sentences)
+        return merged
+
+    @cached_property
+    def location(self) -> str:
+        """Where the answer redirects to."""
+        return self.headers.get("location", "")
+
+    @cached_property
+    def author(self) -> Author:
+        """Who wrote the answer."""
+        evidence = self.evidence
+        provider = evidence.provider
+        body = self.evidence.text
+        own = (
+            provider is not None and self.enveloped and provider.read_error(body.encode("utf-8", "replace")) is not None
+        )
+        return author(
+            status=self.status,
+            headers=self.headers,
+            body=self.raw,
+            provider=provider,
+            enveloped=self.enveloped,
+            own=own,
+            location=self.location,
+            stage=evidence.stage,
+        )
+
+    @cached_property
+    def documented(self) -> Cause | None:
+        """What the provider's own table of codes and wordings gives."""
+        provider, declared = self.evidence.provider, self.declared
+        if provider is None or not self.enveloped:
+            return None
+        own = [word for word in (f"{declared.code}/{declared.type}", declared.code, declared.type) if word]
+        keys = own + sorted(self.read.codes - {word.lower() for word in own})
+        table = provider.declared
+        for at in (self.status, 0):
+            for key in own:
+                if (at, key) in table:
+                    return provider.refine(self.status, table[at, key], declared)
+        found = next((table[at, key] for key in keys for at in (self.status, 0) if (at, key) in table), None)
+        return provider.refine(self.status, found, declared)
+
+    @cached_property
+    def issuer(self) -> Mark | None:
+        """The product that signed the served certificate."""
+        certificate = self.evidence.certificate
+        if not certificate.issuer and not certificate.subject:
+            return None
+        return vendors.of_certificate(certificate.issuer, certificate.subject)
+
+    @cached_property
+    def resolved(self) -> Mark | None:
+        """Whom the address belongs to that the name resolved to."""
+        marks = (vendors.of_address(address) for address in self.evidence.addresses)
+        return next((mark for mark in marks if mark is not None), None)
+
+    @property
+    def answered(self) -> bool:
+        """Whether anybody answered in HTTP."""
+        return self.status > 0 or bool(self.evidence.text) or bool(self.headers)
+
+    def failed(self, *codes: NetCode, phase: Phase | None = None) -> bool:
+        """Whether egress failed with one of these."""
+        failure = self.evidence.failure
+        return failure is not None and failure.code in codes and phase in {None, failure.phase}
+
+    def by(self, *kinds: Kind) -> bool:
+        """Whether the answer is of one of these authors."""
+        return self.author.kind in kinds

@@ -1,0 +1,1 @@
+"""Plug-ins only: one file for each cause that evidence decides, exporting `RULE`. `gateway._discover` finds them."""

@@ -1,0 +1,57 @@
+"""The key is good and may not do this: a scope, a role, an entitlement is missing."""
+
+from gateway.diagnose.rule import Rule, first, in_status, named, only, said, status, unless
+from gateway.model.cause import Cause
+
+RULE = Rule(
+    cause=Cause.AUTH_PERMISSION,
+    match=first(
+        only(
+            in_status(4),
+            unless(
+                said("country|region|territory"),
+                first(
+                    named(
+                        "permissiondenied",
+                        "permission_denied",
+                        "insufficient_permissions",
+                        "missing_scope",
+                        "permission_error",
+                        "iam_permission_denied",
+                        "api_key_service_blocked",
+                        "api_key_http_referrer_blocked",
+                        "service_disabled",
+                        "access_token_scope_insufficient",
+                        "accessdeniedexception",
+                        "accessdenied",
+                        "access_denied",
+                        "insufficient_scope",
+                        "forbidden_scope",
+                        "authorization_error",
+                        "permissiondeniederror",
+                        "model_access_denied",
+                        "accessdenied.unpurchased",
+                        "operationdenied",
+                        "insufficient_privileges",
+                        "not_authorized",
+                    ),
+                    said(
+                        "permission|permissions|scope|scopes|role|privilege|privileges|entitlement|entitled|authorized|authorization policy|principal|access|authorised|\u6743\u9650|\u6388\u6743",
+                        "missing|insufficient|denied|not have|lack|lacks|not authorized|not allowed|does not have|no access|not been used|is disabled|required|requires|restricted|are blocked|currently not allowed|not granted|can only be used|not permitted|unauthorized to|\u65e0|\u6ca1\u6709|\u4e0d\u8db3",
+                    ),
+                    only(
+                        in_status(403),
+                        said(
+                            "api|service|method|requests to this",
+                            "are blocked|is disabled|not been used|has not been enabled|not enabled",
+                        ),
+                    ),
+                    only(in_status(403), said("request not allowed|forbidden|not allowed")),
+                    said("data policy|privacy settings|guardrail restrictions"),
+                ),
+            ),
+        ),
+        only(lambda seen: seen.enveloped, status(403)),
+    ),
+    general=True,
+)

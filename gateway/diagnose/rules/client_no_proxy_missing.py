@@ -1,0 +1,36 @@
+"""A call to this machine or to the inside of the network was sent to the proxy."""
+
+import re
+
+from gateway.diagnose.author import Kind
+from gateway.diagnose.observation import Observation
+from gateway.diagnose.rule import Basis, Layer, Rule, first, heard, only, shown
+from gateway.model.cause import Cause
+
+_LOCAL = re.compile(
+    r"https?://(?:localhost|127\.\d{1,3}\.\d{1,3}\.\d{1,3}|0\.0\.0\.0|\[::1\]|host\.docker\.internal|10\.\d{1,3}\.\d{1,3}\.\d{1,3}|192\.168\.\d{1,3}\.\d{1,3})[:/\"]"
+)
+
+
+def _inside(seen: Observation) -> bool:
+    """Whether what was asked for is local. A proxy's page names it; a redirect to an address inside does not count."""
+    host = seen.evidence.host
+    local = host in {"localhost", "host.docker.internal", "::1"} or host.startswith(
+        ("127.", "0.0.0.0", "192.168.", "10.")
+    )
+    return local or bool(_LOCAL.search(seen.raw[:16000]))
+
+
+RULE = Rule(
+    cause=Cause.CLIENT_NO_PROXY_MISSING,
+    match=first(
+        only(
+            lambda seen: seen.evidence.stage == "proxy" or seen.by(Kind.MIDDLEBOX) or seen.words.has("proxy"),
+            shown(lambda seen: _inside(seen), "the proxy answered for an address on the inside", Basis.NAMED),
+        ),
+        heard("no_proxy|no proxy", "missing|not set|localhost|127"),
+    ),
+    layer=Layer.CLIENT,
+    authors=None,
+    outranks=("network.", "service.", "edge.", "request."),
+)

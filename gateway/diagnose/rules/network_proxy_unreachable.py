@@ -1,0 +1,36 @@
+"""The company's proxy itself cannot be reached."""
+
+from gateway.diagnose.rule import Layer, Rule, failed, first, heard, only, unless
+from gateway.model.cause import Cause
+from gateway.model.failure import NetCode
+
+RULE = Rule(
+    cause=Cause.NETWORK_PROXY_UNREACHABLE,
+    match=unless(
+        heard(
+            "407|403|authentication required|wrong version number|unknown scheme|no scheme|502|503|504|eof|tunnel connection failed|ssl"
+        ),
+        first(
+            failed(NetCode.PROXY_UNREACHABLE),
+            heard(
+                "can not connect to proxy|unable to connect to proxy|proxyconnect|proxy connection|err proxy connection failed|could not connect to proxy|failed to connect to proxy|could not resolve proxy|proxy server|proxy refused|connect to proxy|proxy error|proxyerror|proxy connect|reaching the proxy|through proxy|via proxy",
+                "refused|timed out|timeout|failed|unreachable|econnrefused|10061|can not connect|unable|could not|no such host|getaddrinfo|reset|not responding|newconnectionerror|connection to|\u62d2\u7edd",
+            ),
+            only(
+                lambda seen: seen.evidence.stage == "proxy",
+                heard(
+                    "econnrefused|connection refused|could not resolve|enotfound|timed out|timeout|failed to connect|refused|unreachable|etimedout"
+                ),
+            ),
+        ),
+    ),
+    layer=Layer.NETWORK,
+    authors=None,
+    outranks=(
+        "network.tcp_refused",
+        "network.tcp_timeout",
+        "network.dns_failure",
+        "network.connection_reset",
+        "network.offline",
+    ),
+)

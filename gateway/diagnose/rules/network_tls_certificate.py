@@ -1,0 +1,38 @@
+"""The certificate is genuine, and wrong for this connection: expired, not yet valid, of another name, an incomplete chain."""
+
+from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, only, said, shown
+from gateway.model.cause import Cause
+from gateway.model.failure import NetCode
+
+RULE = Rule(
+    cause=Cause.NETWORK_TLS_CERTIFICATE,
+    match=first(
+        failed(NetCode.TLS_CERTIFICATE),
+        heard(
+            "certificate has expired|cert has expired|certificate expired|not yet valid|cert not yet valid|hostname mismatch|hostname/ip does not match|does not match certificate|altname invalid|common name invalid|err cert common name|err cert date|cert date invalid|name mismatch|doesn't match|does not match|no alternative certificate subject name|certificate is valid for|no subject alternative|certificate has been revoked|certnotvalidforname|certificate is not valid for|notbefore|expired or is not yet valid|certificate not valid|no name matching|wrong principal|subject name|subjectaltname|cert date|ist abgelaufen|\u8bc1\u4e66\u5df2\u8fc7\u671f|unable to verify the first certificate chain|clock|remotecertificatenamemismatch|remote certificate name mismatch|certificate revoked|validity period",
+            "cert|certificate|hostname|host|name|altname|clock|\u8bc1\u4e66|valid|subject",
+        ),
+        said(
+            "certificate",
+            "expired|not yet valid|name mismatch|does not match|issuer ca not known|chain|unable to get issuer|unable to get local issuer|self signed",
+        ),
+        only(
+            lambda seen: (
+                seen.evidence.certificate.issuer != ""
+                and seen.issuer is None
+                and seen.words.has("unable to get", "unable to verify", "first certificate", "incomplete")
+            ),
+            shown(lambda _seen: True, "a public authority signed it, and the chain to it is incomplete", Basis.NAMED),
+        ),
+    ),
+    layer=Layer.NETWORK,
+    authors=None,
+    outranks=(
+        "network.tls_inspection",
+        "network.tls_handshake",
+        "network.connection_reset",
+        "network.proxy_upstream_error",
+        "service.",
+        "network.blocked_page",
+    ),
+)

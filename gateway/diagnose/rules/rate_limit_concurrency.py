@@ -1,0 +1,28 @@
+"""Too many calls at the same time."""
+
+from gateway.diagnose.rule import Rule, first, named, only, said
+from gateway.model.cause import Cause
+
+RULE = Rule(
+    cause=Cause.RATE_LIMIT_CONCURRENCY,
+    match=only(
+        lambda seen: seen.status in {429, 503, 403, 200, 0, 400},
+        first(
+            named(
+                "concurrency",
+                "concurrency_limit",
+                "concurrency_limit_exceeded",
+                "too_many_concurrent_requests",
+                "concurrent_limit",
+                "1302",
+                "max_parallel_request_limiter",
+                "concurrentrequestlimit",
+            ),
+            said(
+                "concurren|parallel requests|parallel calls|simultaneous|at the same time|in flight|max parallel|\u5e76\u53d1|\u540c\u65f6",
+                "limit|exceed|exceeds|too many|max|reached|maximum|many|\u8fc7|\u8d85|\u4e0a\u9650|\u9650",
+            ),
+        ),
+    ),
+    outranks=("rate_limit.", "quota.exhausted"),
+)

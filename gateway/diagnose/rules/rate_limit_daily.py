@@ -1,0 +1,33 @@
+"""The allowance of a day is used up."""
+
+from gateway.diagnose.rule import Rule, first, named, only, said
+from gateway.model.cause import Cause
+
+RULE = Rule(
+    cause=Cause.RATE_LIMIT_DAILY,
+    match=only(
+        lambda seen: seen.status in {429, 200, 403, 0, 413},
+        first(
+            named(
+                "free_models_per_day",
+                "daily_limit_exceeded",
+                "rate_limit_daily",
+                "requests_per_day",
+                "tokens_per_day",
+                "quota_exceeded_daily",
+                "1304",
+            ),
+            said(
+                "per day|rpd|tpd|daily|per 24 hours|24 hours|day limit|86400 seconds|a day|today|\u6bcf\u5929|\u6bcf\u65e5|\u5f53\u65e5|\u4eca\u65e5|\u5f53\u5929"
+            ),
+        ),
+    ),
+    outranks=(
+        "rate_limit.requests",
+        "rate_limit.tokens",
+        "rate_limit.unknown",
+        "quota.exhausted",
+        "quota.plan_window",
+        "account.plan_required",
+    ),
+)

@@ -1,0 +1,19 @@
+"""Within the limits, but rising too fast."""
+
+from gateway.diagnose.rule import Rule, first, in_status, named, only, said
+from gateway.model.cause import Cause
+
+RULE = Rule(
+    cause=Cause.RATE_LIMIT_RAMP,
+    match=only(
+        in_status(429, 503, 200, 0),
+        first(
+            named("slow_down", "limitburst", "limit_burst_rate", "acceleration_limit", "ramp_up"),
+            said(
+                "slow down|acceleration limit|ramp|too quickly|sharp increase|gradual|gradually|burst rate|increased too|\u589e\u901f|\u589e\u957f\u8fc7\u5feb",
+                "request|requests|rate|traffic|usage|increase|scale|limit|slow down|\u8bf7\u6c42",
+            ),
+        ),
+    ),
+    outranks=("rate_limit.unknown", "rate_limit.requests", "rate_limit.tokens"),
+)

@@ -1,0 +1,58 @@
+"""Too many calls for a second or a minute."""
+
+from gateway.diagnose.observation import Observation
+from gateway.diagnose.rule import Rule, first, named, only, said, shown
+from gateway.model.cause import Cause
+
+
+def _paced(seen: Observation) -> bool:
+    return seen.status in {429, 413, 200, 403, 503, 0, 400} and not _tokens_alone(seen)
+
+
+def _tokens_alone(seen: Observation) -> bool:
+    """``Requests to the ... Operation ... have exceeded token rate limit`` speaks of calls, and means tokens."""
+    return seen.message.has(
+        "token rate limit", "tokens per min", "tokens per minute", "tpm", "request tokens", "input tokens per"
+    )
+
+
+def _spent(seen: Observation) -> str:
+    """Which allowance the headers show as spent, if only one is."""
+    provider, head = seen.evidence.provider, seen.evidence.head
+    if provider is None or head is None or head.status != 429:
+        return ""
+    share = {
+        one.kind: one.remaining / one.limit
+        for one in provider.read_limits(head.headers)
+        if one.limit and one.remaining is not None and one.remaining >= 0
+    }
+    low, high = min(share.values(), default=1.0), max(share.values(), default=0.0)
+    if len(share) < 2 or low > 0.2 or high - low < 0.3:
+        return ""
+    kind = min(share, key=lambda one: share[one])
+    return "tokens" if "tokens" in kind else kind
+
+
+RULE = Rule(
+    cause=Cause.RATE_LIMIT_REQUESTS,
+    match=only(
+        lambda seen: _paced(seen),
+        first(
+            named(
+                "requests",
+                "rpm_limit",
+                "rate_limit_requests",
+                "requests_per_minute",
+                "requestlimitexceeded",
+                "limitrequests",
+            ),
+            said(
+                "request|requests|call|calls|rpm|rps|qps|rpm:|\u8bf7\u6c42",
+                "per min|per minute|per second|minute|rpm|qps|rps|call rate limit|number of requests|requests/min|rate of|per 1m|requests in|\u6bcf\u5206\u949f|\u6bcf\u79d2|\u9891\u7387",
+            ),
+            said("call rate limit|rpm|requests rate limit|request rate limit|requests per|free models per min"),
+            shown(lambda seen: _spent(seen) == "requests", "its headers say that no calls are left while tokens are"),
+        ),
+    ),
+    outranks=("rate_limit.unknown", "quota.exhausted"),
+)

@@ -1,0 +1,57 @@
+"""Too many tokens for a minute, or in the queue at once."""
+
+from gateway.diagnose.observation import Observation
+from gateway.diagnose.rule import Rule, first, named, only, said, shown
+from gateway.model.cause import Cause
+
+
+def _spent(seen: Observation) -> str:
+    """Which allowance the headers show as short, if only one is."""
+    provider, head = seen.evidence.provider, seen.evidence.head
+    if provider is None or head is None or head.status != 429:
+        return ""
+    share = {
+        one.kind: one.remaining / one.limit
+        for one in provider.read_limits(head.headers)
+        if one.limit and one.remaining is not None and one.remaining >= 0
+    }
+    low, high = min(share.values(), default=1.0), max(share.values(), default=0.0)
+    if len(share) < 2 or low > 0.2 or high - low < 0.3:
+        return ""
+    kind = min(share, key=lambda one: share[one])
+    return "tokens" if "tokens" in kind else kind
+
+
+RULE = Rule(
+    cause=Cause.RATE_LIMIT_TOKENS,
+    match=only(
+        lambda seen: seen.status in {429, 413, 200, 403, 503, 0, 400},
+        first(
+            named(
+                "tokens",
+                "tokens_usage_based",
+                "token_limit_exceeded",
+                "tpm_limit",
+                "tokens_per_minute",
+                "input_tokens",
+                "output_tokens",
+                "limittokens",
+            ),
+            said(
+                "token|tokens|tpm|tpm:",
+                "per min|per minute|minute|tpm|token rate limit|tokens/min|enqueued|rate limit|\u6bcf\u5206\u949f",
+            ),
+            said(
+                "token rate limit|tpm|tokens usage based|request tokens has exceeded|allocated quota exceeded|token limit is exceeded"
+            ),
+            shown(lambda seen: _spent(seen) == "tokens", "its headers say that tokens are short while calls are left"),
+        ),
+    ),
+    outranks=(
+        "rate_limit.unknown",
+        "request.payload_too_large",
+        "rate_limit.requests_hint",
+        "request.context_length",
+        "quota.exhausted",
+    ),
+)

@@ -1,0 +1,42 @@
+"""A 429 that does not say of what there was too much."""
+
+from gateway.diagnose.author import Kind
+from gateway.diagnose.rule import Rule, first, named, only, said, status, unless
+from gateway.model.cause import Cause
+
+RULE = Rule(
+    cause=Cause.RATE_LIMIT_UNKNOWN,
+    match=first(
+        only(
+            lambda seen: seen.status in {429, 200, 403, 0, 503},
+            unless(
+                said("overloaded|high demand"),
+                first(
+                    named(
+                        "rate_limit_exceeded",
+                        "rate_limit_error",
+                        "rate_limited",
+                        "too_many_requests",
+                        "resource_exhausted",
+                        "throttlingexception",
+                        "throttled",
+                        "throttling",
+                        "rate_limit_reached_error",
+                        "ratelimitreached",
+                        "toomanyrequestsexception",
+                        "1300",
+                        "limit_requests",
+                        "ratelimitexceeded",
+                        "throttling.ratequota",
+                        "resource_quota_exceeded",
+                    ),
+                    said(
+                        "rate limit|rate limited|rate limiting|too many requests|throttl|resource exhausted|request limit|exhausted your capacity|quota will reset|\u8bf7\u6c42\u8fc7\u4e8e\u9891\u7e41|\u8bf7\u6c42\u8fc7\u591a|\u9650\u6d41|\u8d1f\u8f7d\u5df2\u9971\u548c|\u9891\u7e41|\u901f\u7387\u9650\u5236"
+                    ),
+                ),
+            ),
+        ),
+        only(lambda seen: not seen.by(Kind.EDGE), status(429)),
+    ),
+    general=True,
+)

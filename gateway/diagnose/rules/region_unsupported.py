@@ -1,0 +1,43 @@
+"""The service is not offered where the call comes from. The wording names a country, a region or a territory."""
+
+from gateway.diagnose.observation import Observation
+from gateway.diagnose.rule import Rule, first, named, only, said, shown
+from gateway.model.cause import Cause
+
+
+def _anthropic_edge(seen: Observation) -> bool:
+    """Anthropic's edge refuses places and addresses with a type that its API does not have."""
+    declared = seen.declared
+    if seen.status == 403 and declared.type == "forbidden" and seen.message.has("request not allowed"):
+        return "request-id" not in seen.headers
+    return seen.status == 403 and seen.raw.startswith("<!doctype html><meta") and "<title>403</title>" in seen.raw
+
+
+RULE = Rule(
+    cause=Cause.REGION_UNSUPPORTED,
+    match=only(
+        lambda seen: seen.status // 100 in {0, 2, 4},
+        first(
+            named(
+                "unsupported_country_region_territory",
+                "region_not_supported",
+                "unsupported_region",
+                "country_not_supported",
+                "region_restricted",
+                "location_not_supported",
+                "geo_blocked",
+                "unsupported_country",
+            ),
+            said(
+                "country|region|regions|territory|territories|location|geographic|jurisdiction|\u5730\u533a|\u56fd\u5bb6|\u533a\u57df",
+                "not supported|unsupported|not available|only available|unavailable|is not supported|restricted|not permitted|not offered|not allowed|blocked|\u4e0d\u652f\u6301|\u4e0d\u53ef\u7528|\u9650\u5236",
+            ),
+            shown(
+                lambda seen: _anthropic_edge(seen), "the edge's refusal, without the API's own envelope and request id"
+            ),
+            only(lambda seen: seen.status == 451, shown(lambda _seen: True, "status 451")),
+        ),
+    ),
+    authors=None,
+    outranks=("request.", "auth.", "edge.", "account.", "network.blocked_page"),
+)

@@ -1,0 +1,68 @@
+"""The prompt, or prompt and answer together, are longer than the model takes. Per-minute allowances speak of time."""
+
+from gateway.diagnose.observation import Observation
+from gateway.diagnose.rule import Rule, first, named, only, said, unless
+from gateway.diagnose.wording import groups
+from gateway.model.cause import Cause
+
+_ANSWER = groups(
+    "max tokens|max completion tokens|maximum tokens you requested|maximum output|max output tokens|maximum tokens value|maxtokens|max new tokens"
+)
+_PROMPT = groups("context|prompt|input|messages|window|conversation|reduce the length")
+
+
+def _of_the_answer(seen: Observation) -> bool:
+    """Whether it speaks of the length that the caller allows for the answer, and not of what was sent."""
+    return seen.message.says(_ANSWER) and not seen.message.says(_PROMPT)
+
+
+RULE = Rule(
+    cause=Cause.REQUEST_CONTEXT_LENGTH,
+    match=only(
+        lambda seen: seen.status in {0, 200, 500} or seen.status // 100 == 4,
+        unless(
+            first(
+                said("per min|per minute|per day|tpm|rpm|tpd|rate limit|quota|credits|afford|enqueued|balance"),
+                only(_of_the_answer, said("tokens|token")),
+            ),
+            first(
+                named(
+                    "context_length_exceeded",
+                    "max_context_length_exceeded",
+                    "context_window_exceeded",
+                    "exceed_context_size_error",
+                    "contextwindowexceeded",
+                    "model_context_window_exceeded",
+                    "prompt_too_long",
+                    "input_too_long",
+                ),
+                said(
+                    "context|window|n_ctx|n ctx",
+                    "exceed|exceeds|exceeded|maximum|too long|larger than|longer than|limit|reached|too large|shift|full|\u8d85\u8fc7|\u8d85\u51fa",
+                ),
+                said(
+                    "prompt|input|messages|conversation|text|request|total tokens|input tokens|inputs|sequence|query",
+                    "too long|too many tokens|too large for|exceeds the maximum number of tokens|exceeds the maximum token|maximum number of tokens|token limit|tokens maximum|length should be|reduce the length|exceed context|must have less than|must be less than|longest supported|max input tokens|maximum input|maximum context|tokens exceed|truncat|longer than the|exceeds the model|exceeded max|maximum length|max length|tokens in the prompt",
+                ),
+                said(
+                    "tokens|token",
+                    "maximum allowed|max allowed|reduce your prompt|reduce the length|supports at most|longer than the model|model's maximum|model supports|too many tokens|exceeds the limit",
+                ),
+                said(
+                    "\u4e0a\u4e0b\u6587|\u8f93\u5165|prompt|token|\u6587\u672c",
+                    "\u957f\u5ea6\u8d85|\u8d85\u957f|\u8fc7\u957f|\u8d85\u8fc7\u6700\u5927|\u8d85\u51fa\u6700\u5927|\u6700\u5927\u957f\u5ea6|\u8d85\u8fc7\u4e86\u6a21\u578b|\u8d85\u51fa\u6a21\u578b|\u8d85\u8fc7\u9650\u5236|\u8d85\u51fa\u9650\u5236",
+                ),
+                said("range of input length"),
+            ),
+        ),
+    ),
+    outranks=(
+        "request.invalid_parameter",
+        "request.payload_too_large",
+        "service.server_error",
+        "request.model_not_found",
+        "request.unsupported_parameter",
+        "rate_limit.unknown",
+        "request.missing_parameter",
+    ),
+)

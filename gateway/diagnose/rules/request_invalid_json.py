@@ -1,0 +1,28 @@
+"""The body could not be parsed. Words about a JSON *schema* or about what the model wrote are something else."""
+
+from gateway.diagnose.rule import Rule, first, in_status, named, only, said, unless
+from gateway.model.cause import Cause
+
+RULE = Rule(
+    cause=Cause.REQUEST_INVALID_JSON,
+    match=only(
+        in_status(4, 500),
+        unless(
+            said("schema|response format|model output|tool call|function call|unknown name|unknown field"),
+            first(
+                named("json_invalid", "invalid_json", "malformed_json", "json_parse_error", "malformedjson"),
+                said(
+                    "json",
+                    "parse|parsing|decode|malformed|invalid json|not valid|not a valid|is invalid|deserializ|expecting|"
+                    "unexpected end|unexpected token|unexpected character|syntax|\u89e3\u6790|\u683c\u5f0f\u9519\u8bef|\u683c\u5f0f\u4e0d",
+                ),
+                said(
+                    "request body|body of your request|the body",
+                    "could not be parsed|can not be parsed|could not parse|unable to parse|failed to parse",
+                ),
+                said("unmarshal|json decode error|jsondecodeerror"),
+            ),
+        ),
+    ),
+    outranks=("request.invalid_parameter", "request.missing_parameter", "service."),
+)

@@ -1,0 +1,81 @@
+"""The path or the host is none of the API's: an unknown route, a doubled /v1, the address of a web site."""
+
+from gateway.diagnose.author import Kind
+from gateway.diagnose.observation import Observation
+from gateway.diagnose.rule import WROTE_ANSWERS, Basis, Rule, first, in_status, named, only, said, shown, status
+from gateway.model.cause import Cause
+
+_SITES = (
+    "platform.openai.com",
+    "console.anthropic.com",
+    "platform.claude.com",
+    "openai.com",
+    "www.openai.com",
+    "anthropic.com",
+    "www.anthropic.com",
+    "aistudio.google.com",
+    "console.groq.com",
+    "console.mistral.ai",
+    "platform.deepseek.com",
+    "docs.anthropic.com",
+    "docs.claude.com",
+    "beta.openai.com",
+    "cookbook.openai.com",
+    "console.x.ai",
+    "platform.moonshot.cn",
+    "bailian.console.aliyun.com",
+)
+"""Web sites of providers: people paste them for a base URL."""
+
+
+def _is_site(seen: Observation) -> bool:
+    return seen.evidence.host in _SITES
+
+
+def _says_only_not_found(seen: Observation) -> bool:
+    words = seen.message.whole.split()
+    return len(words) <= 6 and "not" in words and "found" in words
+
+
+RULE = Rule(
+    cause=Cause.REQUEST_INVALID_URL,
+    match=first(
+        only(
+            in_status(404, 403, 400, 405, 301, 308, 307, 200),
+            first(
+                named(
+                    "unknown_url",
+                    "invalid_url",
+                    "route_not_found",
+                    "no_route",
+                    "endpoint_not_found",
+                    "unknownoperationexception",
+                    "not_found_path",
+                ),
+                said(
+                    "url|path|route|endpoint|uri|\u8def\u5f84|\u63a5\u53e3",
+                    "invalid url|unknown request url|unknown url|no route|not found|does not exist|could not be found|no matching|no such route|not a valid|check the url|unrecognized|invalid|unknown|no handler|\u4e0d\u5b58\u5728|\u65e0\u6548",
+                ),
+                said(
+                    "can not post|can not get|unexpected endpoint|unknown endpoint|unsupported endpoint|no route matched|no static resource|page not found|404 page"
+                ),
+                said("requested resource|resource", "not found|was not found|could not be found"),
+            ),
+        ),
+        only(
+            lambda seen: _is_site(seen),
+            shown(
+                lambda seen: seen.status >= 300 or seen.is_page,
+                "the address is a web site's, not the API's",
+                Basis.NAMED,
+            ),
+        ),
+        only(
+            lambda seen: seen.status == 404 and _says_only_not_found(seen),
+            shown(lambda _seen: True, "a 404 that names neither a model nor an id"),
+        ),
+        only(lambda seen: seen.is_page and not seen.enveloped, status(404)),
+    ),
+    authors=WROTE_ANSWERS | {Kind.EDGE},
+    outranks=("request.not_found", "edge.challenge", "edge.blocked", "edge.origin_error"),
+)

@@ -1,0 +1,53 @@
+"""The model or deployment is unknown there, or this account may not see it: services answer both alike."""
+
+from gateway.diagnose.rule import Rule, first, in_status, named, only, said, unless
+from gateway.model.cause import Cause
+
+RULE = Rule(
+    cause=Cause.REQUEST_MODEL_NOT_FOUND,
+    match=only(
+        in_status(4, 500, 503, 0),
+        unless(
+            first(
+                said(
+                    "model",
+                    "context|tokens|overloaded|busy|loading|per min|rate limit|not a chat model|support this endpoint|support the endpoint|operation|capacity",
+                ),
+                said("country|region|territory"),
+            ),
+            first(
+                named(
+                    "model_not_found",
+                    "deploymentnotfound",
+                    "unknown_model",
+                    "invalid_model",
+                    "modelnotfound",
+                    "model_not_exist",
+                    "modelnotopen",
+                    "invalidendpointormodel.notfound",
+                    "model_not_available",
+                    "invalid_model_name",
+                    "no_such_model",
+                    "no_available_channel",
+                    "model_not_allowed",
+                ),
+                said(
+                    "model|deployment|\u6a21\u578b",
+                    "not found|does not exist|do not exist|not exist|no such|unknown|not available|unavailable model|not a valid|invalid model|could not find|could not be found|can not find|not be found|not supported|is not supported|unsupported model|does not have access|no access|not have access|not deployed|not loaded|not recognized|not served|no longer exists|no matching|pull it first|try pulling|\u4e0d\u5b58\u5728|\u672a\u627e\u5230|\u65e0\u6548|\u65e0\u53ef\u7528|\u672a\u5f00\u901a|\u6ca1\u6709",
+                ),
+                said(
+                    "invalid model|unknown model|no such model|model not exist|no available channel|no endpoints found for|\u65e0\u53ef\u7528\u6e20\u9053"
+                ),
+                only(in_status(404), said("models/|model")),
+            ),
+        ),
+    ),
+    outranks=(
+        "request.not_found",
+        "request.invalid_parameter",
+        "request.invalid_url",
+        "service.unavailable",
+        "service.server_error",
+        "service.overloaded",
+    ),
+)

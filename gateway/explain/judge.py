@@ -1,0 +1,91 @@
+"""From what was seen to the verdict: the same evidence and the same engine as on the path."""
+
+from urllib.parse import urlsplit
+
+from gateway._discover import discover
+from gateway.diagnose.engine import diagnose
+from gateway.diagnose.evidence import CallShape, Certificate, Evidence
+from gateway.explain.seen import Seen
+from gateway.identify.locate import Locator
+from gateway.model.attempt import ReplyHead
+from gateway.model.diagnosis import Diagnosis
+from gateway.model.provider import Provider
+
+_KIN = (
+    ("openai", ("openai.com", "chatgpt.com", "githubcopilot.com")),
+    ("anthropic", ("anthropic.com", "claude.ai", "claude.com")),
+    ("gemini", ("googleapis.com",)),
+    ("azure", ("azure.com", "azure.us", "azure.cn", "azure-api.net")),
+    ("dashscope", ("aliyuncs.com",)),
+    ("mistral", ("mistral.ai",)),
+)
+"""Other hosts of the same house: their errors are written in the same way."""
+
+
+class Judge:
+    """Knows the providers; built once."""
+
+    def __init__(self) -> None:
+        """Find the plug-ins."""
+        self._providers = {one.name: one for one in discover("gateway.providers", "PROVIDER", Provider).values()}
+        self._locator = Locator([one for one in self._providers.values() if one.hosts])
+
+    def evidence(self, seen: Seen) -> Evidence:
+        """Give what was seen as evidence. Total."""
+        try:
+            parts = urlsplit(seen.url)
+            host, path, query = (parts.hostname or "").lower(), parts.path, parts.query
+        except ValueError:
+            host, path, query = "", "", ""
+        headers = list(seen.headers)
+        if seen.location:
+            headers.append(("location", seen.location))
+        answered = seen.status or headers or seen.body
+        head = ReplyHead(
+            status=seen.status or 0,
+            headers=tuple((name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers),
+        )
+        index = dict(seen.request_headers)
+        return Evidence(
+            provider=self.provider(host, parts_port(seen.url)),
+            host=host,
+            model=seen.model,
+            call=CallShape(
+                method=seen.method,
+                path=path,
+                api_version=dict(pair.partition("=")[::2] for pair in query.split("&")).get("api-version", ""),
+                plain=seen.url.startswith("http://"),
+                content_type=index.get("content-type", ""),
+                notes=seen.notes,
+                size_bytes=len(seen.request_body),
+            ),
+            head=head if answered else None,
+            text=seen.body,
+            stage=seen.stage,
+            exception=seen.exception,
+            certificate=Certificate(subject=seen.cert_subject, issuer=seen.cert_issuer),
+            addresses=seen.dns_answers,
+            attempts=1,
+        )
+
+    def judge(self, seen: Seen) -> Diagnosis:
+        """Give the verdict."""
+        return diagnose(self.evidence(seen))
+
+    def provider(self, host: str, port: int) -> Provider | None:
+        """Say whose host it is; a host that is nobody's may be a relay that speaks as OpenAI does."""
+        if not host:
+            return None
+        found = self._locator.provider_of(host, port)
+        if found is not None:
+            return found
+        kin = next((name for name, ends in _KIN if any(host == end or host.endswith("." + end) for end in ends)), None)
+        return self._providers.get(kin or "openai_compatible") or self._providers.get("openai-compatible")
+
+
+def parts_port(url: str) -> int:
+    """Give the port of an address, its scheme's own when it names none."""
+    try:
+        return urlsplit(url).port or (80 if url.startswith(("http://", "ws://")) else 443)
+    except ValueError:
+        return 443
