@@ -23,7 +23,7 @@ _MESSAGE = (
 )  # fmt: skip
 _CODE = (
     "code", "error_code", "errorCode", "status_code", "statusCode", "Code", "__type", "error_number", "blockReason",
-    "finish_reason", "biz_code",
+    "finish_reason", "finishReason", "stop_reason", "biz_code",
 )  # fmt: skip
 _TYPE = ("type", "error_type", "errorType", "status", "Type")
 _INNER = (
@@ -147,10 +147,11 @@ def _read_document(document: object) -> Read | None:
 
 def _failed(levels: list[dict[str, object]]) -> bool:
     """Whether an answer that looks whole says that it failed: an error beside it, or a finish reason of its kind."""
-    return any(
-        level.get("error") or str(level.get("finish_reason", level.get("finishReason", ""))).lower() in _BAD_ENDS
-        for level in levels
-    )
+    return any(level.get("error") or _end(level) in _BAD_ENDS for level in levels)
+
+
+def _end(level: dict[str, object]) -> str:
+    return str(level.get("finish_reason") or level.get("finishReason") or level.get("stop_reason") or "").lower()
 
 
 _BAD_ENDS = frozenset(
@@ -162,8 +163,16 @@ _BAD_ENDS = frozenset(
         "blocklist",
         "spii",
         "recitation",
+        "sensitive",
         "malformed_function_call",
-    }
+        "image_safety",
+        "refusal",
+        "content_filtered",
+        "image_prohibited_content",
+        "guardrail_intervened",
+        "network_error",
+        "repetition_truncation",
+    }  # fmt: skip
 )
 
 

@@ -11,6 +11,7 @@ from gateway.diagnose.author import Author, Kind, author
 from gateway.diagnose.envelope import NOTHING, Read, read
 from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.vendors import Mark
+from gateway.diagnose.waits import stated_wait
 from gateway.diagnose.wording import Text, joints_opened
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode, Phase
@@ -18,6 +19,7 @@ from gateway.model.provider import Declared
 
 PAGE_CHARACTERS = 65_536
 _EXCEPTION_EACH = 4_000
+_PRINTED = ("issuer", "issued by", "cn=", "cn =", "o=", "certificate is valid for", "subject:")
 _HIDDEN = re.compile(r"<(script|style)\b[^>]{0,400}>[^<]{0,20000}|<!--[^<]{0,2000}-->|<[^>]{0,2000}>", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
 
@@ -157,15 +159,27 @@ class Observation:
     def issuer(self) -> Mark | None:
         """The product that signed the served certificate."""
         certificate = self.evidence.certificate
-        if not certificate.issuer and not certificate.subject:
-            return None
-        return vendors.of_certificate(certificate.issuer, certificate.subject)
+        names = [name for name in (certificate.issuer, certificate.subject) if name] or self._printed
+        return vendors.of_certificate(*names) if names else None
+
+    @cached_property
+    def _printed(self) -> list[str]:
+        """Lines in which a tool printed whom a certificate names."""
+        lines = self.evidence.exception[: 2 * _EXCEPTION_EACH].splitlines()
+        return [line for line in lines if any(mark in line.lower() for mark in _PRINTED)][:8]
 
     @cached_property
     def resolved(self) -> Mark | None:
         """Whom the address belongs to that the name resolved to."""
         marks = (vendors.of_address(address) for address in self.evidence.addresses)
         return next((mark for mark in marks if mark is not None), None)
+
+    @cached_property
+    def wait_seconds(self) -> float | None:
+        """How long the answer says to wait."""
+        return stated_wait(
+            self.headers, self.read.numbers, self.declared.message or self.evidence.text[:4000], self.raw
+        )
 
     @property
     def answered(self) -> bool:

@@ -85,6 +85,15 @@ def heard(*alternatives: str) -> Test:
     return test
 
 
+def hinted(*phrases: str) -> Test:
+    """Look for a phrase that only names the tool's own code or general term: weaker than words that say what is wrong."""
+
+    def test(observation: Observation) -> Finding | None:
+        return Finding(Basis.SHOWN, "the client's general words") if observation.words.has(*phrases) else None
+
+    return test
+
+
 def named(*codes: str) -> Test:
     """Look for a code, type or reason of the envelope, in any case."""
     wanted = frozenset(code.lower() for code in codes)

@@ -26,14 +26,7 @@ class Text:
 
     def __init__(self, text: str, *, by_line: bool = False) -> None:
         """Read the start of a text; ``by_line`` where only a new line ends a sentence, as in what programs print."""
-        bounded = (
-            text[:MAX_CHARACTERS]
-            .lower()
-            .replace("\u2019", "'")
-            .replace("can't", "can not")
-            .replace("cannot", "can not")
-        )
-        plain = _NOISE.sub(" ", bounded.replace("n't ", " not "))
+        plain = _plain(text[:MAX_CHARACTERS])
         lines = [_clean(line) for line in (plain.split("\n") if by_line else _END.split(plain))]
         self.sentences = tuple(line for line in lines if line != "  ")
         """Each with one space at both ends."""
@@ -57,6 +50,12 @@ def joints_opened(text: str) -> str:
     return _JOINT.sub(" ", text)
 
 
+def _plain(text: str) -> str:
+    """Give the text without what tells nothing: case, punctuation, the contractions of English."""
+    text = text.lower().replace("\u2019", "'").replace("can't", "can not").replace("cannot", "can not")
+    return _NOISE.sub(" ", text.replace("n't", " not"))
+
+
 def _clean(line: str) -> str:
     return f" {' '.join(_DOTS.sub(' ', line).split())} "
 
@@ -67,7 +66,7 @@ def phrase(part: str) -> str:
 
     A space at its end closes the word as well: ``"model "`` is not in ``models``.
     """
-    words = " ".join(_NOISE.sub(" ", part.lower()).split())
+    words = " ".join(_plain(part).split())
     tail = " " if part.endswith(" ") else ""
     return f" {words}{tail}" if words[:1].isascii() else words
 

@@ -15,8 +15,9 @@ from gateway.explain.words import answers_in, stage_in, stage_of_status, status_
 _OBJECT = re.compile(r"\{(?=\s{0,200}+(?:\\?['\"]|:?[A-Za-z_$\[]|\}))|\[(?=\s{0,200}+\{)")
 _ESCAPED = re.compile(r"\{\s{0,40}+\\+\"")
 _HTML = re.compile(r"<(?:!DOCTYPE html|html\b)", re.IGNORECASE)
-_HEADERS = re.compile(r"\bheaders(?:\s{0,2}[:=]\s{0,2}|=)(?=\{|Headers|\[\()|\b(?=Headers\(\[)")
+_HEADERS = re.compile(r"\bheaders(?:\s{0,2}[:=]\s{0,2}|=)(?=\{|Headers|\[\()|\b(?=Headers\([\[{])")
 _HEADER_BLOCK = re.compile(r"^Headers:[ \t]*+\n", re.MULTILINE)
+_NAMED_ERROR = re.compile(r"\n[ ]{0,8}error: $")
 _MAX_OBJECTS = 40
 _ENVELOPE = {
     "error": 8,
@@ -109,6 +110,9 @@ def _body(objects: list[tuple[tuple[int, int], object]], said: str, dumped: str)
         if worth > most:
             exact = said[start:end]
             best, most = exact if json_of(exact) is not None else as_json(value), worth
+            if worth < _ENVELOPE["error"] and _NAMED_ERROR.search(said[max(0, start - 20) : start]):
+                # Bun prints an error's properties without braces around them.
+                best = as_json({"error": value})
     if best and (not dumped or most >= _ENVELOPE["error"]):
         return best
     if dumped:

@@ -1,6 +1,7 @@
 """What `curl -v` prints: its notes (`*`), the request (`>`), the answer (`<`), and the body in between."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from gateway.explain.raw_http import Message, answered, messages
@@ -96,7 +97,7 @@ def _sorted(text: str) -> _Lines:
     return lines
 
 
-def _last(found: list[Message]) -> tuple[Message, Message]:
+def _last(found: Iterable[Message]) -> tuple[Message, Message]:
     """Give the last answer that is one, and its request; a proxy's consent and a `100 Continue` are none."""
     request, pair = Message(), (Message(), Message())
     for message in found:

@@ -7,47 +7,25 @@ from gateway.explain.raw_http import model_in
 from gateway.explain.seen import Pairs, Seen
 
 Fields = Mapping[str, object]
-_ERROR_FIELDS = frozenset(
-    {
-        "status",
-        "statusCode",
-        "headers",
-        "responseHeaders",
-        "responseBody",
-        "response",
-        "config",
-        "requestBodyValues",
-        "cause",
-    }
-    | {
-        "error",
-        "errors",
-        "lastError",
-        "isRetryable",
-        "request_id",
-        "requestID",
-        "errno",
-        "syscall",
-        "rawResponse",
-        "data",
-    }
-)
+_STATUS_FIELDS = ("status", "statusCode", "status_code")
+_TELLING = frozenset({"responseBody", "requestBodyValues", "lastError", "errno", "syscall"})
+"""No answer's body has these."""
+_BESIDE_STATUS = frozenset({"headers", "responseHeaders", "stack", "requestID", "isRetryable"})
+"""An answer's body may repeat its status, but not with one of these."""
 _MAX_DEPTH = 4
 
 
 def is_dump(value: object) -> bool:
     """Tell whether an object is an error with its properties, rather than an answer's body."""
-    if not isinstance(value, dict) or len(value.keys() & _ERROR_FIELDS) == 0:
+    if not isinstance(value, dict):
         return False
-    status = value.get("status", value.get("statusCode"))
-    return (
-        isinstance(status, int)
-        or "responseBody" in value
-        or isinstance(value.get("config"), dict)
-        or isinstance(value.get("cause"), dict)
-        or "lastError" in value
-        or "errno" in value
-        or "response" in value
+    response = _part(value, "response")
+    return bool(
+        value.keys() & _TELLING
+        or any(isinstance(value.get(name), dict) for name in ("config", "cause", "ResponseMetadata"))
+        or "data" in response
+        or any(isinstance(response.get(name), int) for name in _STATUS_FIELDS)
+        or (value.keys() & _BESIDE_STATUS and any(isinstance(value.get(name), int) for name in _STATUS_FIELDS))
     )
 
 
@@ -69,7 +47,8 @@ def seen_in(dump: Fields, depth: int = 0) -> Seen:
         status=_status(dump),
         headers=_headers(dump.get("headers"))
         or _headers(dump.get("responseHeaders"))
-        or _headers(response.get("headers")),
+        or _headers(response.get("headers"))
+        or _headers(_part(dump, "ResponseMetadata").get("HTTPHeaders")),
         body=_body(dump),
     )
 
@@ -85,7 +64,8 @@ def _inner(dump: Fields) -> Fields | None:
 
 def _status(dump: Fields) -> int | None:
     response = _part(dump, "response")
-    for value in (dump.get("status"), dump.get("statusCode"), response.get("status"), response.get("statusCode")):
+    own = [part.get(name) for part in (dump, response) for name in _STATUS_FIELDS]
+    for value in (*own, _part(dump, "ResponseMetadata").get("HTTPStatusCode")):
         if isinstance(value, str) and value.isdecimal() and len(value) == 3:
             value = int(value)  # noqa: PLW2901 - the same status, as a number
         if type(value) is int and 100 <= value <= 999:
@@ -106,7 +86,11 @@ def _body(dump: Fields) -> str:
     kept = _text(dump, "responseBody") or _text(dump, "body")
     if kept:
         return kept
-    data = _part(dump, "response").get("data")
+    if "ResponseMetadata" in dump:
+        # What botocore keeps of an answer.
+        return as_json({name: value for name, value in dump.items() if name != "ResponseMetadata"})
+    response = _part(dump, "response")
+    data = response.get("data") or response.get("body")
     if isinstance(data, str | dict | list) and data:
         return data if isinstance(data, str) else as_json(data)
     error = dump.get("error")

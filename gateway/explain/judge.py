@@ -1,10 +1,12 @@
 """From what was seen to the verdict: the same evidence and the same engine as on the path."""
 
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from gateway._discover import discover
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import CallShape, Certificate, Evidence
+from gateway.explain.paste import read
 from gateway.explain.seen import Seen
 from gateway.identify.locate import Locator
 from gateway.model.attempt import ReplyHead
@@ -32,6 +34,7 @@ class Judge:
 
     def evidence(self, seen: Seen) -> Evidence:
         """Give what was seen as evidence. Total."""
+        seen = _unfolded(seen)
         try:
             parts = urlsplit(seen.url)
             host, path, query = (parts.hostname or "").lower(), parts.path, parts.query
@@ -43,7 +46,9 @@ class Judge:
         answered = seen.status or headers or seen.body
         head = ReplyHead(
             status=seen.status or 0,
-            headers=tuple((name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers),
+            headers=tuple(
+                (name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers
+            ),
         )
         index = dict(seen.request_headers)
         return Evidence(
@@ -89,3 +94,14 @@ def parts_port(url: str) -> int:
         return urlsplit(url).port or (80 if url.startswith(("http://", "ws://")) else 443)
     except ValueError:
         return 443
+
+
+def _unfolded(seen: Seen) -> Seen:
+    """Take the answer out of a client's words where it stands only there: SDKs print it in their exceptions."""
+    if seen.body or not seen.exception:
+        return seen
+    inside = next((one for one in read(seen.exception) if one.body), None)
+    if inside is None:
+        return seen
+    status, headers = seen.status or inside.status, seen.headers or inside.headers
+    return replace(seen, body=inside.body, status=status, headers=headers, url=seen.url or inside.url)

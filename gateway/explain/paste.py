@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from urllib.parse import urlsplit
 
-from gateway.explain import client_text, curl, dump, har, own_row, raw_http
-from gateway.explain.clean import cleaned
+from gateway.explain import client_text, curl, dump, har, log_json, own_row, raw_http, shell
+from gateway.explain.clean import cleaned, host_of
 from gateway.explain.literal import as_json, json_of, read_literal
 from gateway.explain.seen import Seen
 from gateway.explain.split import MAX_FAILURES
@@ -15,6 +16,11 @@ _COLOURS = re.compile(r"\x1b\[[0-9;?]{0,20}[A-Za-z]")
 _FENCE = re.compile(r"^\s{0,3}(?:```|~~~)[\w-]{0,20}[ \t]*$", re.MULTILINE)
 _EVENTS = re.compile(r"\s{0,20}(?:(?:event|id|retry): ?[^\n]{0,200}\n|:[^\n]{0,200}\n){0,8}data: ?\S")
 _JSON_BEGINS = re.compile(r"\{\s{0,99}(?:[\"'}]|\w{1,60}:)|\[\s{0,99}[{\"'\]\[]|\"")
+
+_CONTAINER = re.compile(r"^\S{1,60} {0,20}\| ?")
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.?\d{0,9}Z (?:stdout F |stderr F )?")
+_QUOTED = re.compile(r"^(?:>|&gt;) ?")
+_PREFIXES = re.compile(r"\s{0,99}(?:\S{1,60} {0,20}\||\d{4}-|>|&gt;)")
 
 
 def read(text: str) -> tuple[Seen, ...]:
@@ -30,18 +36,32 @@ def _first(found: Iterable[Seen]) -> Iterator[Seen]:
 
 
 def _plain(text: str) -> str:
-    """Take off what terminals and chats add around what was said."""
+    """Take off what terminals, logs and chats add around what was said."""
     text = text.encode("utf-8", "replace").decode()
     text = _COLOURS.sub("", text.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff"))
-    return _FENCE.sub("", text).strip()
+    return _unprefixed(_FENCE.sub("", text)).strip()
+
+
+def _unprefixed(text: str) -> str:
+    """Take off what stands before every line: a container's name, a time, the mark of a quotation."""
+    if not _PREFIXES.match(text) or curl.is_verbose(text):
+        return text
+    for pattern in (_CONTAINER, _TIME, _QUOTED):
+        lines = text.split("\n")
+        if all(pattern.match(line) for line in lines if line.strip()):
+            text = "\n".join(pattern.sub("", line, count=1) for line in lines)
+    return text
 
 
 def _seen_in(text: str, nesting: int) -> Iterable[Seen]:
+    if nesting < _MAX_NESTING and (asked := shell.command(text)):
+        request, rest = asked
+        return [_with_request(seen, request) for seen in _first(_seen_in(rest, nesting + 1))] if rest else [request]
     if _JSON_BEGINS.match(text):
         document = json_of(text)
         if document is not None:
             return _of_document(document, text, nesting)
-        if rows := _rows(text):
+        if rows := _lines(text):
             return rows
     if curl.is_verbose(text):
         return [curl.seen_in(text)]
@@ -52,6 +72,17 @@ def _seen_in(text: str, nesting: int) -> Iterable[Seen]:
     if _JSON_BEGINS.match(text):
         return _of_literal(text)
     return client_text.failures(text)
+
+
+def _with_request(seen: Seen, request: Seen) -> Seen:
+    return replace(
+        seen,
+        method=seen.method or request.method,
+        url=seen.url if host_of(seen.url) and urlsplit(seen.url).path else request.url,
+        model=seen.model or request.model,
+        request_headers=seen.request_headers or request.request_headers,
+        request_body=seen.request_body or request.request_body,
+    )
 
 
 def _of_document(document: object, text: str, nesting: int) -> Iterable[Seen]:
@@ -65,8 +96,10 @@ def _of_document(document: object, text: str, nesting: int) -> Iterable[Seen]:
         return [own_row.seen_in(document)]
     if isinstance(document, list) and document and all(own_row.is_row(row) for row in document):
         return [own_row.seen_in(row) for row in document]
-    if isinstance(document, dict) and dump.is_dump(document) and "error" not in document:
+    if isinstance(document, dict) and dump.is_dump(document):
         return [_of_dump(document)]
+    if isinstance(document, dict) and log_json.is_line(document):
+        return _of_log([document])
     return [Seen(body=text)]
 
 
@@ -89,11 +122,26 @@ def _of_dump(document: dict[str, object]) -> Seen:
     )
 
 
-def _rows(text: str) -> list[Seen]:
-    """Read several rows of the log, one a line."""
-    documents = [json_of(line) for line in text.split("\n", 200)[:200] if line.strip()]
-    rows = [document for document in documents if isinstance(document, dict) and own_row.is_row(document)]
-    return [own_row.seen_in(row) for row in rows] if len(rows) == len(documents) else []
+def _lines(text: str) -> list[Seen]:
+    """Read objects of which each has a line: rows of the own log, or of another program's."""
+    documents = [json_of(line) for line in text.split("\n") if line.strip()]
+    objects = [document for document in documents if isinstance(document, dict)]
+    if len(objects) == len(documents) and all(own_row.is_row(line) for line in objects):
+        return [own_row.seen_in(row) for row in objects]
+    if len(objects) == len(documents) and all(log_json.is_line(line) for line in objects):
+        return list(_of_log(objects))
+    return []
+
+
+def _of_log(lines: list[dict[str, object]]) -> Iterator[Seen]:
+    """Read the lines that tell of a failure."""
+    for line in [line for line in lines if log_json.is_failure(line)][:MAX_FAILURES]:
+        error = log_json.dumped(line)
+        said = log_json.words(line)
+        if error is not None:
+            yield _of_dump(error)
+        elif said:
+            yield client_text.one(_plain(said))
 
 
 def _of_literal(text: str) -> Iterable[Seen]:

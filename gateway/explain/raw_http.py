@@ -1,10 +1,12 @@
 """Messages of HTTP as text: one answer, or requests and answers one after the other, as `curl -i` and captures show."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gateway.explain.literal import json_of
 from gateway.explain.seen import Pairs, Seen
+from gateway.explain.split import MAX_FAILURES
 from gateway.explain.words import holds_error
 
 _BEGINS = re.compile(
@@ -45,11 +47,15 @@ class Message:
         return f"{scheme or ('http' if _LOCAL.match(host) else 'https')}://{host}{self.target}"
 
 
-def messages(text: str) -> list[Message]:
+def messages(text: str) -> Iterator[Message]:
     """Give every message of the text, in order."""
-    begins = list(_BEGINS.finditer(text))
-    ends = [*(begin.start() for begin in begins[1:]), len(text)]
-    return [_message(begin, text[begin.end() : end]) for begin, end in zip(begins, ends, strict=False)]
+    begin = None
+    for following in _BEGINS.finditer(text):
+        if begin:
+            yield _message(begin, text[begin.end() : following.start()])
+        begin = following
+    if begin:
+        yield _message(begin, text[begin.end() :])
 
 
 def has_answer(text: str) -> bool:
@@ -69,6 +75,8 @@ def failures(text: str) -> list[Seen]:
         last = answered(request, message)
         if message.status >= 400 or holds_error(message.body):
             found.append(last)
+        if len(found) == MAX_FAILURES:
+            break
     found = found or ([last] if last else [])
     return [*found[:-1], replace(found[-1], exception=said)] if found and said else found
 

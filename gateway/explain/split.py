@@ -17,6 +17,8 @@ _FRAME = re.compile(
     r"^[ \t|+]*+(?:File \"[^\"\n]{1,1000}+\", line \d|at \S[^\n]{0,2000}[):\]>\d{]$|at async |at <"
     r"|\.\.\. \d{1,5} more$|goroutine \d|#\d{1,4} /)"
 )
+_MARGIN = re.compile(r"^ {1,40}\| ?")
+"""Left of the parts of an exception group."""
 _MARKS = re.compile(r"^[ \t|]*+[\^~]{1,400}+[\^~ ]*+$")
 _HEAD = re.compile(
     r"^(?:(?:\[?\d{4}[-/]\d\d[-/]\d\d[T ][^\n]{0,120}?|(?:ERROR|WARNING|CRITICAL|error)[: ][^\n]{0,80}?)\s)?"
@@ -38,13 +40,13 @@ def words_only(text: str) -> str:
     kept: list[str] = []
     quoted = False
     for line in text.split("\n"):
-        frame = _FRAME.match(line)
-        indented = line[:4] == "    " or line.startswith(("  |     ", "    |     "))
+        bare = _MARGIN.sub("", line)
+        frame = _FRAME.match(bare)
         if frame:
-            quoted = line.lstrip(" |+").startswith("File ")
+            quoted = bare.lstrip().startswith("File ")
             if line.endswith(" {"):
                 kept.append("{")
-        elif not (_MARKS.match(line) or (quoted and indented)):
+        elif not (_MARKS.match(bare) or (quoted and bare.startswith("    "))):
             quoted = False
             kept.append(line)
     return middle_cut("\n".join(kept), _MAX_TEXT_CHARS)

@@ -17,6 +17,10 @@ _ERROR_NAME = (
     r"(?:Error|Exception|Exhausted|Argument|Denied|NotFound|Unavailable|Unauthenticated|Exceeded|TooManyRequests"
     r"|BadRequest|Unauthorized|Forbidden|Conflict|GatewayTimeout|Precondition|Cancelled|Aborted|Unknown|TooLarge)"
 )
+_GOOGLE_NAME = (
+    r"(?:INVALID_ARGUMENT|FAILED_PRECONDITION|UNAUTHENTICATED|PERMISSION_DENIED|NOT_FOUND|RESOURCE_EXHAUSTED|INTERNAL"
+    r"|UNAVAILABLE|DEADLINE_EXCEEDED|CANCELLED|UNIMPLEMENTED)"
+)
 _STATUSES = (
     # How SDKs write their last word.
     re.compile(
@@ -26,6 +30,7 @@ _STATUSES = (
         rf"|\bresulted in a `{_N} "
         rf"|\b{_N}, message='"
         rf"|{_ERROR_NAME}: {_N}"
+        rf"|(?<![\w.]){_N} {_GOOGLE_NAME}\b"
         rf"|\bdoes not indicate success: {_N}"
         rf"|\(Status: {_N}\)"
         rf"|\breturned error: {_N}"
@@ -53,7 +58,7 @@ _URLS = (
     re.compile(rf"()\bfor (?:url|URL|uri):?\s{{0,2}}[\"'(`]?{_URL}"),
     re.compile(rf"\[?\b{_METHOD}\]?:? {{1,2}}[\"'`(]?{_URL}"),
     re.compile(
-        rf"()(?i:\b(?:request ?url|endpoint url|base_?url|url|uri|endpoint|request to|connect to|reach))"
+        rf"()(?i:\b(?:request ?url|endpoint url|base_?url|url|uri|path|endpoint|request to|connect to|reach))"
         rf"['\"]?\s{{0,2}}[:=(]?\s{{0,2}}[\"'(`]?(?:URL\(['\"])?{_URL}"
     ),
     re.compile(rf"()\bfor {_URL}"),
@@ -152,6 +157,7 @@ _STAGE_WORDS = {
     ),
     "tcp": (
         r"ECONNREFUSED",
+        r"ConnectionRefused\b",
         r"[Cc]onnection refused",
         r"actively refused",
         r"Connect call failed",

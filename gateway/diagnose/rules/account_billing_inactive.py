@@ -26,7 +26,7 @@ RULE = Rule(
                 "not active|inactive|past due|overdue|unpaid|payment failed|failed payment|delinquent|in arrears|arrears|not enabled|must be enabled|to be enabled|enable billing|disabled|good standing|declined|payment method is|valid payment|outstanding|\u6b20\u8d39|\u903e\u671f",
             ),
             said(
-                "account is not active|account is inactive|account not active|account is past due|account is overdue|account is in arrears|account is delinquent|good standing|check your billing details on our website|requires billing|billing account|enable billing"
+                "overdue account|arrears|account is not active|account is inactive|account not active|account is past due|account is overdue|account is in arrears|account is delinquent|good standing|check your billing details on our website|requires billing|billing account|enable billing"
             ),
         ),
     ),

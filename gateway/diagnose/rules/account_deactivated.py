@@ -27,7 +27,7 @@ RULE = Rule(
                 ),
                 said(
                     "account|organization|organisation|user|workspace|tenant|consumer|resource|service|access|you|subscription|\u8d26\u6237|\u8d26\u53f7|\u7528\u6237|\u5e10\u53f7",
-                    "has been deactivated|deactivated|suspended|has been disabled|is disabled|banned|terminated|has been restricted|restricted|temporarily blocked|locked|closed|has been blocked|\u5c01\u7981|\u505c\u7528|\u5f02\u5e38|\u51bb\u7ed3|\u9501\u5b9a|\u7981\u7528|\u88ab\u5c01",
+                    "has been deactivated|deactivated|suspended|has been disabled|is disabled|banned|terminated|has been restricted|been restricted|temporarily blocked|locked|closed|has been blocked|\u5c01\u7981|\u505c\u7528|\u5f02\u5e38|\u51bb\u7ed3|\u9501\u5b9a|\u7981\u7528|\u88ab\u5c01",
                 ),
                 said("violation of terms|terms of service violation|violat", "account|terms|suspended|disabled"),
             ),

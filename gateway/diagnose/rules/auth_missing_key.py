@@ -43,7 +43,7 @@ RULE = Rule(
                     first(
                         said(
                             "api key|apikey|x api key|authentication|authorization|credential|credentials|bearer|subscription key|access token|auth header|token|\u4ee4\u724c|\u5bc6\u94a5|\u8ba4\u8bc1|\u9274\u6743",
-                            "did not provide|missing|no api key|is required|are required|not provided|required|no auth|no cookie auth|absent|not found in|must provide|please provide|must be provided|need to provide|no authorization|without|not supplied|not set|is empty|\u672a\u63d0\u4f9b|\u7f3a\u5c11|\u672a\u643a\u5e26|\u4e3a\u7a7a",
+                            "did not provide|failed to get|missing|no api key|is required|are required|not provided|required|no auth|no cookie auth|absent|not found in|must provide|please provide|must be provided|need to provide|no authorization|without|not supplied|not set|is empty|\u672a\u63d0\u4f9b|\u7f3a\u5c11|\u672a\u643a\u5e26|\u4e3a\u7a7a",
                         ),
                         said(
                             "unregistered callers|no auth credentials|no credentials|login required|please log in|please sign in to use|not logged in|not authenticated|unauthenticated request"

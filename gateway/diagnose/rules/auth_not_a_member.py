@@ -16,7 +16,7 @@ RULE = Rule(
                 "not_organization_member",
             ),
             said(
-                "member|belong|part of", "organization|organisation|project|workspace|team", "must|not|no longer|need"
+                "member |members|belong", "organization|organisation|project|workspace|team", "must|not|no longer|need"
             ),
         ),
     ),

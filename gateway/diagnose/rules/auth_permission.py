@@ -37,7 +37,7 @@ RULE = Rule(
                     ),
                     said(
                         "permission|permissions|scope|scopes|role|privilege|privileges|entitlement|entitled|authorized|authorization policy|principal|access|authorised|\u6743\u9650|\u6388\u6743",
-                        "missing|insufficient|denied|not have|lack|lacks|not authorized|not allowed|does not have|no access|not been used|is disabled|required|requires|restricted|are blocked|currently not allowed|not granted|can only be used|not permitted|unauthorized to|\u65e0|\u6ca1\u6709|\u4e0d\u8db3",
+                        "missing|insufficient|denied|restricted to|not have|lack|lacks|not authorized|not allowed|does not have|no access|not been used|is disabled|required|requires|restricted|are blocked|currently not allowed|not granted|can only be used|not permitted|unauthorized to|\u65e0|\u6ca1\u6709|\u4e0d\u8db3",
                     ),
                     only(
                         in_status(403),
@@ -47,7 +47,9 @@ RULE = Rule(
                         ),
                     ),
                     only(in_status(403), said("request not allowed|forbidden|not allowed")),
-                    said("data policy|privacy settings|guardrail restrictions"),
+                    said(
+                        "is not allowed to use|not allowed to access|not allowed to perform|not allowed for this|not authorized to|restricted to|only available to|data policy|privacy settings|guardrail restrictions"
+                    ),
                 ),
             ),
         ),

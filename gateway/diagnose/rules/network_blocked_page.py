@@ -24,7 +24,9 @@ RULE = Rule(
         ),
         only(
             lambda seen: (
-                seen.by(Kind.MIDDLEBOX) and seen.author.means is Means.PRESENCE and seen.evidence.stage != "proxy"
+                seen.by(Kind.MIDDLEBOX)
+                and seen.author.means is Means.PRESENCE
+                and (seen.evidence.stage != "proxy" or seen.is_page)
             ),
             shown(lambda seen: not seen.enveloped, "a product on the path, and no answer of the API", Basis.SAID),
         ),

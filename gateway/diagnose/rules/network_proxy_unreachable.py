@@ -1,6 +1,6 @@
 """The company's proxy itself cannot be reached."""
 
-from gateway.diagnose.rule import Layer, Rule, failed, first, heard, only, unless
+from gateway.diagnose.rule import Layer, Rule, failed, first, heard, hinted, only, unless
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
 
@@ -11,6 +11,7 @@ RULE = Rule(
             "407|403|authentication required|wrong version number|unknown scheme|no scheme|502|503|504|eof|tunnel connection failed|ssl"
         ),
         first(
+            hinted("proxy connect aborted", "curl 5 ", "curl error 5 "),
             failed(NetCode.PROXY_UNREACHABLE),
             heard(
                 "can not connect to proxy|unable to connect to proxy|proxyconnect|proxy connection|err proxy connection failed|could not connect to proxy|failed to connect to proxy|could not resolve proxy|proxy server|proxy refused|connect to proxy|proxy error|proxyerror|proxy connect|reaching the proxy|through proxy|via proxy",

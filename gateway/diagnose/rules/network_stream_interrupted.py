@@ -1,12 +1,13 @@
 """The answer had begun, and the connection was cut in the middle of it."""
 
-from gateway.diagnose.rule import Layer, Rule, failed, first, heard, only
+from gateway.diagnose.rule import Layer, Rule, failed, first, heard, hinted, only
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode, Phase
 
 RULE = Rule(
     cause=Cause.NETWORK_STREAM_INTERRUPTED,
     match=first(
+        hinted("curl 18 ", "curl error 18 ", "curl 92 ", "curl error 92 "),
         failed(NetCode.CONNECTION_RESET, phase=Phase.BODY),
         only(
             lambda seen: seen.headers.get("content-type", "").startswith("text/event-stream"),

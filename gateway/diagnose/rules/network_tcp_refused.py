@@ -1,6 +1,6 @@
 """The address said no: nothing listens there, or a firewall answers for it."""
 
-from gateway.diagnose.rule import Layer, Rule, failed, first, heard, unless
+from gateway.diagnose.rule import Layer, Rule, failed, first, heard, hinted, unless
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
 
@@ -9,6 +9,7 @@ RULE = Rule(
     match=unless(
         heard("proxy", "refused|actively refused"),
         first(
+            hinted("curl 7 ", "curl error 7 "),
             failed(NetCode.CONNECTION_REFUSED),
             heard(
                 "connection refused|econnrefused|actively refused|errno 111|winerror 10061|os error 10061|os error 111|err connection refused|connect call failed|connection was refused|target machine actively|10061|verbindung verweigert|\u79ef\u6781\u62d2\u7edd|\u62d2\u7edd\u8fde\u63a5|\u8fde\u63a5\u88ab\u62d2\u7edd|verweigerte|refusee|rechazada|rifiutata"

@@ -1,12 +1,13 @@
 """The certificate is genuine, and wrong for this connection: expired, not yet valid, of another name, an incomplete chain."""
 
-from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, only, said, shown
+from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, hinted, only, said, shown
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
 
 RULE = Rule(
     cause=Cause.NETWORK_TLS_CERTIFICATE,
     match=first(
+        hinted("curl 51 ", "curl error 51 "),
         failed(NetCode.TLS_CERTIFICATE),
         heard(
             "certificate has expired|cert has expired|certificate expired|not yet valid|cert not yet valid|hostname mismatch|hostname/ip does not match|does not match certificate|altname invalid|common name invalid|err cert common name|err cert date|cert date invalid|name mismatch|doesn't match|does not match|no alternative certificate subject name|certificate is valid for|no subject alternative|certificate has been revoked|certnotvalidforname|certificate is not valid for|notbefore|expired or is not yet valid|certificate not valid|no name matching|wrong principal|subject name|subjectaltname|cert date|ist abgelaufen|\u8bc1\u4e66\u5df2\u8fc7\u671f|unable to verify the first certificate chain|clock|remotecertificatenamemismatch|remote certificate name mismatch|certificate revoked|validity period",
@@ -20,7 +21,9 @@ RULE = Rule(
             lambda seen: (
                 seen.evidence.certificate.issuer != ""
                 and seen.issuer is None
-                and seen.words.has("unable to get", "unable to verify", "first certificate", "incomplete")
+                and seen.words.has(
+                    "unable to get", "unable to verify", "first certificate", "incomplete", "locally verify"
+                )
             ),
             shown(lambda _seen: True, "a public authority signed it, and the chain to it is incomplete", Basis.NAMED),
         ),

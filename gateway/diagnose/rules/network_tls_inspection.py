@@ -1,7 +1,7 @@
 """Somebody on the path signed the certificate anew; most companies use a name of their own."""
 
 from gateway.diagnose.observation import Observation
-from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, shown
+from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, hinted, shown
 from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
@@ -27,6 +27,7 @@ def _wrong(seen: Observation) -> bool:
 RULE = Rule(
     cause=Cause.NETWORK_TLS_INSPECTION,
     match=first(
+        hinted("curl 60 ", "curl error 60 "),
         shown(
             lambda seen: (
                 seen.issuer is not None and seen.issuer.means in {Means.INSPECTION, Means.BLOCK, Means.PRESENCE}
@@ -44,7 +45,7 @@ RULE = Rule(
         ),
         failed(NetCode.TLS_UNTRUSTED_ISSUER),
         heard(
-            "self signed certificate|self-signed certificate|selfsigned|self signed cert in chain|unable to get local issuer|unable to get issuer|unable to verify the first certificate|unable to verify leaf signature|depth zero self signed|unable to find valid certification path|pkix path building|unknown authority|signed by unknown|unknown ca|unknownissuer|unknown issuer|certificate verify failed|cert authority invalid|err cert authority invalid|untrusted root|not trusted by the trust provider|partialchain|remote certificate chain|remotecertificatechainerrors|trust relationship|certificate is not trusted|not trusted|self signed|invalid peer certificate|sec error unknown issuer|certificate_verify_failed|certificateverifyfailed|ssl certificate problem|issuer is not recognized|cert untrusted|kein vertrauensw"
+            "locally verify|errors in the certificate chain|revocation status unknown|self signed certificate|self-signed certificate|selfsigned|self signed cert in chain|unable to get local issuer|unable to get issuer|unable to verify the first certificate|unable to verify leaf signature|depth zero self signed|unable to find valid certification path|pkix path building|unknown authority|signed by unknown|unknown ca|unknownissuer|unknown issuer|certificate verify failed|cert authority invalid|err cert authority invalid|untrusted root|not trusted by the trust provider|partialchain|remote certificate chain|remotecertificatechainerrors|trust relationship|certificate is not trusted|not trusted|self signed|invalid peer certificate|sec error unknown issuer|certificate_verify_failed|certificateverifyfailed|ssl certificate problem|issuer is not recognized|cert untrusted|kein vertrauensw"
         ),
         heard(
             "zscaler|netskope|fortinet|fortigate|umbrella|palo alto|globalprotect|blue coat|bluecoat|mcafee|skyhigh|sophos|kaspersky|eset|avast|avg|bitdefender|forcepoint|websense|checkpoint|check point|barracuda|cloudflare warp|corporate proxy|corporate ssl|ssl inspection|tls inspection|mitm",

@@ -7,7 +7,7 @@ RULE = Rule(
     cause=Cause.QUOTA_EXHAUSTED,
     match=first(
         only(
-            lambda seen: seen.status // 100 == 4 or seen.status in {0, 200, 503},
+            lambda seen: seen.status // 100 == 4 or seen.status in {0, 200, 500, 503},
             unless(
                 said("per min|per minute|per second|concurrency|requests per|tokens per"),
                 first(
@@ -48,11 +48,11 @@ RULE = Rule(
     ),
     outranks=(
         "rate_limit.unknown",
+        "service.server_error",
         "auth.invalid_key",
         "auth.permission",
         "request.invalid_parameter",
         "request.context_length",
         "request.invalid_url",
-        "account.billing_inactive_hint",
     ),
 )

@@ -1,7 +1,10 @@
 """The allowance of a day is used up."""
 
-from gateway.diagnose.rule import Rule, first, named, only, said
+from gateway.diagnose.rule import Rule, first, named, only, said, shown
 from gateway.model.cause import Cause
+
+_LONG_SECONDS = 7200.0
+"""No allowance by the minute makes anybody wait that long."""
 
 RULE = Rule(
     cause=Cause.RATE_LIMIT_DAILY,
@@ -16,6 +19,10 @@ RULE = Rule(
                 "tokens_per_day",
                 "quota_exceeded_daily",
                 "1304",
+            ),
+            only(
+                lambda seen: seen.status == 429 and (seen.wait_seconds or 0.0) >= _LONG_SECONDS,
+                shown(lambda _seen: True, "it says to wait for hours"),
             ),
             said(
                 "per day|rpd|tpd|daily|per 24 hours|24 hours|day limit|86400 seconds|a day|today|\u6bcf\u5929|\u6bcf\u65e5|\u5f53\u65e5|\u4eca\u65e5|\u5f53\u5929"

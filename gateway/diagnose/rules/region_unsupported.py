@@ -1,7 +1,7 @@
 """The service is not offered where the call comes from. The wording names a country, a region or a territory."""
 
 from gateway.diagnose.observation import Observation
-from gateway.diagnose.rule import Rule, first, named, only, said, shown
+from gateway.diagnose.rule import Rule, first, heard, named, only, said, shown
 from gateway.model.cause import Cause
 
 
@@ -29,8 +29,11 @@ RULE = Rule(
                 "unsupported_country",
             ),
             said(
-                "country|region|regions|territory|territories|location|geographic|jurisdiction|\u5730\u533a|\u56fd\u5bb6|\u533a\u57df",
+                "country|countries|region |regions|territory|territories|user location|your location|location |geographic|jurisdiction|\u5730\u533a|\u56fd\u5bb6|\u533a\u57df",
                 "not supported|unsupported|not available|only available|unavailable|is not supported|restricted|not permitted|not offered|not allowed|blocked|\u4e0d\u652f\u6301|\u4e0d\u53ef\u7528|\u9650\u5236",
+            ),
+            heard(
+                "location is not supported|country region or territory not supported|not available in your country|not available in your region|unsupported country"
             ),
             shown(
                 lambda seen: _anthropic_edge(seen), "the edge's refusal, without the API's own envelope and request id"

@@ -56,9 +56,14 @@ RULE = Rule(
                 "inputimagesensitivecontentdetected",
                 "content_blocked",
                 "guardrail",
+                "sensitive",
+                "image_safety",
+                "refusal",
+                "content_filtered",
+                "image_prohibited_content",
             ),
             said(
-                "safety|content policy|content policies|content management policy|content filter|content filtering|moderation|usage policy|usage policies|responsible ai|acceptable use|inappropriate|sensitive|harmful|unsafe|policy violation|content violation|guardrail|guardrails|prohibited|risk|violates our|violating our|copyright|recitation",
+                "safety|content policy|content policies|content management policy|content filter|content filtering|moderation|usage policy|usage policies|responsible ai|acceptable use|inappropriate|sensitive|harmful|unsafe|policy violation|content violation|guardrail|guardrails|prohibited|risk|violates our|content exists|violating our|copyright|recitation",
                 "reject|rejected|flagged|filtered|blocked|violat|violates|refused|triggered|potentially|detected|contain|contains|not allowed|high risk|failed|declined",
             ),
             said(

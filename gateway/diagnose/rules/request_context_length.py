@@ -19,7 +19,7 @@ def _of_the_answer(seen: Observation) -> bool:
 RULE = Rule(
     cause=Cause.REQUEST_CONTEXT_LENGTH,
     match=only(
-        lambda seen: seen.status in {0, 200, 500} or seen.status // 100 == 4,
+        lambda seen: seen.status in {0, 200, 500} or (seen.status // 100 == 4 and seen.status != 429),
         unless(
             first(
                 said("per min|per minute|per day|tpm|rpm|tpd|rate limit|quota|credits|afford|enqueued|balance"),

@@ -25,7 +25,7 @@ RULE = Rule(
                     "invalidparameter.unsupported",
                 ),
                 said(
-                    "unknown|unrecognized|unrecognised|unsupported|unexpected|not recognized|extra|additional",
+                    "unknown|unrecognized|unrecognised|unsupported|unexpected|not recognized|extra |additional",
                     "parameter|argument|field|fields|property|properties|inputs|keyword|option|request argument",
                 ),
                 said("unknown name"),
