@@ -186,6 +186,8 @@ def _of_page(status: int, headers: Mapping[str, str], body: str) -> Author | Non
     for mark, name in _SERVERS:
         if mark in body[:8192]:
             return Author(Kind.SERVER, name, "its stock error page")
+    if not headers.get("cf-ray") and (product := vendors.mentioned(body)):
+        return Author(Kind.MIDDLEBOX, product, "its name on the page", Means.PRESENCE)
     html = body.lstrip().startswith("<") or headers.get("content-type", "").startswith("text/html")
     server = headers.get("server", "")
     if "cloudflare" in server.lower() and (html or not body.strip()):

@@ -88,12 +88,23 @@ def candidates(observation: Observation) -> list[Candidate]:
     for rule in RULES.values():
         if left and not rule.cause.startswith("client."):
             continue  # whatever else was under way is then no failure of the other side
-        if rule.layer is Layer.ANSWER and rule.authors is not None and not observation.by(*rule.authors):
+        if rule.layer is Layer.ANSWER and not _may_speak(rule, observation):
             continue
         finding = rule.match(observation)
         if finding is not None:
             found.append(Candidate(rule, finding))
     return found if left else [*found, *_provider(observation, found)]
+
+
+def _may_speak(rule: Rule, observation: Observation) -> bool:
+    """Whether an answer of this author can be about this cause: a web page knows nothing of keys and credit."""
+    if rule.authors is not None and not observation.by(*rule.authors):
+        return False
+    page = observation.is_page and not observation.enveloped
+    return not page or rule.reads_pages or not rule.cause.startswith(_OF_THE_API)
+
+
+_OF_THE_API = ("auth.", "account.", "quota.", "rate_limit.", "request.")
 
 
 def _provider(observation: Observation, found: Iterable[Candidate]) -> Iterable[Candidate]:
@@ -128,7 +139,8 @@ def weigh(found: list[Candidate]) -> Verdict:
         return Verdict(None, (), ())
     layer = max(one.rule.layer for one in kept)
     kept = [one for one in kept if one.rule.layer is layer]
-    special = [one for one in kept if not one.rule.general] or kept
+    level = min(one.rule.general for one in kept)
+    special = [one for one in kept if one.rule.general == level]
     best = max(one.finding.basis for one in special)
     winners = [one for one in special if one.finding.basis is best]
     winner = winners[0]

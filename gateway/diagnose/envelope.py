@@ -18,7 +18,7 @@ _DEPTH = 6
 _WIDTH = 24
 _EVENTS = 200
 _MESSAGE = (
-    "message", "msg", "detail", "error_msg", "error_message", "errorMessage", "status_msg", "error_description",
+    "message", "status_details", "msg", "detail", "error_msg", "error_message", "errorMessage", "status_msg", "error_description",
     "Message", "faultstring", "description", "title", "reason", "err", "errors", "Error",
 )  # fmt: skip
 _CODE = (
@@ -37,6 +37,7 @@ _INNER = (
     "Error",
     "data",
     "promptFeedback",
+    "last_error",
 )
 _ANSWER = frozenset({"choices", "candidates", "content", "output_text"})
 _XML = re.compile(r"<(Code|Message)>([^<]{1,2000})</")
@@ -50,11 +51,13 @@ class Read(NamedTuple):
         declared: The words that matter.
         codes: Every code, type, reason and name found anywhere in the envelope, lower-case.
         numbers: Numbers of the envelope that speak of time or amount, by name.
+        job: It is an object that stands for work that failed: a batch, a file, a fine-tuning job.
     """
 
     declared: Declared
     codes: frozenset[str]
     numbers: Mapping[str, float]
+    job: bool = False
 
 
 NOTHING = Read(Declared("", "", "", ""), frozenset(), {})
@@ -130,7 +133,7 @@ def _read_document(document: object) -> Read | None:
     codes = frozenset(code for level in levels for code in _codes(level))
     main = error if error is not None else root
     message = _text(main)
-    packed = _json(message) if message[:1] in "{[" else None
+    packed = _packed(message)
     inner = _read_document(packed) if packed is not None else None
     raw = next((value for level in levels if isinstance(value := level.get("raw"), str) and value), "")
     if inner is None and raw:
@@ -138,11 +141,26 @@ def _read_document(document: object) -> Read | None:
         message = f"{message}: {behind.declared.message if behind is not None else raw[:2000]}"
         codes |= behind.codes if behind is not None else frozenset()
     if inner is not None:
-        message, codes = inner.declared.message, codes | inner.codes
-    code = _first(main, _CODE) or (inner.declared.code if inner is not None else "")
-    declared = Declared(code, _first(main, _TYPE), message, _first(main, ("param", "loc", "field")))
+        message, codes = inner.declared.message, inner.codes  # what is packed inside is the first to have spoken
+    code = _first(main, _CODE) if inner is None else inner.declared.code
+    kind = _first(main, _TYPE) if inner is None else inner.declared.type
+    declared = Declared(code, kind, message, _first(main, ("param", "loc", "field")))
     numbers = {name: value for level in levels for name, value in _numbers(level)}
-    return Read(declared, codes, numbers)
+    return Read(
+        declared, codes, numbers, job=str(root.get("status", "")).lower() in {"failed", "error"} and "object" in root
+    )
+
+
+def _has_failed(level: dict[str, object]) -> bool:
+    return "object" in level and str(level.get("status", "")).lower() in {"failed", "error"}
+
+
+def _packed(message: str) -> object:
+    """Give the JSON that stands at the end of a message: relays quote whom they asked."""
+    start = message.find("{")
+    end = message.rfind("}")
+    packed = _json(message[start : end + 1]) if 0 <= start < end else None
+    return packed if isinstance(packed, dict) else None
 
 
 def _failed(levels: list[dict[str, object]]) -> bool:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from urllib.parse import parse_qs
 
 from gateway.diagnose import vendors
 from gateway.diagnose.author import Author, Kind, author
@@ -32,7 +33,20 @@ class Observation:
 
     @cached_property
     def status(self) -> int:
-        """Of the answer; 0 when there is none."""
+        """Of the answer, as it is meant: an error inside a 200 that names a status of its own has that one; 0 for none."""
+        wire = self.wire_status
+        if wire not in {0, 101, 200} or not self.enveloped:
+            return wire
+        if "invalid_request_error" in self.read.codes or self.read.job:
+            return 400
+        inner = sorted(
+            int(code) for code in self.read.codes if code.isdigit() and len(code) == 3 and "400" <= code < "600"
+        )
+        return inner[0] if inner else wire
+
+    @cached_property
+    def wire_status(self) -> int:
+        """Of the answer, as it came; 0 when there is none."""
         return self.evidence.head.status if self.evidence.head is not None else 0
 
     @cached_property
@@ -91,7 +105,8 @@ class Observation:
         if self.enveloped:
             hint = declared.param if " " in declared.param else ""
             return Text(f"{declared.message}\n{hint}")
-        return self.page
+        told = parse_qs(self.location.partition("?")[2][:2000]).get("error_description", []) if self.location else []
+        return Text("\n".join([*told, self.evidence.text[:PAGE_CHARACTERS]])) if told else self.page
 
     @cached_property
     def page(self) -> Text:
@@ -161,6 +176,11 @@ class Observation:
         certificate = self.evidence.certificate
         names = [name for name in (certificate.issuer, certificate.subject) if name] or self._printed
         return vendors.of_certificate(*names) if names else None
+
+    @property
+    def issuer_text(self) -> str:
+        """Whom the certificate's issuer names, as far as anybody printed it."""
+        return (self.evidence.certificate.issuer or " ".join(line for line in self._printed if "ssue" in line)).lower()
 
     @cached_property
     def _printed(self) -> list[str]:

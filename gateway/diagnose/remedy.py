@@ -31,6 +31,8 @@ _SEGMENT: Final = re.compile(r"\[([^\[\]]*)\]")
 _NAME: Final = re.compile(r"\{(\w+)\}")
 _TIDYING: Final = (
     (re.compile(r"\s+"), " "),
+    (re.compile(r"\s*[\uff08]\s*[\uff09]"), ""),
+    (re.compile(r"(?<=[\u2e80-\u9fff\uff00-\uffef]) (?=[\u2e80-\u9fff\uff00-\uffef])"), ""),
     (re.compile(r" ?\( ?\)"), ""),
     (re.compile(r" ?[:,](?= ?[.:,])"), ""),
     (re.compile(r"[\uff1a\uff0c]\s*(?=[\u3002\uff1a\uff0c])"), ""),

@@ -54,7 +54,9 @@ class Rule:
     Attributes:
         authors: Whose answers it reads; None for any, and for rules that look below HTTP.
         outranks: Slugs, or families as ``"rate_limit."``, that are set aside where this one is found.
-        general: Stands for what is left when nothing more special is known.
+        reads_pages: It holds for web pages as well, although it is about a request.
+        general: How much it stands for what is left when nothing more special is known: 0 for a cause of its own, 1 for
+            one that covers others, 2 for what is said when nobody says anything.
     """
 
     cause: Cause
@@ -62,7 +64,8 @@ class Rule:
     layer: Layer = Layer.ANSWER
     authors: frozenset[Kind] | None = WROTE_ANSWERS
     outranks: tuple[str, ...] = ()
-    general: bool = False
+    general: int = 0
+    reads_pages: bool = False
 
 
 def said(*alternatives: str) -> Test:

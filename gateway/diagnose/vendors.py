@@ -26,6 +26,42 @@ _NAMES_MAX = 16
 _PART_CHARACTERS_MIN = 5
 _COLUMNS = ["vendor", "place", "mark", "means", "source"]
 _AND = " & "
+_MENTION_CHARACTERS = 8_192
+_NAME_CHARACTERS_MIN = 5
+_NO_WORD = re.compile(r"[^\w]+|_")
+_PARTED = re.compile(r"[()/,]| or ")
+_COUNTRY = re.compile(
+    r"order|filter\)|provider|portal|hotspot|ministry|register|agency|family|telekom|wi-fi|wifi", re.IGNORECASE
+)
+_COMMON = frozenset(
+    {
+        "charles",
+        "circle",
+        "surge",
+        "huawei",
+        "juniper",
+        "lenovo",
+        "apple",
+        "arista",
+        "impero",
+        "aruba",
+        "ruckus",
+        "alwayson",
+    }
+    | {"apache traffic server", "steam", "extreme networks", "telstra", "vietnam", "singapore", "australia", "pakistan"}
+    | {
+        "orange france",
+        "zero trust",
+        "linewize",
+        "clash",
+        "trains",
+        "chile",
+        "allot",
+        "ireland",
+        "kazakhstan",
+        "russia",
+    }
+)
 _WORD = re.compile(rb"[a-z0-9\x80-\xff]+")
 _ENDS = re.compile(rb"\A[a-z0-9\x80-\xff]+|[a-z0-9\x80-\xff]+\Z")
 _APART = bytes(byte if _WORD.fullmatch(bytes((byte,))) else 0x20 for byte in range(256))
@@ -141,6 +177,12 @@ def of_address(address: str) -> Mark | None:
         if mark is not None:
             return mark
     return None
+
+
+def mentioned(text: str) -> str:
+    """Name the product that a text speaks of, empty when it speaks of none: weaker than any mark."""
+    plain = f" {' '.join(_NO_WORD.sub(' ', text[:_MENTION_CHARACTERS].lower()).split())} "
+    return next((vendor for name, vendor in _NAMES if name in plain), "")
 
 
 def _found(text: str, rules: Iterable[_Rule]) -> Mark | None:
@@ -272,10 +314,22 @@ def _nets() -> dict[int, tuple[tuple[int, dict[int, Mark]], ...]]:
     return {version: tuple(sorted(found.items(), reverse=True)) for version, found in sizes.items()}
 
 
+def _names() -> tuple[tuple[str, str], ...]:
+    """Give each product's names as they stand in a text, longest first; words that mean other things as well are out."""
+    found: dict[str, str] = {}
+    for vendor in sorted({mark.vendor for mark in MARKS}):
+        for name in _PARTED.split(vendor):
+            plain = " ".join(_NO_WORD.sub(" ", name.lower()).split())
+            if len(plain) >= _NAME_CHARACTERS_MIN and plain not in _COMMON and not _COUNTRY.search(vendor):
+                found.setdefault(f" {plain} ", vendor)
+    return tuple(sorted(found.items(), key=lambda pair: (-len(pair[0]), pair[0])))
+
+
 MARKS: tuple[Mark, ...] = _table()
 _PAGE = _texts(Place.PAGE)
 _PAGE_BY_WORD = _by_word(_PAGE)
 _REDIRECT = _texts(Place.REDIRECT)
 _ISSUER = _texts(Place.ISSUER)
 _HEADER = _headers()
+_NAMES = _names()
 _NETS = _nets()

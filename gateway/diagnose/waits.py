@@ -23,7 +23,7 @@ _LEAD = re.compile(
     re.IGNORECASE,
 )
 _PART = re.compile(r" {0,2}(\d{1,9}(?:\.\d{1,9})?) {0,2}([a-z]{1,12}|\u79d2|\u5206\u949f|\u5c0f\u65f6)", re.IGNORECASE)
-_SECONDS_FIELDS = ("resets_in_seconds", "retry_after", "retry_after_seconds", "retryafter", "retry-after")
+_SECONDS_FIELDS = ("resets_in_seconds", "clears_in", "retry_after", "retry_after_seconds", "retryafter", "retry-after")
 _DELAY = re.compile(r'"retrydelay": ?"(\d{1,8}(?:\.\d{1,9})?)s"')
 
 

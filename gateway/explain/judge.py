@@ -1,5 +1,6 @@
 """From what was seen to the verdict: the same evidence and the same engine as on the path."""
 
+import re
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -22,6 +23,10 @@ _KIN = (
     ("mistral", ("mistral.ai",)),
 )
 """Other hosts of the same house: their errors are written in the same way."""
+
+
+_STATUS = re.compile(r"(?<![\d.:])([45]\d\d)(?![\d.:])")
+"""A status in the words about an answer to CONNECT; no part of an address or a port."""
 
 
 class Judge:
@@ -98,7 +103,9 @@ def parts_port(url: str) -> int:
 
 def _unfolded(seen: Seen) -> Seen:
     """Take the answer out of a client's words where it stands only there: SDKs print it in their exceptions."""
-    if seen.body or not seen.exception:
+    if seen.stage == "proxy" and seen.status is None and (found := _STATUS.search(seen.exception[:4000])) is not None:
+        seen = replace(seen, status=int(found[1]))
+    if seen.body or not seen.exception or seen.stage in {"dns", "tcp", "tls", "proxy"}:
         return seen
     inside = next((one for one in read(seen.exception) if one.body), None)
     if inside is None:

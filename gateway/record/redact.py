@@ -4,22 +4,31 @@ First line: names on a list. A header or query value is kept only when its name 
 Second line: shapes of credentials, looked for in everything that is kept. Third: the call's own credentials, word for
 word, since providers echo them and not every key has a known shape.
 
-Every pattern is linear in its input: a repeat is either bounded, or of one class and can start only where that class
-could not have begun earlier.
+The shapes are in `gateway.model.secret`.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 from gateway.model.call import Headers
+from gateway.model.secret import MIN_SECRET_CHARS, PIECE_CHARS, STRUCK, pieces, scrub
 
-STRUCK = "[redacted]"
+__all__ = [
+    "MIN_SECRET_CHARS",
+    "PIECE_CHARS",
+    "STRUCK",
+    "credentials_of",
+    "kept_headers",
+    "kept_target",
+    "pieces",
+    "scrub",
+    "scrubbed",
+]
+
 MAX_HEADERS = 64
 MAX_VALUE_CHARS = 512
-MIN_SECRET_CHARS = 8
-PIECE_CHARS = 4096
 
 _KEPT = frozenset(
     b"accept accept-encoding age alt-svc anthropic-beta anthropic-version apim-request-id azureml-model-session"
@@ -37,53 +46,23 @@ _KEPT = frozenset(
 _KEPT_STARTS = (b"x-ratelimit-", b"x-tokenlimit-", b"anthropic-ratelimit-", b"x-stainless-", b"x-whygate-")
 _OWN_CREDENTIAL = b"x-whygate-token"
 _KEPT_QUERY = frozenset(
-    {"after", "alpha", "alt", "anthropic-version", "api-version", "before", "beta", "include", "include[]", "limit"}
+    {
+        "error",
+        "error_description",
+        "after",
+        "alpha",
+        "alt",
+        "anthropic-version",
+        "api-version",
+        "before",
+        "beta",
+        "include",
+        "include[]",
+        "limit",
+    }
     | {"model", "order", "page", "page_size", "pageSize", "purpose", "status", "stream", "updateMask", "version"}
 )
 _CREDENTIAL_NAME = re.compile(rb"auth|cookie|credential|key|passw|secret|session|token|organi[sz]ation|project")
-
-_SECRET = re.compile(
-    r"(?P<scheme>\b(?i:bearer|basic)\s{1,8})[\w.~+/=*-]{8,}"
-    r"|(?P<pair>(?i:(?<![a-z0-9])(?:x-)?(?:api[_-]?key|key|access[_-]?token|auth[_-]?token|token|sig|signature"
-    r"|client[_-]?secret|secret|password|passwd))=)[^&\s\"'<>#;]+"
-    r"|(?P<field>\"(?i:(?:x-)?(?:api|goog-api|access|private|secret)[_-]?key|authorization|cookie|password"
-    r"|(?:access|refresh|id|auth)[_-]?token|client[_-]?secret|secret)\"\s{0,8}:\s{0,8}\")[^\"]{1,8192}"
-    r"|(?P<userinfo>://)[^/\s@\"'<>]{1,256}(?=@)"
-    r"|(?P<ours>/~)[\w.~-]{16,256}(?![\w.~-])"
-    r"|(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"
-    r"|(?<![A-Za-z0-9])(?:sk|pk|rk|ak|sess|org|proj|whsec)[-_][\w*.-]{8,}"
-    r"|(?<![A-Za-z0-9])(?:xai|pplx)-[A-Za-z0-9*]{20,}"
-    r"|(?<![A-Za-z0-9])(?:gsk_|hf_|r8_|nvapi-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abprs]-|ya29\.)[\w*.-]{8,}"
-    r"|(?<![A-Za-z0-9])AIza[\w-]{20,}|(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])",
-)
-
-
-def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """Give the text without credentials: those in ``secrets`` word for word, and whatever is shaped like one."""
-    if len(text) < MIN_SECRET_CHARS:
-        return text
-    for secret in secrets:
-        text = text.replace(secret, STRUCK)
-    if len(text) <= PIECE_CHARS:
-        return _SECRET.sub(_strike, text)
-    return "".join(_SECRET.sub(_strike, piece) for piece in pieces(text))
-
-
-def pieces(text: str, size_chars: int = PIECE_CHARS) -> Iterator[str]:
-    """Cut a long text where no credential can stand: a search over all of it would keep other threads out for long."""
-    start = 0
-    while len(text) - start > size_chars:
-        cut = max(text.rfind(end, start, start + size_chars) for end in ("\n", '",', "><")) + 1
-        if cut <= start:
-            break
-        yield text[start:cut]
-        start = cut
-    yield text[start:]
-
-
-def _strike(found: re.Match[str]) -> str:
-    """Keep what introduces the secret (``Bearer``, ``key=``), so that a reader sees what stood there."""
-    return (found["scheme"] or found["pair"] or found["field"] or found["userinfo"] or found["ours"] or "") + STRUCK
 
 
 def kept_headers(headers: Headers) -> tuple[tuple[str, str], ...]:

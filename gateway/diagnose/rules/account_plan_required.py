@@ -33,7 +33,7 @@ RULE = Rule(
                 ),
                 said(
                     "plan |plans |tier |tiers|subscription|upgrade|paid |pro plan|pro users|pro subscription|to pro |premium|enterprise|free users|free tier|workspaces|extra usage|usage tier|membership|member benefits|\u5957\u9910|\u4f1a\u5458|\u5347\u7ea7|\u8ba2\u9605",
-                    "require|requires|required|does not include|not include|not included|not available|only available|upgrade|need a|needs a|must be on|not eligible|no eligible|not support|does not support|no access|does not have access to this|exclusive|limited to|available for|please subscribe|subscribe to|not entitled|\u9700\u8981|\u8bf7\u5347\u7ea7|\u672a\u8ba2\u9605|\u672a\u5f00\u901a|\u4ec5\u9650",
+                    "add more|not your plan|require|requires|required|does not include|not include|not included|not available|only available|upgrade|need a|needs a|must be on|not eligible|no eligible|not support|does not support|no access|does not have access to this|exclusive|limited to|available for|please subscribe|subscribe to|not entitled|\u9700\u8981|\u8bf7\u5347\u7ea7|\u672a\u8ba2\u9605|\u672a\u5f00\u901a|\u4ec5\u9650",
                 ),
                 only(
                     lambda seen: seen.message.has("limit: 0", "limit 0") and not seen.message.has("used "),

@@ -37,5 +37,6 @@ RULE = Rule(
         ),
         status(401),
     ),
-    general=True,
+    general=1,
+    reads_pages=True,
 )

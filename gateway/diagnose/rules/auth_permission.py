@@ -48,12 +48,12 @@ RULE = Rule(
                     ),
                     only(in_status(403), said("request not allowed|forbidden|not allowed")),
                     said(
-                        "is not allowed to use|not allowed to access|not allowed to perform|not allowed for this|not authorized to|restricted to|only available to|data policy|privacy settings|guardrail restrictions"
+                        "only authorized for|only master key|only admin|only be used with|is not allowed to use|not allowed to access|not allowed to perform|not allowed for this|not authorized to|restricted to|only available to|data policy|privacy settings|guardrail restrictions"
                     ),
                 ),
             ),
         ),
         only(lambda seen: seen.enveloped, status(403)),
     ),
-    general=True,
+    general=1,
 )

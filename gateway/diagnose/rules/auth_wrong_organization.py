@@ -31,7 +31,7 @@ RULE = Rule(
             ),
             shown(
                 lambda seen: (
-                    seen.evidence.call.organization
+                    (seen.evidence.call.organization or "openai-project" in seen.evidence.call.notes.lower())
                     and seen.status == 500
                     and seen.message.has("the server had an error")
                 ),

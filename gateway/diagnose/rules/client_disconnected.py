@@ -14,5 +14,4 @@ RULE = Rule(
     ),
     layer=Layer.NETWORK,
     authors=None,
-    outranks=("network.", "service."),
 )

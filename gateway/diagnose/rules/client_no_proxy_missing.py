@@ -2,6 +2,7 @@
 
 import re
 
+from gateway.diagnose import vendors
 from gateway.diagnose.author import Kind
 from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Layer, Rule, first, heard, only, shown
@@ -21,12 +22,25 @@ def _inside(seen: Observation) -> bool:
     return local or bool(_LOCAL.search(seen.raw[:16000]))
 
 
+_TARGET = re.compile(
+    r"(?:->|for url ['\"]|url: ?['\"]?|host=['\"])(?:https?://)?(?:localhost|127\.\d|192\.168\.|10\.\d{1,3}\.|\[::1\]|host\.docker\.internal)"
+)
+"""What was asked for, as clients print it; the proxy's own address is often local, too."""
+
 RULE = Rule(
     cause=Cause.CLIENT_NO_PROXY_MISSING,
     match=first(
         only(
             lambda seen: seen.evidence.stage == "proxy" or seen.by(Kind.MIDDLEBOX) or seen.words.has("proxy"),
             shown(lambda seen: _inside(seen), "the proxy answered for an address on the inside", Basis.NAMED),
+        ),
+        only(
+            lambda seen: seen.evidence.stage == "proxy" or bool(vendors.mentioned(seen.evidence.exception)),
+            shown(
+                lambda seen: bool(_TARGET.search(seen.evidence.exception[:4000])),
+                "a local address was asked for through a proxy",
+                Basis.NAMED,
+            ),
         ),
         heard("no_proxy|no proxy", "missing|not set|localhost|127"),
     ),

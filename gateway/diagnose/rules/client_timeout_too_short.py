@@ -40,7 +40,7 @@ RULE = Rule(
             lambda seen: not seen.answered,
             heard(
                 "timeout|timed out",
-                "timeout 1|timeout 2|timeout 3|timeout 5|timeout 10|your timeout|increase the timeout|increase timeout|timeout of 1000ms|client side timeout|timeout setting",
+                "timeout 1 |timeout 2 |timeout 3 |timeout 5 |timeout 0|your timeout|increase the timeout|increase timeout|timeout of 1000ms|client side timeout|timeout setting",
             ),
         ),
     ),

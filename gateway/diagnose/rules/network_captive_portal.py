@@ -22,7 +22,7 @@ def _redirects(seen: Observation) -> bool:
 
 def _page(seen: Observation) -> bool:
     kind = seen.headers.get("content-type", "").lower()
-    return kind.startswith("text/html") and (bool(seen.words) or seen.is_page)
+    return kind.startswith("text/html") and not seen.page
 
 
 RULE = Rule(

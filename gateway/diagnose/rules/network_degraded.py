@@ -24,5 +24,5 @@ RULE = Rule(
     match=shown(lambda seen: _slow(seen) > 0, "connecting took far longer than it usually does"),
     layer=Layer.NETWORK,
     authors=None,
-    general=True,
+    general=1,
 )

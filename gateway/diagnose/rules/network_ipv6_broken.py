@@ -1,5 +1,6 @@
 """One address family gets no further: the name has IPv6 addresses, and IPv6 leads nowhere from here."""
 
+import ipaddress
 import re
 
 from gateway.diagnose.observation import Observation
@@ -7,7 +8,7 @@ from gateway.diagnose.rule import Basis, Layer, Rule, first, heard, only, shown
 from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
 
-_SIX = re.compile(r"\b(?:[0-9a-f]{1,4}:){2,7}:?[0-9a-f]{0,4}(?::[0-9a-f]{1,4}){0,6}", re.IGNORECASE)
+_TOKEN = re.compile(r"[0-9a-fA-F:]{6,45}")
 
 
 def _timeout(seen: Observation) -> bool:
@@ -15,12 +16,15 @@ def _timeout(seen: Observation) -> bool:
 
 
 def _six(seen: Observation) -> bool:
-    text = seen.evidence.exception[:4000]
-    return (
-        any(one.count(":") >= 3 and "::" in one for one in _SIX.findall(text)[:20])
-        or " 2606:" in text
-        or " 2a0" in text
-    )
+    """Whether an address of IPv6 stands in the client's words."""
+    return any(_is_six(one) for one in _TOKEN.findall(seen.evidence.exception[:4000])[:50])
+
+
+def _is_six(text: str) -> bool:
+    try:
+        return ipaddress.ip_address(text.strip(":")).version == 6
+    except ValueError:
+        return False
 
 
 RULE = Rule(

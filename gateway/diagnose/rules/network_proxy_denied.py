@@ -11,6 +11,7 @@ RULE = Rule(
     match=first(
         hinted(
             "unsuccessful tunnel",
+            "tunnel error",
             "err tunnel connection failed",
             "tunneling socket could not be established",
             "tunnel connection failed",
@@ -40,7 +41,7 @@ RULE = Rule(
             shown(lambda seen: not seen.is_page, "the proxy's access list refuses", Basis.NAMED),
         ),
         heard(
-            "complete socks5 connection|blocked by allowlist|host not in allowlist|not in the allowlist|egress policy|blocked by network policy|outbound network|domain not allowed"
+            "enterprise security policies|complete socks5 connection|blocked by allowlist|host not in allowlist|not in the allowlist|egress policy|blocked by network policy|outbound network|domain not allowed"
         ),
     ),
     layer=Layer.ANSWER,

@@ -1,7 +1,7 @@
 """The way to the company's proxy is written down wrong: scheme, port, or a variable that is not read."""
 
 from gateway.diagnose.observation import Observation
-from gateway.diagnose.rule import Layer, Rule, failed, first, heard, only, unless
+from gateway.diagnose.rule import Layer, Rule, failed, first, heard, only, shown, unless
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
 
@@ -26,6 +26,17 @@ RULE = Rule(
                 "unknown scheme for proxy|proxy url had no scheme|proxyschemeunknown|proxy scheme unknown|not supported proxy scheme|unsupported proxy scheme|unable to determine socks|invalid proxy url|malformed proxy|check hostname requires server hostname|proxies must be specified|unparsable proxy|could not parse proxy|unsupported proxy|invalid proxy|proxy uri|only http proxies|your proxy appears to only use http|to using https scheme"
             ),
             heard("proxy url", "invalid|scheme|malformed|parse|unsupported|missing"),
+            only(
+                lambda seen: seen.evidence.stage == "proxy",
+                heard("invalid port|invalid url|unsupported protocol|no host supplied"),
+            ),
+            only(
+                lambda seen: seen.evidence.stage == "proxy",
+                shown(
+                    lambda seen: seen.status in {400, 404, 405, 501},
+                    "what answered to CONNECT does not know it: a web server, or the wrong port",
+                ),
+            ),
             heard("lookup http|lookup https|lookup socks5|lookup socks", "no such host|not found|server misbehaving"),
             only(
                 _towards_proxy,

@@ -23,7 +23,7 @@ RULE = Rule(
             ),
         ),
         only(
-            lambda seen: seen.evidence.stage == "proxy",
+            lambda seen: seen.evidence.stage == "proxy" or seen.author.means is Means.PRESENCE,
             said(
                 "could not connect to the destination|can not connect|unable to connect|could not resolve|host not found|connection refused|connection failed|timed out|no response"
             ),

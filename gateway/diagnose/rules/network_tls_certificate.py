@@ -1,5 +1,6 @@
 """The certificate is genuine, and wrong for this connection: expired, not yet valid, of another name, an incomplete chain."""
 
+from gateway.diagnose.authorities import is_default, is_public
 from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, hinted, only, said, shown
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
@@ -9,6 +10,15 @@ RULE = Rule(
     match=first(
         hinted("curl 51 ", "curl error 51 "),
         failed(NetCode.TLS_CERTIFICATE),
+        shown(
+            lambda seen: is_default(seen.issuer_text),
+            "the certificate is the one that a server makes when it has none",
+            Basis.NAMED,
+        ),
+        heard(
+            "causedasendentity|ca used as end entity|certificate for this server is invalid|server that is pretending|certificate is not standards compliant"
+        ),
+        only(lambda seen: is_public(seen.issuer_text), heard("can not verify", "certificate")),
         heard(
             "certificate has expired|cert has expired|certificate expired|not yet valid|cert not yet valid|hostname mismatch|hostname/ip does not match|does not match certificate|altname invalid|common name invalid|err cert common name|err cert date|cert date invalid|name mismatch|doesn't match|does not match|no alternative certificate subject name|certificate is valid for|no subject alternative|certificate has been revoked|certnotvalidforname|certificate is not valid for|notbefore|expired or is not yet valid|certificate not valid|no name matching|wrong principal|subject name|subjectaltname|cert date|ist abgelaufen|\u8bc1\u4e66\u5df2\u8fc7\u671f|unable to verify the first certificate chain|clock|remotecertificatenamemismatch|remote certificate name mismatch|certificate revoked|validity period",
             "cert|certificate|hostname|host|name|altname|clock|\u8bc1\u4e66|valid|subject",
@@ -19,7 +29,7 @@ RULE = Rule(
         ),
         only(
             lambda seen: (
-                seen.evidence.certificate.issuer != ""
+                is_public(seen.issuer_text)
                 and seen.issuer is None
                 and seen.words.has(
                     "unable to get", "unable to verify", "first certificate", "incomplete", "locally verify"

@@ -1,23 +1,11 @@
 """Somebody on the path signed the certificate anew; most companies use a name of their own."""
 
+from gateway.diagnose.authorities import is_default, is_public
 from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, hinted, shown
 from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
-
-_PUBLIC = (
-    "digicert", "let's encrypt", "lets encrypt", "globalsign", "google trust services", "sectigo", "comodo", "amazon", "entrust", "godaddy", "go daddy",
-    "cloudflare inc ecc", "cloudflare inc rsa", "cloudflare tls", "baltimore", "isrg", "identrust", "microsoft azure", "microsoft rsa", "microsoft ecc", "geotrust", "thawte",
-    "rapidssl", "usertrust", "quovadis", "starfield", "certum", "buypass", "swisssign", "zerossl", "ssl.com", "harica", "actalis", "trustasia", "wotrus",
-    "cfca", "gdca", "apple public", "trustwave", "securetrust", "network solutions", "ssl corporation", "geant", "incommon", "internet2", "alphassl", "certigna", "t-telesec", "d-trust", "telia",
-)  # fmt: skip
-"""Names of authorities in Mozilla's root programme; source: wiki.mozilla.org/CA/Included_Certificates (read 2026-11)."""
-
-
-def _public(issuer: str) -> bool:
-    lowered = issuer.lower()
-    return any(name in lowered for name in _PUBLIC)
 
 
 def _wrong(seen: Observation) -> bool:
@@ -37,15 +25,16 @@ RULE = Rule(
         ),
         shown(
             lambda seen: (
-                bool(seen.evidence.certificate.issuer)
-                and not _public(seen.evidence.certificate.issuer)
+                bool(seen.issuer_text)
+                and not is_default(seen.issuer_text)
+                and not is_public(seen.issuer_text)
                 and not _wrong(seen)
             ),
             "the issuer of the certificate is no public authority",
         ),
         failed(NetCode.TLS_UNTRUSTED_ISSUER),
         heard(
-            "locally verify|errors in the certificate chain|revocation status unknown|self signed certificate|self-signed certificate|selfsigned|self signed cert in chain|unable to get local issuer|unable to get issuer|unable to verify the first certificate|unable to verify leaf signature|depth zero self signed|unable to find valid certification path|pkix path building|unknown authority|signed by unknown|unknown ca|unknownissuer|unknown issuer|certificate verify failed|cert authority invalid|err cert authority invalid|untrusted root|not trusted by the trust provider|partialchain|remote certificate chain|remotecertificatechainerrors|trust relationship|certificate is not trusted|not trusted|self signed|invalid peer certificate|sec error unknown issuer|certificate_verify_failed|certificateverifyfailed|ssl certificate problem|issuer is not recognized|cert untrusted|kein vertrauensw"
+            "no revocation check|crypt e revocation|cert signature failure|nicht vertrauensw\u00fcrdigen|locally verify|errors in the certificate chain|revocation status unknown|self signed certificate|self-signed certificate|selfsigned|self signed cert in chain|unable to get local issuer|unable to get issuer|unable to verify the first certificate|unable to verify leaf signature|depth zero self signed|unable to find valid certification path|pkix path building|unknown authority|signed by unknown|unknown ca|unknownissuer|unknown issuer|certificate verify failed|cert authority invalid|err cert authority invalid|untrusted root|not trusted by the trust provider|partialchain|remote certificate chain|remotecertificatechainerrors|trust relationship|certificate is not trusted|not trusted|self signed|invalid peer certificate|sec error unknown issuer|certificate_verify_failed|certificateverifyfailed|ssl certificate problem|issuer is not recognized|cert untrusted|kein vertrauensw"
         ),
         heard(
             "zscaler|netskope|fortinet|fortigate|umbrella|palo alto|globalprotect|blue coat|bluecoat|mcafee|skyhigh|sophos|kaspersky|eset|avast|avg|bitdefender|forcepoint|websense|checkpoint|check point|barracuda|cloudflare warp|corporate proxy|corporate ssl|ssl inspection|tls inspection|mitm",

@@ -16,7 +16,13 @@ RULE = Rule(
     match=only(
         lambda seen: seen.status in {429, 403, 400, 402, 200, 0},
         first(
-            named("usage_limit_reached", "usage_limit_exceeded", "session_limit_reached", "weekly_limit_reached"),
+            named(
+                "usage_limit_reached",
+                "usage_limit_exceeded",
+                "session_limit_reached",
+                "model_cap_exceeded",
+                "weekly_limit_reached",
+            ),
             shown(
                 lambda seen: seen.headers.get("anthropic-ratelimit-unified-status", "") == "rejected",
                 "the header anthropic-ratelimit-unified-status says rejected",

@@ -18,6 +18,7 @@ RULE = Rule(
                 "max_parallel_request_limiter",
                 "concurrentrequestlimit",
             ),
+            said("one message at a time|one request at a time|only one request|other responses to complete"),
             said(
                 "concurren|parallel requests|parallel calls|simultaneous|at the same time|in flight|max parallel|\u5e76\u53d1|\u540c\u65f6",
                 "limit|exceed|exceeds|too many|max|reached|maximum|many|\u8fc7|\u8d85|\u4e0a\u9650|\u9650",

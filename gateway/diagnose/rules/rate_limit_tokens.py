@@ -37,13 +37,13 @@ RULE = Rule(
                 "output_tokens",
                 "limittokens",
             ),
+            only(lambda seen: "token-limit" in seen.raw, said("quota|allocated", "exceed")),
+            said("too many tokens", "wait|try again"),
             said(
                 "token|tokens|tpm|tpm:",
                 "per min|per minute|minute|tpm|token rate limit|tokens/min|enqueued|rate limit|\u6bcf\u5206\u949f",
             ),
-            said(
-                "token rate limit|tpm|tokens usage based|request tokens has exceeded|allocated quota exceeded|token limit is exceeded"
-            ),
+            said("token rate limit|tpm|tokens usage based|request tokens has exceeded|token limit is exceeded"),
             shown(lambda seen: _spent(seen) == "tokens", "its headers say that tokens are short while calls are left"),
         ),
     ),

@@ -38,5 +38,6 @@ RULE = Rule(
         ),
         only(lambda seen: not seen.by(Kind.EDGE), status(429)),
     ),
-    general=True,
+    general=1,
+    reads_pages=True,
 )

@@ -16,7 +16,7 @@ def _anthropic_edge(seen: Observation) -> bool:
 RULE = Rule(
     cause=Cause.REGION_UNSUPPORTED,
     match=only(
-        lambda seen: seen.status // 100 in {0, 2, 4},
+        lambda seen: seen.status // 100 in {0, 2, 3, 4},
         first(
             named(
                 "unsupported_country_region_territory",
@@ -33,7 +33,7 @@ RULE = Rule(
                 "not supported|unsupported|not available|only available|unavailable|is not supported|restricted|not permitted|not offered|not allowed|blocked|\u4e0d\u652f\u6301|\u4e0d\u53ef\u7528|\u9650\u5236",
             ),
             heard(
-                "location is not supported|country region or territory not supported|not available in your country|not available in your region|unsupported country"
+                "unsupported region|for this country|location is not supported|country region or territory not supported|not available in your country|not available in your region|unsupported country"
             ),
             shown(
                 lambda seen: _anthropic_edge(seen), "the edge's refusal, without the API's own envelope and request id"

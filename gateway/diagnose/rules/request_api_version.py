@@ -20,6 +20,10 @@ RULE = Rule(
                     "missing_api_version",
                 ),
                 said(
+                    "openai beta|anthropic beta|beta header",
+                    "must provide|header|invalid|unexpected|unsupported|required",
+                ),
+                said(
                     "api version|api versions|anthropic version|apiversion|\u7248\u672c\u53f7|version header",
                     "missing|invalid|not supported|unsupported|required|is required|enabled only|and later|or later|not valid|unknown|must be|specify|deprecated|\u4e0d\u652f\u6301|\u7f3a\u5c11",
                 ),

@@ -64,7 +64,7 @@ RULE = Rule(
             ),
             said(
                 "safety|content policy|content policies|content management policy|content filter|content filtering|moderation|usage policy|usage policies|responsible ai|acceptable use|inappropriate|sensitive|harmful|unsafe|policy violation|content violation|guardrail|guardrails|prohibited|risk|violates our|content exists|violating our|copyright|recitation",
-                "reject|rejected|flagged|filtered|blocked|violat|violates|refused|triggered|potentially|detected|contain|contains|not allowed|high risk|failed|declined",
+                "exists|reject|rejected|flagged|filtered|blocked|violat|violates|refused|triggered|potentially|detected|contain|contains|not allowed|high risk|failed|declined",
             ),
             said(
                 "\u5ba1\u6838|\u654f\u611f|\u8fdd\u89c4|\u5b89\u5168|\u4e0d\u5f53|\u98ce\u63a7|\u8fdd\u53cd|\u98ce\u9669",

@@ -50,5 +50,5 @@ RULE = Rule(
         ),
         only(lambda seen: seen.enveloped, status(400, 422)),
     ),
-    general=True,
+    general=2,
 )

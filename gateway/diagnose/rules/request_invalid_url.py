@@ -78,4 +78,5 @@ RULE = Rule(
     ),
     authors=WROTE_ANSWERS | {Kind.EDGE},
     outranks=("request.not_found", "edge.challenge", "edge.blocked", "edge.origin_error"),
+    reads_pages=True,
 )

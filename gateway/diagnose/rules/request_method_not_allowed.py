@@ -26,4 +26,5 @@ RULE = Rule(
         status(405),
     ),
     outranks=("request.invalid_url", "request.not_found", "request.invalid_parameter"),
+    reads_pages=True,
 )

@@ -33,5 +33,5 @@ RULE = Rule(
         ),
         only(lambda seen: seen.enveloped, status(404, 410)),
     ),
-    general=True,
+    general=1,
 )

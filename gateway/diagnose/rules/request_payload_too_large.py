@@ -30,4 +30,5 @@ RULE = Rule(
     ),
     authors=WROTE_ANSWERS | {Kind.EDGE},
     outranks=("request.invalid_parameter", "service.server_error", "edge.blocked"),
+    reads_pages=True,
 )

@@ -30,4 +30,5 @@ RULE = Rule(
         status(415),
     ),
     outranks=("request.invalid_parameter", "request.invalid_json", "service.server_error", "request.missing_parameter"),
+    reads_pages=True,
 )

@@ -17,13 +17,13 @@ RULE = Rule(
                 said(
                     "model|feature|operation|request|deployment",
                     "endpoint|v1/|/v1|api/|operation|responses api|chat completions api|completions api|completion operation|embeddings operation|batch api|realtime api|live api|bidi",
-                    "not supported in|not supported for|does not work with|does not support|only available|only supported|use|instead|not supported on|is not supported by",
+                    "not supported in|not supported for|does not work with|does not support|only available|only supported|use the|please use|instead|not supported on|is not supported by",
                 ),
                 said(
                     "not supported on this api|does not support this api|does not support chat|does not support embeddings|does not support generate|does not support completions|does not support the messages|use the",
                     "api|endpoint|embeddings|generate|chat|completions|messages",
                 ),
-                said("interactions api|assistants api|messages api", "use|instead|only"),
+                said("interactions api|assistants api|messages api", "use the|please use|instead|only"),
             ),
         ),
     ),

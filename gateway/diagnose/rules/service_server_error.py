@@ -29,5 +29,5 @@ RULE = Rule(
         ),
         status(500, 501, 505, 507, 599),
     ),
-    general=True,
+    general=1,
 )

@@ -10,5 +10,5 @@ RULE = Rule(
         shown(lambda _seen: True, "an error stood inside an answer that had begun with status 200"),
     ),
     authors=None,
-    general=True,
+    general=2,
 )

@@ -26,6 +26,7 @@ RULE = Rule(
                     "modelservingerror",
                     "modelnotreadyexception",
                     "maintenance",
+                    "provider_unavailable",
                 ),
                 said(
                     "upstream connect error|disconnect/reset before headers|reset reason|service unavailable|temporarily unavailable|currently unavailable|no healthy upstream|bad gateway|under maintenance|maintenance|not ready|connection refused|is down|unable to reach|could not connect|upstream unavailable|no available|service is not available|unavailable|\u670d\u52a1\u4e0d\u53ef\u7528|\u6682\u65f6\u4e0d\u53ef\u7528|\u7ef4\u62a4"
@@ -35,5 +36,5 @@ RULE = Rule(
         status(502, 503),
     ),
     outranks=("service.server_error",),
-    general=True,
+    general=1,
 )
