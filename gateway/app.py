@@ -131,7 +131,10 @@ class Running:
             logger.warning("whygate: %s", remark)
         bounds = fence(settings, out)
         barred = None if bounds is None else bounds.bars_address
-        upstream = AiohttpUpstream(Dialer(ca_file=ca_file, own_address=self._own_address, ways=out, barred=barred))
+        upstream = AiohttpUpstream(
+            Dialer(ca_file=ca_file, own_address=self._own_address, ways=out, barred=barred),
+            probes=settings.diagnose.probes != "off",
+        )
         try:
             feed = _feed(recorder) if self._ui is not None else None
             sink = recorder if feed is None else feed

@@ -11,6 +11,7 @@ from functools import partial
 
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
+from gateway.diagnose.say import say
 from gateway.egress.classify import classify
 from gateway.egress.headers import request_headers
 from gateway.egress.relay import Relayed, read_usage, relay_bytes, relay_events
@@ -31,6 +32,7 @@ from gateway.model.flow import State
 from gateway.refusing import refuse
 from gateway.reply import Reply, cache_status, failure_status, marks, own_error, passed_on, verdict
 from gateway.stages import Stages
+from gateway.testimony import evidence_of
 
 EXCERPT_BYTES = 65_536
 SMALL_BYTES = 65_536
@@ -127,9 +129,9 @@ class Asking:
         except NotAllowedError as error:
             return self._not_allowed(number, waited_seconds, timeline, error)
         except Exception as error:  # noqa: BLE001 - every failure of the upstream becomes a value here
-            failure = classify(error, timeline.phase)
             if incoming is not None:
                 incoming.abort()
+            failure = await self._stages.upstream.look(self._route.upstream, classify(error, timeline.phase))
         self._note(number, waited_seconds, timeline, incoming, failure)
         self._upstream_seconds += self._stages.clock.now() - began
         head = incoming.head if incoming is not None and failure is None else None
@@ -219,7 +221,7 @@ class Asking:
             assert tried.failure is not None
             status, named = failure_status(tried.failure)
             status = _NOT_ALLOWED.get(diagnosis.cause, status)
-            body, headers = own_error(self._route.provider, status, diagnosis)
+            body, headers = own_error(self._route.provider, status, diagnosis, self._stages.language)
             head = ReplyHead(status=status, headers=tuple(headers))
             await self._start(head, ours + named)
             await self._reply.end(body)
@@ -292,7 +294,7 @@ class Asking:
 
     def _explain(self, head: ReplyHead, failure: NetFailure) -> tuple[str, str]:
         found = diagnose(self._evidence(head=head, failure=failure))
-        return found.cause.value, f"whygate: {found.sentence()}"
+        return found.cause.value, f"whygate: {say(found, self._stages.language).sentence()}"
 
     def _evidence(
         self,
@@ -304,20 +306,18 @@ class Asking:
         stream_truncated: bool = False,
         stream_error: bytes = b"",
     ) -> Evidence:
-        text = None
-        if head is not None and body:
-            text = readable(body, head.header(b"content-encoding"), head.header(b"content-type"))
-        return Evidence(
-            provider=None if self._route.foreign else self._route.provider,
-            host=self._route.upstream.host,
-            model=self._route.model,
+        return evidence_of(
+            self._stages,
+            self._call,
+            self._route,
+            attempts=tuple(self.attempts),
             head=head,
-            text=text or "",
+            body=body,
             failure=failure,
             refused=refused,
             stream_truncated=stream_truncated,
             stream_error=stream_error,
-            attempts=len(self.attempts),
+            waited_seconds=self._stages.clock.now() - self._call.arrived,
         )
 
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from gateway._discover import discover
 from gateway.cache.backend import Backend
+from gateway.diagnose.recent import Recent
 from gateway.egress.budget import RetryBudget
 from gateway.egress.fence import Fence
 from gateway.egress.network import Via, Ways, is_local, parse_via, ways_from
@@ -126,5 +127,7 @@ def compose(
         sink=sink,
         draw=random.random,
         sleep=asyncio.sleep,
+        recent=Recent(),
+        language=settings.diagnose.language,
         barred=anywhere if bounds is None else bounds.bars,
     )

@@ -32,6 +32,7 @@ from gateway.model.provider import Usage
 from gateway.refusing import refuse
 from gateway.reply import Reply, cache_status, marks, passed_on
 from gateway.stages import Stages
+from gateway.testimony import evidence_of, happened
 
 logger = logging.getLogger("whygate.path")
 
@@ -141,19 +142,20 @@ def conclude(stages: Stages, live: Live, answered: Answered) -> Concluded:
     now, outcome, admitted = stages.clock.now(), answered.outcome, answered.admitted
     diagnosis = outcome.diagnosis
     if diagnosis is None and (outcome.client_left or outcome.internal_error is not None):
-        route, call = admitted.route, admitted.call
         diagnosis = diagnose(
-            Evidence(
-                provider=route.provider,
-                host=route.upstream.host,
-                model=route.model,
+            evidence_of(
+                stages,
+                admitted.call,
+                admitted.route,
+                attempts=answered.attempts,
                 head=outcome.head,
                 client_left=outcome.client_left,
-                waited_seconds=now - call.arrived,
-                attempts=len(answered.attempts),
+                waited_seconds=now - admitted.call.arrived,
                 internal_error=outcome.internal_error,
             )
         )
+    if answered.attempts:
+        stages.recent.note(happened(answered, diagnosis.cause.value if diagnosis is not None else None, now))
     word = _cache_word(admitted, outcome)
     if outcome.body is not None:
         answered = replace(answered, outcome=replace(outcome, body=None))  # the record does not keep it in memory

@@ -1,12 +1,12 @@
 """Answer a call ourselves: with the reason, in the shape that the app's SDK reads."""
 
 from gateway.diagnose.engine import diagnose
-from gateway.diagnose.evidence import Evidence
 from gateway.model.attempt import Attempt, ReplyHead
 from gateway.model.decision import Refuse
 from gateway.model.exchange import Admitted, Answered, Outcome
 from gateway.reply import Reply, marks, own_error, verdict, waits
 from gateway.stages import Stages
+from gateway.testimony import evidence_of
 
 
 async def refuse(
@@ -14,16 +14,8 @@ async def refuse(
 ) -> Answered:
     """Give the refusal."""
     call, route = admitted.call, admitted.route
-    diagnosis = diagnose(
-        Evidence(
-            provider=route.provider,
-            host=route.upstream.host,
-            model=route.model,
-            refused=refused,
-            attempts=len(attempts),
-        )
-    )
-    body, headers = own_error(route.provider, refused.status, diagnosis)
+    diagnosis = diagnose(evidence_of(stages, call, route, attempts=attempts, refused=refused))
+    body, headers = own_error(route.provider, refused.status, diagnosis, stages.language)
     headers += verdict(diagnosis, spent=False) + waits(refused)
     overhead = max(0.0, stages.clock.now() - call.arrived - refused.queued_seconds)
     headers += marks(call.id, len(attempts), refused.queued_seconds, overhead)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from gateway.diagnose.say import say
 from gateway.egress.headers import response_headers
 from gateway.egress.relay import Sink
 from gateway.model.attempt import ReplyHead
@@ -78,9 +79,9 @@ def passed_on(head: ReplyHead, ours: HeaderList) -> HeaderList:
     return [pair for pair in response_headers(head.headers) if pair[0] not in set_by_us] + ours
 
 
-def own_error(provider: Provider, status: int, diagnosis: Diagnosis) -> tuple[bytes, HeaderList]:
-    """Write an error of ours in the provider's shape."""
-    body = provider.write_error(status, diagnosis.cause.value, f"whygate: {diagnosis.sentence()}")
+def own_error(provider: Provider, status: int, diagnosis: Diagnosis, language: str = "en") -> tuple[bytes, HeaderList]:
+    """Write an error of ours in the provider's shape, in a language that we speak."""
+    body = provider.write_error(status, diagnosis.cause.value, f"whygate: {say(diagnosis, language).sentence()}")
     return body, [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
 
 

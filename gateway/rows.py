@@ -12,6 +12,7 @@ from gateway.model.diagnosis import Diagnosis
 from gateway.model.failure import NetFailure
 from gateway.model.flow import FlowRow, Kind, State
 from gateway.record.row import utc_text
+from gateway.testimony import surroundings
 
 _BY_CLOSE_CODE = {
     1006: Cause.NETWORK_STREAM_INTERRUPTED,
@@ -33,7 +34,8 @@ def tunnel_verdict(
         why = Refuse(cause=refused.cause, status=refused.status, why=str(refused))
         return diagnose(Evidence(provider=None, host=host, refused=why))
     if failure is not None:
-        return diagnose(Evidence(provider=None, host=host, failure=failure, attempts=1))
+        around = surroundings(failure.around, answered=False)
+        return diagnose(Evidence(provider=None, host=host, failure=failure, attempts=1, **around))
     return diagnose(Evidence(provider=None, host=host, client_left=True)) if client_left else None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.cache.backend import Store
+from gateway.diagnose.recent import Recent
 from gateway.egress.budget import RetryBudget
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Upstream
@@ -27,7 +28,9 @@ class Stages:
         instance: Marks requests to this machine, so that a circle is seen.
         secret: The key of fingerprints and cache keys, 32 bytes.
         store: None when the cache is off.
+        recent: What happened lately, for verdicts.
         draw: A random number from 0 to 1.
+        language: Of the errors that we write.
         barred: Host and port of what is no provider's -> why no app may go there, None when it may.
     """
 
@@ -45,4 +48,6 @@ class Stages:
     sink: EventSink
     draw: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
+    recent: Recent
+    language: str = "en"
     barred: Callable[[str, int], str | None] = anywhere

@@ -8,14 +8,13 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from gateway.diagnose.engine import diagnose
-from gateway.diagnose.evidence import Evidence
 from gateway.egress.classify import classify
 from gateway.egress.dial import Stream
 from gateway.egress.headers import request_headers
 from gateway.egress.resolve import NotAllowedError
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
-from gateway.excerpt import MAX_BYTES, readable
+from gateway.excerpt import MAX_BYTES
 from gateway.identify.guard import hop_mark, refusal, refusal_abroad
 from gateway.identify.nowhere import nowhere
 from gateway.model.attempt import ReplyHead
@@ -27,6 +26,7 @@ from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.route import Route
 from gateway.reply import failure_status, own_error, passed_on, verdict
 from gateway.stages import Stages
+from gateway.testimony import evidence_of
 
 UPGRADE_SECONDS = 10.0
 """From the request to 101. Apps give up after 10 to 15 s themselves (websockets 10, codex 15)."""
@@ -71,20 +71,21 @@ async def upgrade(stages: Stages, call: Call) -> Switched | Declined:
             why = f"no provider is known for {call.path}"
             refused = Refuse(cause=Cause.REQUEST_INVALID_URL, status=404, why=why)
     if refused is not None:
-        return _refused(route, refused)
+        return _refused(stages, call, route, refused)
     timeline = Timeline()
     incoming: Incoming | None = None
     try:
         async with asyncio.timeout(UPGRADE_SECONDS):
             incoming = await stages.upstream.open(_outgoing(stages, call, route), timeline)
     except NotAllowedError as error:
-        return _refused(route, Refuse(cause=error.cause, status=error.status, why=str(error)))
+        return _refused(stages, call, route, Refuse(cause=error.cause, status=error.status, why=str(error)))
     except Exception as error:  # noqa: BLE001 - every failure of the upstream becomes a value here
-        return _failed(route, _named(classify(error, timeline.phase)))
+        failure = _named(classify(error, timeline.phase))
+        return _failed(stages, call, route, await stages.upstream.look(route.upstream, failure))
     head = incoming.head
     if head.status == 101:
         return Switched(route=route, headers=_switching(head.headers), stream=incoming.detach())
-    return await _answered(route, head, incoming)
+    return await _answered(stages, call, route, head, incoming)
 
 
 def _outgoing(stages: Stages, call: Call, route: Route) -> Outgoing:
@@ -114,7 +115,7 @@ def _named(failure: NetFailure) -> NetFailure:
     return failure
 
 
-async def _answered(route: Route, head: ReplyHead, incoming: Incoming) -> Declined:
+async def _answered(stages: Stages, call: Call, route: Route, head: ReplyHead, incoming: Incoming) -> Declined:
     body = b""
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -123,43 +124,22 @@ async def _answered(route: Route, head: ReplyHead, incoming: Incoming) -> Declin
         body = b""
     finally:
         incoming.abort()
-    text = readable(body, head.header(b"content-encoding"), head.header(b"content-type")) or ""
-    diagnosis = diagnose(_evidence(route, head=head, text=text))
+    diagnosis = diagnose(evidence_of(stages, call, route, attempts=(), head=head, body=body))
     kept = [pair for pair in passed_on(head, verdict(diagnosis, spent=False)) if pair[0] != b"content-length"]
     headers = (*kept, (b"content-length", b"%d" % len(body)))
     return Declined(route=route, status=head.status, headers=headers, body=body, diagnosis=diagnosis)
 
 
-def _refused(route: Route, refused: Refuse) -> Declined:
-    return _ours(route, diagnose(_evidence(route, refused=refused)), refused.status, ())
+def _refused(stages: Stages, call: Call, route: Route, refused: Refuse) -> Declined:
+    return _ours(stages, route, diagnose(evidence_of(stages, call, route, refused=refused)), refused.status, ())
 
 
-def _failed(route: Route, failure: NetFailure) -> Declined:
+def _failed(stages: Stages, call: Call, route: Route, failure: NetFailure) -> Declined:
     status, named = failure_status(failure)
-    return _ours(route, diagnose(_evidence(route, failure=failure)), status, tuple(named))
+    return _ours(stages, route, diagnose(evidence_of(stages, call, route, failure=failure)), status, tuple(named))
 
 
-def _ours(route: Route, diagnosis: Diagnosis, status: int, named: Headers) -> Declined:
-    body, headers = own_error(route.provider, status, diagnosis)
+def _ours(stages: Stages, route: Route, diagnosis: Diagnosis, status: int, named: Headers) -> Declined:
+    body, headers = own_error(route.provider, status, diagnosis, stages.language)
     headers += verdict(diagnosis, spent=False) + list(named)
     return Declined(route=route, status=status, headers=tuple(headers), body=body, diagnosis=diagnosis)
-
-
-def _evidence(
-    route: Route,
-    *,
-    head: ReplyHead | None = None,
-    text: str = "",
-    failure: NetFailure | None = None,
-    refused: Refuse | None = None,
-) -> Evidence:
-    return Evidence(
-        provider=None if route.foreign else route.provider,
-        host=route.upstream.host,
-        model=route.model,
-        head=head,
-        text=text,
-        failure=failure,
-        refused=refused,
-        attempts=1,
-    )

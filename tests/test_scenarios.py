@@ -227,7 +227,8 @@ def test_a_folder_holds_a_case_and_what_is_expected_of_it(folder: Path) -> None:
     assert re.fullmatch(r"[a-z0-9]+(?:-[a-z0-9]+)*", folder.name)
     assert sorted(path.name for path in folder.iterdir()) == ["case.json", "expected.json"]
     case, expected = _json(folder / "case.json"), _json(folder / "expected.json")
-    assert case["about"].strip() and case["source"].strip()
+    assert case["about"].strip()
+    assert case["source"].strip()
     assert expected["cause"] == folder.parent.name
     assert not expected.keys() - EXPECTED
     assert expected.get("precision", "declared") in set(Precision)
@@ -249,7 +250,10 @@ def test_no_case_holds_what_looks_like_a_real_key(folder: Path) -> None:
     assert found is None, found[0]
 
 
-@pytest.mark.parametrize("text", ["sk-proj-0a1B2c3D4e5F6g7H8i9J", "AIza" + "Sy0" * 12, "Bearer abcdefghijklmnop1234", "AKIA" + "1B2C3D4E" * 2])
+@pytest.mark.parametrize(
+    "text",
+    ["sk-proj-0a1B2c3D4e5F6g7H8i9J", "AIza" + "Sy0" * 12, "Bearer abcdefghijklmnop1234", "AKIA" + "1B2C3D4E" * 2],
+)
 def test_what_looks_like_a_real_key_is_found(text: str) -> None:
     assert REAL_KEY.search(f'"x-api-key": "{text}"')
 

@@ -7,6 +7,7 @@ What is looked through is in lower case, with one space for any white space. All
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from itertools import chain, islice, pairwise
 from typing import NamedTuple
@@ -21,6 +22,7 @@ _PART_CHARACTERS_MIN = 5
 _WORD = re.compile(rb"[a-z0-9\x80-\xff]+")
 _ENDS = re.compile(rb"\A[a-z0-9\x80-\xff]+|[a-z0-9\x80-\xff]+\Z")
 _APART = bytes(byte if _WORD.fullmatch(bytes((byte,))) else 0x20 for byte in range(256))
+_SPACED = bytes(0x20 if byte < 0x80 and chr(byte).isspace() else byte for byte in range(256))
 
 type Rank = tuple[int | str, ...]
 """What sorts the most telling mark first."""
@@ -45,9 +47,9 @@ def plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def framed(text: str, limit: int = LINE_CHARACTERS) -> str:
-    """Give the top of a text as marks are written, with `^` at its begin and, when it is whole, `$` at its end."""
-    return f"^{plain(text[:limit])}{'$' if len(text) <= limit else ''}"
+def framed(text: str) -> str:
+    """Give the top of a line as marks are written, with `^` at its begin and, when it is whole, `$` at its end."""
+    return f"^{plain(text[:LINE_CHARACTERS])}{'$' if len(text) <= LINE_CHARACTERS else ''}"
 
 
 def found[M](text: str, those: Iterable[Rule[M]]) -> M | None:
@@ -56,21 +58,36 @@ def found[M](text: str, those: Iterable[Rule[M]]) -> M | None:
 
 
 class Pages[M]:
-    """Rules for pages, each kept under a word that it needs, so that a page is searched for few of them."""
+    """Rules for pages, each kept under the rarest word that it needs, so that a page is searched for few of them.
+
+    A rule that needs no whole word is kept by a piece of one, which is looked for in the words of the page.
+    """
 
     def __init__(self, those: tuple[Rule[M], ...]) -> None:
-        self._rules = those
-        places: dict[bytes, list[int]] = {b"": []}
-        for place, rule in enumerate(those):
-            places.setdefault(_needed_word(rule.parts), []).append(place)
-        self._by_word = {word: tuple(kept) for word, kept in places.items()}
+        words = [_words(rule.parts) for rule in those]
+        often = Counter(chain.from_iterable(words))
+        self._by_word: dict[bytes, list[int]] = {}
+        self._by_piece: list[tuple[bytes, int]] = []
+        for place, (rule, needed) in enumerate(zip(those, words, strict=True)):
+            if needed:
+                word = min(needed, key=lambda word: (often[word], -len(word), word))
+                self._by_word.setdefault(word, []).append(place)
+            else:
+                self._by_piece.append((_piece(rule.parts), place))
+        self._rules = tuple((tuple(part.encode() for part in rule.parts), rule.mark) for rule in those)
 
     def best(self, text: str) -> M | None:
         """Find the most telling mark on a page."""
-        page = framed(text, PAGE_CHARACTERS)
-        words = self._by_word.keys() & set(_encoded(page).translate(_APART).split())
-        places = sorted({place for word in (b"", *words) for place in self._by_word[word]})
-        return found(page, (self._rules[place] for place in places))
+        page = _page(text)
+        words = set(page.translate(_APART).split())
+        together = b" ".join(words)
+        places = {place for piece, place in self._by_piece if piece in together}
+        places.update(chain.from_iterable(self._by_word[word] for word in self._by_word.keys() & words))
+        for place in sorted(places):
+            parts, mark = self._rules[place]
+            if all(part in page for part in parts):
+                return mark
+        return None
 
 
 class Headers[M]:
@@ -148,11 +165,22 @@ def _check(row: list[str], columns: list[str], seen: set[tuple[str, str]]) -> No
     seen.add((place, mark))
 
 
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
+def _page(text: str) -> bytes:
+    """Give the top of a page as `framed` does, only faster."""
+    top = text[:PAGE_CHARACTERS].lower()
+    if not top.isascii():
+        top = " ".join(top.split())
+    page = top.encode("utf-8", "surrogatepass").translate(_SPACED).strip(b" ")
+    while b"  " in page:
+        page = page.replace(b"  ", b" ")
+    return b"^" + page + (b"$" if len(text) <= PAGE_CHARACTERS else b"")
 
 
-def _needed_word(parts: tuple[str, ...]) -> bytes:
-    """Give the longest word that stands whole in a page with these parts: one at their ends may be part of another."""
-    inner = (_WORD.findall(_ENDS.sub(b"", _encoded(part))) for part in parts)
-    return max(chain.from_iterable(inner), key=len, default=b"")
+def _words(parts: tuple[str, ...]) -> set[bytes]:
+    """Give the words that stand whole in a page with these parts: one at their ends may be part of another."""
+    return set(chain.from_iterable(_WORD.findall(_ENDS.sub(b"", part.encode())) for part in parts))
+
+
+def _piece(parts: tuple[str, ...]) -> bytes:
+    """Give the longest piece of a word in these parts, b"" where there is none."""
+    return max(chain.from_iterable(_WORD.findall(part.encode()) for part in parts), key=len, default=b"")

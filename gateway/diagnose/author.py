@@ -130,6 +130,8 @@ def author(
     """
     if "x-whygate-flow-id" in headers or '"whygate_error"' in body[:4096]:
         return Author(Kind.OURSELVES, "whygate", "our own header or error type")
+    if '"cloudflare_error"' in body[:8192]:
+        return Author(Kind.EDGE, "Cloudflare", "its problem document")
     for name, who in _PROVIDER_HEADERS:
         if name in headers and not body.lstrip().startswith("<"):
             return Author(Kind.PROVIDER, provider.name if provider is not None else who, f"the header {name}")

@@ -20,6 +20,7 @@ from gateway.model.provider import Declared
 
 PAGE_CHARACTERS = 65_536
 _EXCEPTION_EACH = 4_000
+_CODE_HEADERS = ("x-amzn-errortype", "x-ms-error-code", "x-vercel-error")
 _PRINTED = ("issuer", "issued by", "cn=", "cn =", "o=", "certificate is valid for", "subject:")
 _HIDDEN = re.compile(r"<(script|style)\b[^>]{0,400}>[^<]{0,20000}|<!--[^<]{0,2000}-->|<[^>]{0,2000}>", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
@@ -39,10 +40,22 @@ class Observation:
             return wire
         if "invalid_request_error" in self.read.codes or self.read.job:
             return 400
+        if (
+            wire == 200
+            and not self.streamed
+            and not any(code.isdigit() and "400" <= code < "600" for code in self.read.codes)
+        ):
+            return 400
         inner = sorted(
             int(code) for code in self.read.codes if code.isdigit() and len(code) == 3 and "400" <= code < "600"
         )
         return inner[0] if inner else wire
+
+    @property
+    def streamed(self) -> bool:
+        """Whether the answer is a stream of events."""
+        kind = self.headers.get("content-type", "")
+        return kind.startswith("text/event-stream") or bool(self.evidence.stream_error) or "data:" in self.raw[:400]
 
     @cached_property
     def wire_status(self) -> int:
@@ -66,8 +79,10 @@ class Observation:
 
     @cached_property
     def read(self) -> Read:
-        """The envelope; empty when there is none."""
-        return self._read or NOTHING
+        """The envelope, with the codes that stand in headers; empty when there is none."""
+        found = self._read or NOTHING
+        extra = [self.headers.get(name, "").partition(":")[0].strip().lower() for name in _CODE_HEADERS]
+        return found._replace(codes=found.codes | frozenset(extra) - {""})
 
     @cached_property
     def _read(self) -> Read | None:

@@ -8,24 +8,20 @@ Of several marks the one that says what happened beats mere presence, one with a
 longest wins: it says the most.
 """
 
-import csv
 import ipaddress
 import re
 from collections.abc import Iterable
 from enum import StrEnum
 from importlib import resources
-from itertools import chain, islice, pairwise
 from typing import NamedTuple
 
-PAGE_CHARACTERS = 65_536
-"""No more of a page is looked at: products write who they are at its top."""
+from gateway.diagnose import _marks
+from gateway.diagnose._marks import LINE_CHARACTERS, Rank, Rule
 
-_LINE_CHARACTERS = 8_192
-_HEADERS_MAX = 512
 _NAMES_MAX = 16
-_PART_CHARACTERS_MIN = 5
+_LABELS_MAX = 16
 _COLUMNS = ["vendor", "place", "mark", "means", "source"]
-_AND = " & "
+_HOST = re.compile(r"(?=.{4,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _MENTION_CHARACTERS = 8_192
 _NAME_CHARACTERS_MIN = 5
 _NO_WORD = re.compile(r"[^\w]+|_")
@@ -62,9 +58,6 @@ _COMMON = frozenset(
         "russia",
     }
 )
-_WORD = re.compile(rb"[a-z0-9\x80-\xff]+")
-_ENDS = re.compile(rb"\A[a-z0-9\x80-\xff]+|[a-z0-9\x80-\xff]+\Z")
-_APART = bytes(byte if _WORD.fullmatch(bytes((byte,))) else 0x20 for byte in range(256))
 _QUOTES = str.maketrans("", "", "\"'\\")
 _ATTRIBUTE = re.compile(r"\b(c|cn|l|o|ou|st|commonname|emailaddress|organizationname|organizationalunitname) ?[=:,] ?")
 _SHORT = {"commonname": "cn", "organizationname": "o", "organizationalunitname": "ou"}
@@ -118,11 +111,6 @@ class Mark(NamedTuple):
     source: str
 
 
-class _Rule(NamedTuple):
-    parts: tuple[str, ...]
-    mark: Mark
-
-
 _SPEAKS = frozenset({Means.BLOCK, Means.PORTAL, Means.SIGN_IN, Means.DENIED, Means.UPSTREAM, Means.PRESENCE})
 _FITS: dict[Place, frozenset[Means]] = {
     Place.PAGE: _SPEAKS,
@@ -135,42 +123,31 @@ _FITS: dict[Place, frozenset[Means]] = {
 
 def on_page(text: str) -> Mark | None:
     """Find whose page this is, by the best mark on it."""
-    plain = _plain(text[:PAGE_CHARACTERS])
-    words = _PAGE_BY_WORD.keys() & set(_encoded(plain).translate(_APART).split())
-    places = sorted({place for word in (b"", *words) for place in _PAGE_BY_WORD[word]})
-    return _found(plain, (_PAGE[place] for place in places))
+    return _PAGES.best(text)
 
 
 def in_headers(headers: Iterable[tuple[str, str]]) -> Mark | None:
     """Find who added to these headers, by the best mark in them."""
-    best: _Rule | None = None
-    for name, value in islice(headers, _HEADERS_MAX):
-        rules = _HEADER.get(name[:_LINE_CHARACTERS].strip().lower())
-        if rules is None:
-            continue
-        text = _plain(value[:_LINE_CHARACTERS])
-        rule = next((rule for rule in rules if rule.parts[0] in text), None)
-        if rule is not None and (best is None or _rank(rule) < _rank(best)):
-            best = rule
-    return best.mark if best else None
+    rule = _HEADERS.best(headers)
+    return rule.mark if rule else None
 
 
 def in_redirect(location: str) -> Mark | None:
     """Find whose page a redirect leads to."""
-    return _found(_plain(location[:_LINE_CHARACTERS]), _REDIRECT)
+    return _marks.found(_marks.framed(location), _REDIRECT)
 
 
 def of_certificate(*names: str) -> Mark | None:
     """Find who signed a certificate, by its issuer and subject as any tool prints them."""
-    plain = _plain(" ; ".join(name[:_LINE_CHARACTERS] for name in names[:_NAMES_MAX]).translate(_QUOTES))
-    return _found(_ATTRIBUTE.sub(lambda found: _SHORT.get(found[1], found[1]) + "=", plain), _ISSUER)
+    plain = _marks.plain(" ; ".join(name[:LINE_CHARACTERS] for name in names[:_NAMES_MAX]).translate(_QUOTES))
+    return _marks.found(_ATTRIBUTE.sub(lambda found: _SHORT.get(found[1], found[1]) + "=", plain), _ISSUER)
 
 
 def of_address(address: str) -> Mark | None:
-    """Find who hands out this address; the smallest net that holds it wins."""
+    """Find who hands out this address, or a name in its place; the smallest net or domain that holds it wins."""
     found = _address(address)
     if found is None:
-        return None
+        return _of_host(address[:LINE_CHARACTERS].strip().rstrip(".").lower())
     number = int(found)
     for bits, nets in _NETS[found.version]:
         mark = nets.get(number >> (found.max_prefixlen - bits))
@@ -179,23 +156,16 @@ def of_address(address: str) -> Mark | None:
     return None
 
 
+def _of_host(name: str) -> Mark | None:
+    labels = name.split(".")[-_LABELS_MAX:]
+    domains = (".".join(labels[place:]) for place in range(len(labels)))
+    return next((_HOSTS[domain] for domain in domains if domain in _HOSTS), None)
+
+
 def mentioned(text: str) -> str:
     """Name the product that a text speaks of, empty when it speaks of none: weaker than any mark."""
     plain = f" {' '.join(_NO_WORD.sub(' ', text[:_MENTION_CHARACTERS].lower()).split())} "
     return next((vendor for name, vendor in _NAMES if name in plain), "")
-
-
-def _found(text: str, rules: Iterable[_Rule]) -> Mark | None:
-    """Give the first that fits; the rules stand in the order of what they tell."""
-    return next((rule.mark for rule in rules if all(part in text for part in rule.parts)), None)
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split())
-
-
-def _encoded(text: str) -> bytes:
-    return text.encode("utf-8", "surrogatepass")
 
 
 def _address(text: str) -> _Address | None:
@@ -206,9 +176,8 @@ def _address(text: str) -> _Address | None:
     return (address.ipv4_mapped or address) if isinstance(address, ipaddress.IPv6Address) else address
 
 
-def _rank(rule: _Rule) -> tuple[bool, bool, int, str, str]:
-    """What sorts the most telling rule first."""
-    mark = rule.mark
+def _rank(mark: Mark) -> Rank:
+    """What sorts the most telling mark first."""
     return mark.means is Means.PRESENCE, not mark.vendor, -len(mark.mark), mark.vendor, mark.mark
 
 
@@ -218,96 +187,32 @@ def read(text: str) -> tuple[Mark, ...]:
     Raises:
         ValueError: It is not well-formed; says in which line.
     """
-    marks: list[Mark] = []
-    for line, row in enumerate(csv.reader(text.splitlines(), strict=True), 1):
-        if line == 1:
-            if row != _COLUMNS:
-                raise ValueError(f"line 1: the columns are {','.join(_COLUMNS)}")
-            continue
-        try:
-            marks.append(_mark(row))
-        except ValueError as error:
-            raise ValueError(f"line {line}: {error}") from error
-    _check_together(marks)
-    return tuple(marks)
+    return _marks.read(text, _COLUMNS, _mark, lambda mark: (mark.place.value, mark.vendor.lower(), mark.mark))
 
 
 def _mark(row: list[str]) -> Mark:
-    if len(row) != len(_COLUMNS):
-        raise ValueError(f"{len(row)} fields instead of {len(_COLUMNS)}")
-    if any(field != " ".join(field.split()) for field in row):
-        raise ValueError("white space at an end, or twice")
     vendor, place_text, mark, means_text, source = row
     place, means = Place(place_text), Means(means_text)
-    if not source:
-        raise ValueError("no source")
     if means not in _FITS[place]:
         raise ValueError(f"{means} cannot be told by {place}")
-    _check_form(place, mark)
+    if place is Place.HEADER:
+        _marks.check_header(mark)
+    elif place is not Place.ADDRESS:
+        _marks.check_text(mark)
+    elif not _HOST.fullmatch(mark):
+        ipaddress.ip_network(mark)
     return Mark(vendor, place, mark, means, source)
 
 
-def _check_form(place: Place, mark: str) -> None:
-    if mark != mark.lower():
-        raise ValueError("the mark is not in lower case")
-    if place is Place.ADDRESS:
-        ipaddress.ip_network(mark)
-    elif place is Place.HEADER:
-        name, colon, _ = mark.partition(":")
-        if not colon or not name or name != name.strip():
-            raise ValueError("a header's mark is 'name: part'")
-    elif any(len(part) < _PART_CHARACTERS_MIN for part in mark.split(_AND)):
-        raise ValueError("a part of the mark is too short to tell anything")
-
-
-def _check_together(marks: list[Mark]) -> None:
-    order = [(mark.place.value, mark.vendor.lower(), mark.mark) for mark in marks]
-    for line, (before, after) in enumerate(pairwise(order), 3):
-        if after < before:
-            raise ValueError(f"line {line}: not sorted by place and vendor")
-    seen: set[tuple[Place, str]] = set()
-    for line, mark in enumerate(marks, 2):
-        if (mark.place, mark.mark) in seen:
-            raise ValueError(f"line {line}: the mark stands there twice")
-        seen.add((mark.place, mark.mark))
-
-
-def _table() -> tuple[Mark, ...]:
-    return read(resources.files("gateway.diagnose").joinpath("vendors.csv").read_text("utf-8"))
-
-
-def _texts(place: Place) -> tuple[_Rule, ...]:
-    return tuple(sorted((_Rule(tuple(m.mark.split(_AND)), m) for m in MARKS if m.place is place), key=_rank))
-
-
-def _by_word(rules: tuple[_Rule, ...]) -> dict[bytes, tuple[int, ...]]:
-    """Index rules by a word that each needs, b"" where it has none, so that a page is searched for few of them."""
-    places: dict[bytes, list[int]] = {b"": []}
-    for place, rule in enumerate(rules):
-        places.setdefault(_needed_word(rule), []).append(place)
-    return {word: tuple(found) for word, found in places.items()}
-
-
-def _needed_word(rule: _Rule) -> bytes:
-    """Give the longest word that stands whole in a page with these parts: one at their ends may be part of another."""
-    inner = (_WORD.findall(_ENDS.sub(b"", _encoded(part))) for part in rule.parts)
-    return max(chain.from_iterable(inner), key=len, default=b"")
-
-
-def _headers() -> dict[str, tuple[_Rule, ...]]:
-    names: dict[str, list[_Rule]] = {}
-    for mark in MARKS:
-        if mark.place is Place.HEADER:
-            name, _, part = mark.mark.partition(":")
-            names.setdefault(name, []).append(_Rule((part.strip(),), mark))
-    return {name: tuple(sorted(rules, key=_rank)) for name, rules in names.items()}
+def _rules(place: Place) -> tuple[Rule[Mark], ...]:
+    return _marks.rules((mark for mark in MARKS if mark.place is place), lambda mark: mark.mark, _rank)
 
 
 def _nets() -> dict[int, tuple[tuple[int, dict[int, Mark]], ...]]:
     """Index nets by IP version and, the smallest first, by how many bits they fix."""
     sizes: dict[int, dict[int, dict[int, Mark]]] = {4: {}, 6: {}}
     for mark in MARKS:
-        if mark.place is Place.ADDRESS:
+        if mark.place is Place.ADDRESS and not _HOST.fullmatch(mark.mark):
             net = ipaddress.ip_network(mark.mark)
             kept = int(net.network_address) >> (net.max_prefixlen - net.prefixlen)
             sizes[net.version].setdefault(net.prefixlen, {})[kept] = mark
@@ -315,7 +220,7 @@ def _nets() -> dict[int, tuple[tuple[int, dict[int, Mark]], ...]]:
 
 
 def _names() -> tuple[tuple[str, str], ...]:
-    """Give each product's names as they stand in a text, longest first; words that mean other things as well are out."""
+    """Give each product's names as they stand in a text, longest first; words that mean other things, too, are out."""
     found: dict[str, str] = {}
     for vendor in sorted({mark.vendor for mark in MARKS}):
         for name in _PARTED.split(vendor):
@@ -325,11 +230,11 @@ def _names() -> tuple[tuple[str, str], ...]:
     return tuple(sorted(found.items(), key=lambda pair: (-len(pair[0]), pair[0])))
 
 
-MARKS: tuple[Mark, ...] = _table()
-_PAGE = _texts(Place.PAGE)
-_PAGE_BY_WORD = _by_word(_PAGE)
-_REDIRECT = _texts(Place.REDIRECT)
-_ISSUER = _texts(Place.ISSUER)
-_HEADER = _headers()
-_NAMES = _names()
+MARKS: tuple[Mark, ...] = read(resources.files("gateway.diagnose").joinpath("vendors.csv").read_text("utf-8"))
+_PAGES = _marks.Pages(_rules(Place.PAGE))
+_HEADERS = _marks.Headers(_rules(Place.HEADER))
+_REDIRECT = _rules(Place.REDIRECT)
+_ISSUER = _rules(Place.ISSUER)
 _NETS = _nets()
+_HOSTS = {mark.mark: mark for mark in MARKS if mark.place is Place.ADDRESS and _HOST.fullmatch(mark.mark)}
+_NAMES = _names()

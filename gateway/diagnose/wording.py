@@ -14,6 +14,9 @@ MAX_CHARACTERS = 4_000
 _NOISE = re.compile(r"[^\w.!?\u3002\uff01\uff1f\uff1b;\n]+|_+")
 _END = re.compile(r"[.!?;](?=\s|$)|[\u3002\uff01\uff1f\uff1b\n]")
 _DOTS = re.compile(r"[.!?;]+(?=\s|$)")
+_QUALIFIED = re.compile(r"\.(?=[A-Za-z_])")
+"""As in ``httpx.ConnectTimeout``: what stands behind the dot is a word of its own."""
+
 _JOINT = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])")
 
 Groups = tuple[tuple[str, ...], ...]
@@ -26,7 +29,8 @@ class Text:
 
     def __init__(self, text: str, *, by_line: bool = False) -> None:
         """Read the start of a text; ``by_line`` where only a new line ends a sentence, as in what programs print."""
-        plain = _plain(text[:MAX_CHARACTERS])
+        bounded = text[:MAX_CHARACTERS]
+        plain = _plain(_QUALIFIED.sub(" ", bounded) if by_line else bounded)
         lines = [_clean(line) for line in (plain.split("\n") if by_line else _END.split(plain))]
         self.sentences = tuple(line for line in lines if line != "  ")
         """Each with one space at both ends."""

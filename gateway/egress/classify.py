@@ -13,7 +13,7 @@ import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.egress.dial import ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError
-from gateway.model.failure import NetCode, NetFailure, Phase
+from gateway.model.failure import NOTHING_SEEN, NetCode, NetFailure, Phase, Surroundings
 
 _BY_ERRNO = {
     errno.ECONNREFUSED: NetCode.CONNECTION_REFUSED,
@@ -61,7 +61,17 @@ def classify(error: BaseException, phase: Phase) -> NetFailure:
         phase = Phase.DNS
     if code in _AT_PROXY:
         phase = Phase.CONNECT  # the request itself was not sent yet, or refused by the proxy
-    return NetFailure(phase=phase, code=code, detail=_words(chain), sent=phase not in _BEFORE_SEND)
+    return NetFailure(
+        phase=phase, code=code, detail=_words(chain), sent=phase not in _BEFORE_SEND, around=_answered_for(chain)
+    )
+
+
+def _answered_for(chain: list[BaseException]) -> Surroundings:
+    """Give what a proxy answered in place of the target."""
+    refused = next((error for error in chain if isinstance(error, ProxyRefusedError)), None)
+    if refused is None:
+        return NOTHING_SEEN
+    return Surroundings(proxy=refused.proxy, status=refused.status, headers=refused.headers, text=refused.text)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -62,6 +62,7 @@ class ProxyRefusedError(aiohttp.ClientError):
         error = named.get(b"x-squid-error", b"").decode("latin-1").partition(" ")[0]
         super().__init__(f"the proxy {via} answered {status}{f' ({error})' if error else ''}")
         self.status, self.headers, self.text = status, tuple(headers), body.decode("utf-8", "replace")
+        self.proxy = f"{via.host}:{via.port}"
 
 
 class Stream(NamedTuple):
@@ -107,10 +108,11 @@ class Dialer:
         self._check_address = check
         self._contexts: dict[str | None, ssl.SSLContext] = {}
         self._keys: dict[tuple[Origin, str | None, bool], _Key] = {}
+        self._resolver = Resolver(check)
         self._connector = _Connector(
             limit=0,
             keepalive_timeout=KEEP_ALIVE_SECONDS,
-            resolver=Resolver(check),
+            resolver=self._resolver,
             ttl_dns_cache=30,
             ssl=self.context(None),
         )
@@ -145,6 +147,10 @@ class Dialer:
             return await self._connector.stream(key, [timeline])
         except (aiohttp.ClientConnectorDNSError, ProxyUnreachableError) as error:
             raise _unwrapped(error) from error
+
+    def answers(self, host: str) -> tuple[str, ...]:
+        """Give what a name last resolved to."""
+        return self._resolver.answers(canonical(host))
 
     async def close(self) -> None:
         """Close all connections."""

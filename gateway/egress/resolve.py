@@ -12,6 +12,8 @@ from aiohttp import abc as aiohttp_abc
 from gateway.model.cause import Cause
 
 RESOLVE_SECONDS = 5.0
+ANSWERS_MAX = 256
+ADDRESSES_MAX = 8
 
 
 class NotAllowedError(OSError):
@@ -46,6 +48,11 @@ class Resolver(aiohttp_abc.AbstractResolver):
 
     def __init__(self, check: Callable[[str, int, str], None]) -> None:
         self._check = check
+        self._answers: dict[str, tuple[str, ...]] = {}
+
+    def answers(self, host: str) -> tuple[str, ...]:
+        """Give what a name last resolved to, nothing when it did not or is long forgotten."""
+        return self._answers.get(host, ())
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -54,6 +61,9 @@ class Resolver(aiohttp_abc.AbstractResolver):
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(RESOLVE_SECONDS):
             found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        if len(self._answers) >= ANSWERS_MAX:
+            self._answers.clear()
+        self._answers[host] = tuple(dict.fromkeys(str(address[0]) for *_, address in found))[:ADDRESSES_MAX]
         results: list[aiohttp_abc.ResolveResult] = []
         for kind, _, proto, _, address in found:
             self._check(host, port, str(address[0]))

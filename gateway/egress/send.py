@@ -12,7 +12,7 @@ it at once; after `next` or `all`, `abort` does.
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import aiohttp
@@ -23,11 +23,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
 from gateway.egress.dial import Dialer, ProxyRefusedError, Stream
+from gateway.egress.look import around
 from gateway.egress.network import Via
 from gateway.egress.timeline import Timeline
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Headers, Origin
-from gateway.model.failure import Phase
+from gateway.model.failure import NetFailure, Phase
 
 IDLE_SECONDS = 600.0
 """Silence before the head and between bytes; the official SDKs' own timeout."""
@@ -120,6 +121,10 @@ class Upstream(Protocol):
         """Give a new connection that bytes can be sent on. Raises what `classify` names."""
         ...
 
+    async def look(self, origin: Origin, failure: NetFailure) -> NetFailure:
+        """Give a failure with what stood around it. Raises nothing."""
+        ...
+
     async def close(self) -> None:
         """Close all connections."""
         ...
@@ -132,8 +137,8 @@ class TruncatedError(aiohttp.ClientPayloadError):
 class AiohttpUpstream:
     """The real one."""
 
-    def __init__(self, dialer: Dialer) -> None:
-        self._dialer = dialer
+    def __init__(self, dialer: Dialer, *, probes: bool = True) -> None:
+        self._dialer, self._probes = dialer, probes
 
     async def open(self, request: Outgoing, timeline: Timeline) -> "AiohttpIncoming":
         """Connect, send, and wait for the head."""
@@ -159,6 +164,10 @@ class AiohttpUpstream:
     async def stream(self, host: str, port: int, timeline: Timeline) -> Stream:
         """See `Dialer.stream`."""
         return await self._dialer.stream(host, port, timeline)
+
+    async def look(self, origin: Origin, failure: NetFailure) -> NetFailure:
+        """See `look.around`."""
+        return replace(failure, around=await around(self._dialer, origin, failure, probes=self._probes))
 
     async def close(self) -> None:
         """Close all connections."""

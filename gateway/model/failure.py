@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from gateway.model.call import Headers
+
 
 class Phase(StrEnum):
     """A stretch of one attempt, in the order in which they happen."""
@@ -43,6 +45,33 @@ class NetCode(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What stood around a failed attempt, as far as it was seen.
+
+    Attributes:
+        addresses: What the host's name had resolved to.
+        proxy: The company's proxy on the way, ``host:port``; empty when the way is direct.
+        status: Of the answer that came in place of the host's: the proxy's to CONNECT, or what a server without a valid
+            certificate says to a request without any credential. 0 when there was none.
+        headers: Of that answer, names lower-cased.
+        text: The start of its body.
+        subject: Whom the served certificate names.
+        issuer: Who signed it.
+    """
+
+    addresses: tuple[str, ...] = ()
+    proxy: str = ""
+    status: int = 0
+    headers: Headers = ()
+    text: str = ""
+    subject: str = ""
+    issuer: str = ""
+
+
+NOTHING_SEEN = Surroundings()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetFailure:
     """One failed attempt.
 
@@ -50,6 +79,7 @@ class NetFailure:
         phase: Where it failed.
         code: What failed; `UNKNOWN` when nothing known fits.
         detail: The words of the deepest exception, without addresses of this machine's users or any secret.
+        around: What else was seen.
         sent: Whether the upstream may have received the request. False proves that it was never processed.
     """
 
@@ -57,3 +87,4 @@ class NetFailure:
     code: NetCode
     detail: str
     sent: bool
+    around: Surroundings = NOTHING_SEEN

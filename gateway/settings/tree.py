@@ -3,7 +3,7 @@
 Defaults are stated here and nowhere else; ``config/gateway.toml`` is printed from them.
 """
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -319,6 +319,22 @@ class ProviderEntry(Section):
         return self
 
 
+class Diagnose(Section):
+    """What the gateway says about a call that failed."""
+
+    probes: Literal["target", "off"] = setting(
+        "target",
+        "Whether it may look a second time at a host whose certificate was refused, to name who signed it: one"
+        " handshake and one request without any key, two seconds at most. It never touches another host unasked.",
+        unit='"target" or "off"',
+    )
+    language: Literal["en", "zh", "it"] = setting(
+        "en",
+        "Of the errors that apps get from the gateway, and of what it prints. The page follows the browser.",
+        unit='"en", "zh" or "it"',
+    )
+
+
 class Settings(Section):
     """Everything that can be set."""
 
@@ -329,6 +345,7 @@ class Settings(Section):
     cache: Cache = Cache()
     record: Record = Record()
     network: Network = Network()
+    diagnose: Diagnose = Diagnose()
     providers: tuple[ProviderEntry, ...] = setting((), "Providers.", unit="tables", strict=False)
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from gateway.diagnose.recent import Recent
 from gateway.egress.budget import RetryBudget
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Outgoing
@@ -23,7 +24,7 @@ from gateway.model.attempt import ReplyHead
 from gateway.model.call import Call, Headers, Mode, Origin
 from gateway.model.event import Live
 from gateway.model.exchange import Concluded
-from gateway.model.failure import Phase
+from gateway.model.failure import NetFailure, Phase
 from gateway.model.flow import FlowRow
 from gateway.model.route import Route
 from gateway.providers.anthropic import PROVIDER as ANTHROPIC
@@ -190,6 +191,9 @@ class ScriptedUpstream:
         self.incoming.append(ScriptedIncoming(step))
         return self.incoming[-1]
 
+    async def look(self, _origin: Origin, failure: NetFailure) -> NetFailure:
+        return failure
+
     async def close(self) -> None:
         pass
 
@@ -235,6 +239,7 @@ def stages(*script: Answer | Exception | asyncio.Event, rules: Sequence[LimitRul
         "sink": ListSink(),
         "draw": lambda: 0.5,
         "sleep": clock.sleep,
+        "recent": Recent(),
     }
     return Stages(**(values | changes))
 

@@ -17,7 +17,9 @@ RULE = Rule(
     match=only(
         lambda seen: seen.status // 100 == 4 or seen.status == 0,
         unless(
-            said("check your plan and billing|credit|credits|balance|limit reached|usage limit|per day"),
+            said(
+                "per minute|calls minute|requests minute|per min|latest app|newer version|cli |check your plan and billing|credit|credits|balance|limit reached|usage limit|per day"
+            ),
             first(
                 named(
                     "chatgpt_account_missing",

@@ -1,6 +1,6 @@
 """The credential was good once: expired, revoked, rotated, disabled, or reported as leaked."""
 
-from gateway.diagnose.rule import Rule, first, in_status, named, only, said
+from gateway.diagnose.rule import Rule, first, in_status, named, only, said, unless
 from gateway.model.cause import Cause
 
 RULE = Rule(
@@ -27,9 +27,12 @@ RULE = Rule(
                     "expiredtoken",
                     "revoked_api_key",
                 ),
-                said(
-                    "api key|apikey|key|token|credential|credentials|session|secret|\u4ee4\u724c|\u5bc6\u94a5",
-                    "expired|revoked|disabled|is blocked|deleted|rotated|invalidated|leaked|compromised|deactivated|has been suspended|inactive|no longer valid|no longer active|\u8fc7\u671f|\u5931\u6548|\u7981\u7528|\u5220\u9664|\u5df2\u88ab",
+                unless(
+                    said("account", "deactivated|suspended|disabled"),
+                    said(
+                        "api key|apikey|key|token|credential|credentials|session|secret|令牌|密钥",
+                        "expired|revoked|disabled|is blocked|deleted|rotated|invalidated|leaked|compromised|deactivated|has been suspended|inactive|no longer valid|no longer active|过期|失效|禁用|删除|已被",
+                    ),
                 ),
             ),
         ),

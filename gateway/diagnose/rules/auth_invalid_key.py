@@ -1,6 +1,6 @@
 """The credential is unknown there: mistyped, of another service, or never issued."""
 
-from gateway.diagnose.rule import Rule, first, in_status, named, only, said, status
+from gateway.diagnose.rule import Rule, first, in_status, named, only, said, status, unless
 from gateway.model.cause import Cause
 
 RULE = Rule(
@@ -26,9 +26,12 @@ RULE = Rule(
                     "invalidsubscriptionkey",
                     "unauthorizedaccess",
                 ),
-                said(
-                    "api key|apikey|key |token |access token|tokens are|credential|credentials|authentication|access key|secret|bearer|signature|\u4ee4\u724c|\u5bc6\u94a5|\u8ba4\u8bc1|\u9274\u6743|api key|api-key",
-                    "invalid|incorrect|not valid|wrong|unknown|not found|unable to find|fails|failed|could not be validated|not recognized|could not parse|not from a valid|does not exist|no such user|bad|unauthorized|mismatch|\u65e0\u6548|\u9519\u8bef|\u4e0d\u6b63\u786e|\u4e0d\u5b58\u5728|\u5931\u8d25",
+                unless(
+                    said("json|invalid character|looking for beginning|object key"),
+                    said(
+                        "api key|apikey|key |token |access token|tokens are|credential|credentials|authentication|access key|secret|bearer|signature|\u4ee4\u724c|\u5bc6\u94a5|\u8ba4\u8bc1|\u9274\u6743|api key|api-key",
+                        "invalid|incorrect|not valid|wrong|unknown|not found|unable to find|fails|failed|could not be validated|not recognized|could not parse|not from a valid|does not exist|no such user|bad|unauthorized|mismatch|\u65e0\u6548|\u9519\u8bef|\u4e0d\u6b63\u786e|\u4e0d\u5b58\u5728|\u5931\u8d25",
+                    ),
                 ),
             ),
         ),

@@ -22,6 +22,7 @@ RULE = Rule(
                 "ip|ip address|client ip|source ip|source address|origin address|ips|\u5730\u5740|ip\u5730\u5740",
                 "not allowed|not authorized|not in the|not on|blocked|denied|whitelist|white list|allowlist|allow list|not permitted|unauthorized|restricted|\u767d\u540d\u5355|\u4e0d\u5728|\u9650\u5236",
             ),
+            said("\u7f51\u6bb5", "\u53ea\u80fd|\u6307\u5b9a|\u9650\u5236|\u4e0d\u5728|\u4e0d\u5141\u8bb8"),
             said(
                 "virtual network|vnet|firewall rules|public access|public network access|private endpoint|private link|network rules|network acl|network security perimeter|allowed network"
             ),

@@ -1,12 +1,16 @@
 """No credential came along. A header that is there without its scheme is `auth.malformed_header`."""
 
 from gateway.diagnose.author import Kind
-from gateway.diagnose.rule import Basis, Rule, first, named, only, said, shown, unless
+from gateway.diagnose.rule import Basis, Rule, first, heard, named, only, said, shown, unless
 from gateway.model.cause import Cause
 
 RULE = Rule(
     cause=Cause.AUTH_MISSING_KEY,
     match=first(
+        heard(
+            "api key|apikey|credentials|api token|auth token",
+            "must be set|is not set|not set|environment variable|no api key|missing|not provided|must be provided",
+        ),
         only(
             lambda seen: (
                 seen.status in {400, 401, 403, 407}
@@ -39,10 +43,10 @@ RULE = Rule(
                     "missing_key",
                 ),
                 unless(
-                    said("mismatch|expired"),
+                    said("mismatch|expired|max tokens|maxtokens"),
                     first(
                         said(
-                            "api key|apikey|x api key|authentication|authorization|credential|credentials|bearer|subscription key|access token|auth header|token|\u4ee4\u724c|\u5bc6\u94a5|\u8ba4\u8bc1|\u9274\u6743",
+                            "api key|apikey|x api key|authentication|authorization|credential|credentials|bearer|subscription key|access token|auth header|token |\u4ee4\u724c|\u5bc6\u94a5|\u8ba4\u8bc1|\u9274\u6743",
                             "did not provide|failed to get|missing|no api key|is required|are required|not provided|required|no auth|no cookie auth|absent|not found in|must provide|please provide|must be provided|need to provide|no authorization|without|not supplied|not set|is empty|\u672a\u63d0\u4f9b|\u7f3a\u5c11|\u672a\u643a\u5e26|\u4e3a\u7a7a",
                         ),
                         said(

@@ -6,6 +6,7 @@ from gateway.diagnose import vendors
 from gateway.diagnose.author import Kind
 from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Layer, Rule, first, heard, only, shown
+from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
 
 _LOCAL = re.compile(
@@ -31,7 +32,11 @@ RULE = Rule(
     cause=Cause.CLIENT_NO_PROXY_MISSING,
     match=first(
         only(
-            lambda seen: seen.evidence.stage == "proxy" or seen.by(Kind.MIDDLEBOX) or seen.words.has("proxy"),
+            lambda seen: (
+                seen.evidence.stage == "proxy"
+                or (seen.by(Kind.MIDDLEBOX) and seen.author.means not in {Means.PORTAL, Means.BLOCK})
+                or seen.words.has("proxy")
+            ),
             shown(lambda seen: _inside(seen), "the proxy answered for an address on the inside", Basis.NAMED),
         ),
         only(

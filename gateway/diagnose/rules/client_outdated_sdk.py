@@ -6,6 +6,13 @@ from gateway.model.cause import Cause
 RULE = Rule(
     cause=Cause.CLIENT_OUTDATED_SDK,
     match=first(
+        only(
+            in_status(4),
+            said(
+                "upgrade to the latest|requires a newer version|update to the latest|newer version of|please upgrade|please update",
+                "app |apps|cli |client |sdk|codex|claude code|version of",
+            ),
+        ),
         heard("unexpected keyword argument", "proxies|init|http client|client"),
         heard(
             "you tried to access openai|no longer supported in openai|openai 1.0|openai migrate|not supported in openai>=1|is no longer supported in openai|apiremovedinv1|api removed"
@@ -28,5 +35,5 @@ RULE = Rule(
     ),
     layer=Layer.CLIENT,
     authors=None,
-    outranks=("network.", "request.", "auth.permission"),
+    outranks=("network.", "request.", "auth.permission", "account.plan_required"),
 )

@@ -5,7 +5,11 @@ from gateway.model.cause import Cause
 
 RULE = Rule(
     cause=Cause.CLIENT_SLOW_READER,
-    match=heard("slow reader|slow consumer|client too slow|write timeout|send buffer full|backpressure"),
+    match=heard(
+        "while sending to client|sending response to client|slow reader|slow consumer|client too slow",
+        "timed out|timeout|slow|client",
+    ),
     layer=Layer.NETWORK,
     authors=None,
+    outranks=("network.tcp_timeout", "network.read_timeout", "service.timeout"),
 )

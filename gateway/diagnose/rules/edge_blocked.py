@@ -7,7 +7,7 @@ from gateway.diagnose.rule import Basis, Rule, first, only, said, shown, status
 from gateway.model.cause import Cause
 
 _CODES = re.compile(
-    r"(?:error code:? ?|error reference number: ?|errorcode: ?|cf-error-code\">|error )(?:10(?:0[5-9]|10|12|20|34))\b"
+    r"(?:error code:? ?|\"error_code\": ?|error reference number: ?|errorcode: ?|cf-error-code\">|error )(?:10(?:0[5-9]|10|12|20|34))\b"
 )
 """Cloudflare's 1005-1010, 1012, 1020 and 1034; source: developers.cloudflare.com, cloudflare-1xxx-errors (read 2026-11)."""
 
@@ -16,7 +16,7 @@ RULE = Rule(
     match=first(
         shown(lambda seen: bool(_CODES.search(seen.raw)), "the edge's error code", Basis.NAMED),
         said(
-            "attention required|access denied|you have been blocked|sorry you have been blocked|you are unable to access|request blocked|the request could not be satisfied|used cloudflare to restrict access|unable to load site|you do not have permission to access|not allowed to access this|access to this page has been denied|security service to protect itself|request rejected|the requested url was rejected|been banned|ip address has been|web application firewall|blocked by waf|bad request blocked|pardon our interruption"
+            "attention required|access denied|you have been blocked|sorry you have been blocked|you are unable to access|request blocked|used cloudflare to restrict access|unable to load site|you do not have permission to access|not allowed to access this|access to this page has been denied|security service to protect itself|request rejected|the requested url was rejected|been banned|ip address has been|web application firewall|blocked by waf|bad request blocked|pardon our interruption"
         ),
         only(lambda seen: not seen.enveloped and seen.by(Kind.EDGE), status(401, 403, 406)),
     ),

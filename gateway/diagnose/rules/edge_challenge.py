@@ -29,6 +29,11 @@ def _nothing_else(seen: Observation) -> bool:
 RULE = Rule(
     cause=Cause.EDGE_CHALLENGE,
     match=first(
+        shown(
+            lambda seen: seen.headers.get("x-amzn-waf-action", "") in {"challenge", "captcha"},
+            "the header x-amzn-waf-action asks for a browser",
+            Basis.NAMED,
+        ),
         said(
             "anti robot|are you a robot|are you human|not a robot|captcha|just a moment|checking your browser|checking if the site connection is secure|enable javascript and cookies|needs to review the security of your connection|verify you are human|verifying you are human|please turn javascript on|security checkpoint|one more step|complete the security check|prove you are human|please wait while we verify|javascript is required"
         ),

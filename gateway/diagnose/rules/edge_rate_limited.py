@@ -6,7 +6,9 @@ from gateway.diagnose.author import Kind
 from gateway.diagnose.rule import Basis, Rule, first, in_status, only, said, shown, status
 from gateway.model.cause import Cause
 
-_CODES = re.compile(r"(?:error code:? ?|error reference number: ?|errorcode: ?|cf-error-code\">|error )1015\b")
+_CODES = re.compile(
+    r"(?:error code:? ?|\"error_code\": ?|error reference number: ?|errorcode: ?|cf-error-code\">|error )1015\b"
+)
 
 RULE = Rule(
     cause=Cause.EDGE_RATE_LIMITED,

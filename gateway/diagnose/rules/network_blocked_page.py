@@ -14,6 +14,12 @@ def _redirects(seen: Observation) -> bool:
     return bool(location) and any(word in location for word in _WORDS) and seen.status // 100 in {0, 3}
 
 
+def _may_be_a_site(seen: Observation) -> bool:
+    """Whether the address can be that of somebody's own web interface: a relay's, a local server's."""
+    provider = seen.evidence.provider
+    return bool(seen.evidence.host) and (provider is None or not provider.hosts)
+
+
 _LOGIN = (
     "log in",
     "login",
@@ -63,7 +69,12 @@ RULE = Rule(
             lambda seen: not seen.enveloped and seen.is_page and seen.by(Kind.UNKNOWN, Kind.MIDDLEBOX),
             first(
                 shown(
-                    lambda seen: seen.status == 200 and bool(seen.page) and not seen.page.has(*_LOGIN),
+                    lambda seen: (
+                        seen.status == 200
+                        and not _may_be_a_site(seen)
+                        and bool(seen.page)
+                        and not seen.page.has(*_LOGIN)
+                    ),
                     "a web page with status 200 where an API answers JSON",
                 ),
                 shown(

@@ -57,7 +57,9 @@ def _named_addresses(seen: Observation) -> list[str]:
         and (mark := vendors.of_address(one)) is not None
         and mark.means in {Means.SINKHOLE, Means.POISON}
     ]
-    nowhere = [one for one in found if one == "0.0.0.0" and (":443" in text or "443)" in text)]
+    nowhere = [
+        one for one in found if one == "0.0.0.0" and "ocal (0.0.0.0" not in text and (":443" in text or "443)" in text)
+    ]
     return bad + nowhere
 
 

@@ -19,7 +19,7 @@ def _towards_proxy(seen: Observation) -> bool:
 RULE = Rule(
     cause=Cause.NETWORK_PROXY_MISCONFIGURED,
     match=unless(
-        heard("unknown scheme for proxy|unsupported", "socks5|socks4|socks5h"),
+        heard("unknown scheme for proxy|unsupported", "socks"),
         first(
             failed(NetCode.PROXY_MISCONFIGURED),
             heard(

@@ -1,8 +1,24 @@
 """The company's proxy itself cannot be reached."""
 
-from gateway.diagnose.rule import Layer, Rule, failed, first, heard, hinted, only, unless
+import re
+
+from gateway.diagnose.observation import Observation
+from gateway.diagnose.rule import Layer, Rule, failed, first, heard, hinted, only, shown, unless
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
+
+_REFUSED = re.compile(
+    r"(?:ECONNREFUSED|refused|Connect call failed)[^\n]{0,60}?(?:127\.0\.0\.1|localhost|::1)", re.IGNORECASE
+)
+
+
+def _elsewhere(seen: Observation) -> bool:
+    """Whether the host that was asked for is a public one."""
+    host = seen.evidence.host
+    return (
+        "." in host and not host.startswith(("127.", "10.", "192.168.")) and not host.endswith((".local", ".internal"))
+    )
+
 
 RULE = Rule(
     cause=Cause.NETWORK_PROXY_UNREACHABLE,
@@ -11,6 +27,13 @@ RULE = Rule(
             "407|403|authentication required|wrong version number|unknown scheme|no scheme|502|503|504|tunnel connection failed|ssl"
         ),
         first(
+            only(
+                _elsewhere,
+                shown(
+                    lambda seen: bool(_REFUSED.search(seen.evidence.exception[:4000])),
+                    "what refused is a port of this machine, not the host: a proxy that is set and does not run",
+                ),
+            ),
             hinted("proxy connect aborted", "curl 5 ", "curl error 5 "),
             failed(NetCode.PROXY_UNREACHABLE),
             heard(

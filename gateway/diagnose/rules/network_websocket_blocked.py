@@ -1,7 +1,7 @@
 """A WebSocket upgrade was swallowed or refused on the way, while plain calls pass."""
 
 from gateway.diagnose.observation import Observation
-from gateway.diagnose.rule import Layer, Rule, failed, first, heard, only
+from gateway.diagnose.rule import Layer, Rule, failed, first, heard, hinted, only
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
 
@@ -21,6 +21,7 @@ RULE = Rule(
     cause=Cause.NETWORK_WEBSOCKET_BLOCKED,
     match=first(
         failed(NetCode.UPGRADE_UNANSWERED),
+        hinted("unexpected server response"),
         only(
             lambda seen: not _page(seen),
             heard(

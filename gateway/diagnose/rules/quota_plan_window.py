@@ -1,6 +1,6 @@
 """A subscription's window of hours or days is used up and opens again at a stated time."""
 
-from gateway.diagnose.rule import Basis, Rule, first, named, only, said, shown
+from gateway.diagnose.rule import Basis, Rule, first, heard, named, only, said, shown
 from gateway.model.cause import Cause
 
 
@@ -13,31 +13,34 @@ def _full(percent: str) -> bool:
 
 RULE = Rule(
     cause=Cause.QUOTA_PLAN_WINDOW,
-    match=only(
-        lambda seen: seen.status in {429, 403, 400, 402, 200, 0},
-        first(
-            named(
-                "usage_limit_reached",
-                "usage_limit_exceeded",
-                "session_limit_reached",
-                "model_cap_exceeded",
-                "weekly_limit_reached",
+    match=first(
+        heard("usage limit|session limit|weekly limit|5 hour limit", "reached|resets|hit"),
+        only(
+            lambda seen: seen.status in {429, 403, 400, 402, 200, 0},
+            first(
+                named(
+                    "usage_limit_reached",
+                    "usage_limit_exceeded",
+                    "session_limit_reached",
+                    "model_cap_exceeded",
+                    "weekly_limit_reached",
+                ),
+                shown(
+                    lambda seen: seen.headers.get("anthropic-ratelimit-unified-status", "") == "rejected",
+                    "the header anthropic-ratelimit-unified-status says rejected",
+                    Basis.NAMED,
+                ),
+                shown(
+                    lambda seen: _full(seen.headers.get("x-codex-primary-used-percent", "")) and seen.status == 429,
+                    "the header x-codex-primary-used-percent says 100",
+                    Basis.NAMED,
+                ),
+                said(
+                    "usage limit|session limit|weekly limit|5 hour|five hour|hour limit|usage window|weekly usage|fair use|\u5468\u9650\u989d|\u6bcf\u5468|5\u5c0f\u65f6|\u5c0f\u65f6\u4f7f\u7528",
+                    "reached|exceeded|hit|used|resets|reset|limit|\u8fbe\u5230|\u4e0a\u9650",
+                ),
+                said("would exceed your account's rate limit"),
             ),
-            shown(
-                lambda seen: seen.headers.get("anthropic-ratelimit-unified-status", "") == "rejected",
-                "the header anthropic-ratelimit-unified-status says rejected",
-                Basis.NAMED,
-            ),
-            shown(
-                lambda seen: _full(seen.headers.get("x-codex-primary-used-percent", "")) and seen.status == 429,
-                "the header x-codex-primary-used-percent says 100",
-                Basis.NAMED,
-            ),
-            said(
-                "usage limit|session limit|weekly limit|5 hour|five hour|hour limit|usage window|weekly usage|fair use|\u5468\u9650\u989d|\u6bcf\u5468|5\u5c0f\u65f6|\u5c0f\u65f6\u4f7f\u7528",
-                "reached|exceeded|hit|used|resets|reset|limit|\u8fbe\u5230|\u4e0a\u9650",
-            ),
-            said("would exceed your account's rate limit"),
         ),
     ),
     outranks=("rate_limit.", "quota.exhausted", "account.plan_required", "quota.spend_limit_hint"),

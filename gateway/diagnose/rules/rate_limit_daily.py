@@ -9,7 +9,7 @@ _LONG_SECONDS = 7200.0
 RULE = Rule(
     cause=Cause.RATE_LIMIT_DAILY,
     match=only(
-        lambda seen: seen.status in {429, 200, 403, 0, 413},
+        lambda seen: seen.status in {429, 200, 400, 403, 0, 413},
         first(
             named(
                 "free_models_per_day",
@@ -25,7 +25,7 @@ RULE = Rule(
                 shown(lambda _seen: True, "it says to wait for hours"),
             ),
             said(
-                "per day|rpd|tpd|daily|per 24 hours|24 hours|day limit|86400 seconds|a day|today|\u6bcf\u5929|\u6bcf\u65e5|\u5f53\u65e5|\u4eca\u65e5|\u5f53\u5929"
+                "per day|rpd|tpd|daily|per 24 hours|24 hours|day limit|86400 seconds|\u6bcf\u5929|\u6bcf\u65e5|\u5f53\u65e5|\u4eca\u65e5|\u5f53\u5929"
             ),
         ),
     ),

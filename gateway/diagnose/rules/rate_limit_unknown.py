@@ -8,7 +8,7 @@ RULE = Rule(
     cause=Cause.RATE_LIMIT_UNKNOWN,
     match=first(
         only(
-            lambda seen: seen.status in {429, 200, 403, 0, 503},
+            lambda seen: seen.status in {429, 200, 400, 403, 0, 503},
             unless(
                 said("overloaded|high demand"),
                 first(

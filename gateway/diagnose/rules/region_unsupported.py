@@ -30,7 +30,7 @@ RULE = Rule(
             ),
             said(
                 "country|countries|region |regions|territory|territories|user location|your location|location |geographic|jurisdiction|\u5730\u533a|\u56fd\u5bb6|\u533a\u57df",
-                "not supported|unsupported|not available|only available|unavailable|is not supported|restricted|not permitted|not offered|not allowed|blocked|\u4e0d\u652f\u6301|\u4e0d\u53ef\u7528|\u9650\u5236",
+                "not supported|unsupported|not available|only available|unavailable|is not supported|restricted|not permitted|not offered|not allowed|blocked|block access|\u4e0d\u652f\u6301|\u4e0d\u53ef\u7528|\u9650\u5236",
             ),
             heard(
                 "unsupported region|for this country|location is not supported|country region or territory not supported|not available in your country|not available in your region|unsupported country"

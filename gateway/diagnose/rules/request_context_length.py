@@ -23,6 +23,7 @@ RULE = Rule(
         unless(
             first(
                 said("per min|per minute|per day|tpm|rpm|tpd|rate limit|quota|credits|afford|enqueued|balance"),
+                named("string_above_max_length", "array_above_max_length"),
                 only(_of_the_answer, said("tokens|token")),
             ),
             first(

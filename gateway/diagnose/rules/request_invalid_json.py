@@ -20,7 +20,7 @@ RULE = Rule(
                     "request body|body of your request|the body",
                     "could not be parsed|can not be parsed|could not parse|unable to parse|failed to parse",
                 ),
-                said("unmarshal|json decode error|jsondecodeerror"),
+                said("looking for beginning|unexpected character|unmarshal|json decode error|jsondecodeerror"),
             ),
         ),
     ),

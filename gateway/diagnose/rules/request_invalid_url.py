@@ -2,7 +2,20 @@
 
 from gateway.diagnose.author import Kind
 from gateway.diagnose.observation import Observation
-from gateway.diagnose.rule import WROTE_ANSWERS, Basis, Rule, first, in_status, named, only, said, shown, status
+from gateway.diagnose.rule import (
+    WROTE_ANSWERS,
+    Basis,
+    Rule,
+    first,
+    heard,
+    in_status,
+    named,
+    only,
+    said,
+    shown,
+    status,
+    unless,
+)
 from gateway.model.cause import Cause
 
 _SITES = (
@@ -37,9 +50,25 @@ def _says_only_not_found(seen: Observation) -> bool:
     return len(words) <= 6 and "not" in words and "found" in words
 
 
+def _is_interface(seen: Observation) -> bool:
+    """A page with status 200 from an address that is no provider's: somebody's own web interface."""
+    provider = seen.evidence.provider
+    own = bool(seen.evidence.host) and (provider is None or not provider.hosts)
+    return (
+        own and seen.wire_status == 200 and seen.is_page and not seen.enveloped and seen.by(Kind.UNKNOWN, Kind.SERVER)
+    )
+
+
 RULE = Rule(
     cause=Cause.REQUEST_INVALID_URL,
     match=first(
+        heard(
+            "request url|base url|invalid url|url|uri",
+            "missing an http|missing a protocol|unsupported protocol|no scheme supplied|no host supplied|only absolute urls|is not an absolute|must be absolute|failed to parse url|invalid url",
+        ),
+        only(
+            lambda seen: _is_interface(seen), shown(lambda _seen: True, "a web interface answers where an API is asked")
+        ),
         only(
             in_status(404, 403, 400, 405, 301, 308, 307, 200),
             first(
@@ -59,7 +88,10 @@ RULE = Rule(
                 said(
                     "can not post|can not get|unexpected endpoint|unknown endpoint|unsupported endpoint|no route matched|no static resource|page not found|404 page"
                 ),
-                said("requested resource|resource", "not found|was not found|could not be found"),
+                unless(
+                    said("batch|file|thread|message|response|job|id |model|deployment|run "),
+                    said("requested resource|resource", "not found|was not found|could not be found"),
+                ),
             ),
         ),
         only(

@@ -13,7 +13,7 @@ RULE = Rule(
                 named("model_decommissioned", "model_deprecated", "model_retired", "deploymentretired", "modelretired"),
                 said(
                     "model|deployment|gpt|claude|gemini|llama|mixtral|davinci|version of|engine|this version|\u6a21\u578b",
-                    "deprecated|decommissioned|retired|retirement|sunset|discontinued|no longer available|no longer supported|no longer served|end of life|has been shut down|been shutdown|has been removed|phased out|\u4e0b\u7ebf|\u5f03\u7528|\u505c\u6b62\u670d\u52a1",
+                    "deprecated|decommissioned|retired|retirement|sunset|discontinued|no longer available|no longer supported|no longer served|end of life|has been shut down|been shutdown|has been removed|was removed|were removed|end of its life|phased out|\u4e0b\u7ebf|\u5f03\u7528|\u505c\u6b62\u670d\u52a1",
                 ),
             ),
         ),

@@ -35,7 +35,7 @@ RULE = Rule(
                 ),
                 said(
                     "model|deployment|\u6a21\u578b",
-                    "not found|does not exist|do not exist|not exist|no such|unknown|not available|unavailable model|not a valid|invalid model|could not find|could not be found|can not find|not be found|not supported|is not supported|unsupported model|does not have access|no access|not have access|not deployed|not loaded|not recognized|not served|no longer exists|is not running|no matching|pull it first|try pulling|\u4e0d\u5b58\u5728|\u672a\u627e\u5230|\u65e0\u6548|\u65e0\u53ef\u7528|\u672a\u5f00\u901a|\u6ca1\u6709",
+                    "not found|does not exist|do not exist|not exist|no such|unknown|not available|unavailable model|not a valid|invalid model|identifier is invalid|could not find|could not be found|can not find|not be found|not supported|is not supported|unsupported model|does not have access|no access|not have access|not deployed|not loaded|not recognized|not served|no longer exists|is not running|no matching|pull it first|try pulling|\u4e0d\u5b58\u5728|\u672a\u627e\u5230|\u65e0\u6548|\u65e0\u53ef\u7528|\u672a\u5f00\u901a|\u6ca1\u6709",
                 ),
                 said(
                     "invalid model|unknown model|no such model|model not exist|no available channel|no endpoints found for|\u65e0\u53ef\u7528\u6e20\u9053"

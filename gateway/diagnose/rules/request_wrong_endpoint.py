@@ -20,7 +20,7 @@ RULE = Rule(
                     "not supported in|not supported for|does not work with|does not support|only available|only supported|use the|please use|instead|not supported on|is not supported by",
                 ),
                 said(
-                    "not supported on this api|does not support this api|does not support chat|does not support embeddings|does not support generate|does not support completions|does not support the messages|use the",
+                    "not supported on this api|does not support this api|does not support chat|does not support embeddings|does not support generate|does not support completions|does not support the messages|use the v1|use the responses|use the chat|use the messages|use the embeddings",
                     "api|endpoint|embeddings|generate|chat|completions|messages",
                 ),
                 said("interactions api|assistants api|messages api", "use the|please use|instead|only"),

@@ -11,6 +11,11 @@ RULE = Rule(
             unless(
                 said("\u8d1f\u8f7d\u5df2\u9971\u548c|your account|your organization|requests per|tokens per"),
                 first(
+                    only(
+                        lambda seen: "aiplatform" in seen.evidence.host and seen.declared.type == "RESOURCE_EXHAUSTED",
+                        said("resource exhausted|resource has been exhausted", "try again"),
+                    ),
+                    said("\u8bbf\u95ee\u91cf\u8fc7\u5927"),
                     named(
                         "server_is_overloaded",
                         "overloaded_error",

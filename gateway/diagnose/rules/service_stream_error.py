@@ -6,7 +6,7 @@ from gateway.model.cause import Cause
 RULE = Rule(
     cause=Cause.SERVICE_STREAM_ERROR,
     match=only(
-        lambda seen: bool(seen.evidence.stream_error) or (seen.status == 200 and seen.enveloped),
+        lambda seen: bool(seen.evidence.stream_error) or (seen.wire_status in {101, 200} and seen.enveloped),
         shown(lambda _seen: True, "an error stood inside an answer that had begun with status 200"),
     ),
     authors=None,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.diagnose._marks import PAGE_CHARACTERS
 from gateway.diagnose.vendors import (
     MARKS,
-    PAGE_CHARACTERS,
     Mark,
     Means,
     Place,
@@ -120,11 +120,11 @@ def test_a_table_with_other_columns_is_refused() -> None:
 
 
 def test_a_table_out_of_order_or_with_a_mark_twice_is_refused() -> None:
-    one, two = "Avast,page,some text,block,s", "Zscaler,page,some text,block,s"
+    one, two = "Avast,page,some text,block,s", "Zscaler,page,other text,block,s"
     with pytest.raises(ValueError, match="line 3: not sorted"):
         read(f"{COLUMNS}\n{two}\n{one}\n")
     with pytest.raises(ValueError, match="line 3: the mark stands there twice"):
-        read(f"{COLUMNS}\n{one}\n{two}\n")
+        read(f"{COLUMNS}\n{one}\n{one}\n")
 
 
 @given(st.text())
@@ -186,10 +186,10 @@ def test_a_providers_and_an_edges_own_pages_name_nobody(page: str) -> None:
         ("<title>Internet Security by Zscaler</title>", "Zscaler", Means.BLOCK),
         ("Your organization has selected Zscaler to protect you\n from internet threats.", "Zscaler", Means.BLOCK),
         ('<a href="https://gateway.zscalertwo.net/auD?origurl=https%3A%2F%2Fx">', "Zscaler", Means.SIGN_IN),
-        ('<script>location.replace("https://block.opendns.com/?url=17")', "Cisco Umbrella", Means.BLOCK),
+        ('<script>location.replace("https://block.opendns.com/?url=17")', "Cisco Umbrella (OpenDNS)", Means.BLOCK),
         ("<title>Notification: Policy: URL Filtering</title>", "Cisco Secure Web Appliance", Means.BLOCK),
-        ("<TITLE>Access Denied</TITLE> Access Denied (policy_denied) ", "Symantec (Blue Coat)", Means.DENIED),
-        ("Network Error (tcp_error) A communication error occurred", "Symantec (Blue Coat)", Means.UPSTREAM),
+        ("<TITLE>Access Denied</TITLE> Access Denied (policy_denied) ", "Broadcom Symantec (Blue Coat)", Means.DENIED),
+        ("Network Error (tcp_error) A communication error occurred", "Broadcom Symantec (Blue Coat)", Means.UPSTREAM),
         (
             "Access to the web page you were trying to visit has been blocked in accordance with company policy.",
             "Palo Alto Networks",
@@ -267,7 +267,7 @@ def test_a_full_page_takes_little_time() -> None:
         ([("Via", "1.1 proxy (squid/5.7)")], "Squid", Means.PRESENCE),
         ([("X-Squid-Error", "ERR_ACCESS_DENIED 0")], "Squid", Means.DENIED),
         ([("x-squid-error", "ERR_CACHE_ACCESS_DENIED 0")], "Squid", Means.SIGN_IN),
-        ([("X-BlueCoat-Via", "ce2cfae06b3f12b4")], "Symantec (Blue Coat)", Means.PRESENCE),
+        ([("X-BlueCoat-Via", "ce2cfae06b3f12b4")], "Broadcom Symantec (Blue Coat)", Means.PRESENCE),
         ([("X-MWG-Via", "564DC781")], "Skyhigh (McAfee)", Means.PRESENCE),
         ([("X-Pi-hole", "A black hole for Internet advertisements.")], "Pi-hole", Means.BLOCK),
         ([("Proxy-Agent", "Privoxy/3.0.34")], "Privoxy", Means.PRESENCE),
@@ -306,14 +306,14 @@ def test_usual_headers_name_nobody() -> None:
         ("https://10.214.28.254:8090/ips/block/webcat?cat=46&pl=1", "Sophos", Means.BLOCK),
         ("http://10.1.1.1:6080/php/urlblock.php?args=x", "Palo Alto Networks", Means.BLOCK),
         ("https://10.1.1.1:6082/php/uid.php?vsys=1&url=x", "Palo Alto Networks", Means.PORTAL),
-        ("http://10.2.2.2:15871/cgi-bin/blockpage.cgi?ws-session=1", "Forcepoint", Means.BLOCK),
+        ("http://10.2.2.2:15871/cgi-bin/blockpage.cgi?ws-session=1", "Forcepoint (Websense)", Means.BLOCK),
         ("http://10.3.3.3:8080/ibreports/ibp/bp.html?url=x", "iboss", Means.BLOCK),
         ("https://10.4.4.4/sslauth?x", "SonicWall", Means.PORTAL),
         ("http://fw/UserCheck/PortalMain?IID=1&origUrl=x", "Check Point", Means.BLOCK),
         ("https://gateway.zscaler.net/zsproxy?x", "Zscaler", Means.BLOCK),
         ("https://gateway.zscalertwo.net/auD?origurl=https%3A%2F%2Fx", "Zscaler", Means.SIGN_IN),
-        ("https://blocked.teams.cloudflare.com/?account_id=1", "Cloudflare Gateway", Means.BLOCK),
-        ("https://block.opendns.com/main?url=1", "Cisco Umbrella", Means.BLOCK),
+        ("https://blocked.teams.cloudflare.com/?account_id=1", "Cloudflare Gateway (Zero Trust)", Means.BLOCK),
+        ("https://block.opendns.com/main?url=1", "Cisco Umbrella (OpenDNS)", Means.BLOCK),
         ("http://192.168.1.1:8002/index.php?zone=guest&redirurl=x", "pfSense", Means.PORTAL),
         ("http://192.168.1.35/guest/s/default/?ap=74:83&id=38:f9", "Ubiquiti UniFi", Means.PORTAL),
         ("http://portal.example/?res=notyet&uamip=10.1.0.1&uamport=3990&challenge=a", "CoovaChilli", Means.PORTAL),
@@ -357,8 +357,8 @@ def test_a_providers_own_redirects_name_nobody(location: str) -> None:
         (('O = "Fortinet, Inc.", CN = x',), "Fortinet"),
         (((("organizationName", "Sophos"),).__repr__(),), "Sophos"),
         (("emailAddress=certadmin@netskope.com; CN=ca.darva.de.goskope.com; O=DARVA; C=FR",), "Netskope"),
-        (("CN=Cisco Umbrella Primary SubCA ams-SG, O=Cisco",), "Cisco Umbrella"),
-        (("CN=Gateway CA - Cloudflare Managed G1 d4ca",), "Cloudflare Gateway"),
+        (("CN=Cisco Umbrella Primary SubCA ams-SG, O=Cisco",), "Cisco Umbrella (OpenDNS)"),
+        (("CN=Gateway CA - Cloudflare Managed G1 d4ca",), "Cloudflare Gateway (Zero Trust)"),
         (("CN=Microsoft Global Secure Access Intermediate CA2",), "Microsoft Entra Global Secure Access"),
         (("CN=avast! Web/Mail Shield Root, O=avast! Web/Mail Shield",), "Avast"),
         ((r"C=SK,O=ESET\, spol. s r. o.,CN=ESET SSL Filter CA",), "ESET"),
@@ -416,14 +416,14 @@ def test_no_certificate_names_nobody() -> None:
 @pytest.mark.parametrize(
     ("address", "vendor", "means"),
     [
-        ("146.112.61.106", "Cisco Umbrella", Means.SINKHOLE),
-        ("::ffff:146.112.61.106", "Cisco Umbrella", Means.SINKHOLE),
+        ("146.112.61.106", "Cisco Umbrella (OpenDNS)", Means.SINKHOLE),
+        ("::ffff:146.112.61.106", "Cisco Umbrella (OpenDNS)", Means.SINKHOLE),
         ("208.91.112.55", "Fortinet", Means.SINKHOLE),
         ("10.10.34.35", "Iran (national filter)", Means.SINKHOLE),
         ("d0::11", "Iran (national filter)", Means.SINKHOLE),
-        ("31.13.94.36", "Great Firewall of China", Means.POISON),
-        ("45.114.11.238", "Great Firewall of China", Means.POISON),
-        ("2001::1f0d:5e24", "Great Firewall of China", Means.POISON),
+        ("31.13.94.36", "Great Firewall of China (GFW)", Means.POISON),
+        ("45.114.11.238", "Great Firewall of China (GFW)", Means.POISON),
+        ("2001::1f0d:5e24", "Great Firewall of China (GFW)", Means.POISON),
         ("198.18.0.42", "Clash, sing-box or Surge", Means.FAKE_IP),
         ("198.19.255.255", "Clash, sing-box or Surge", Means.FAKE_IP),
         (" 198.18.0.42\n", "Clash, sing-box or Surge", Means.FAKE_IP),

@@ -1,0 +1,165 @@
+"""What happened lately, per host, key and app: bounded, forgetful, and read only when something fails.
+
+It holds fingerprints and times, never a key or a text. The caller gives the time; nothing here reads a clock.
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gateway.diagnose.evidence import History
+
+WINDOW_SECONDS = 600.0
+BODY_WINDOW_SECONDS = 60.0
+PLACES_MAX = 512
+KEPT = 64
+LARGE_BYTES = 65_536
+ALIKE = 0.15
+GAVE_UP_MIN = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """One call that is over, as far as the history cares.
+
+    Attributes:
+        at: Monotonic seconds, when it ended.
+        key: Fingerprint of the credential.
+        client: Who asked: a fingerprint of what tells apps apart.
+        cause: None when it went well.
+        seconds: From arrival to the end.
+        connect_seconds: For connecting, TLS included; 0 when a kept connection was used.
+        remaining: How many requests the answer's headers say are left, None when they do not.
+        stated_wait: How long the answer said to wait, 0 when it did not.
+        body: Fingerprint of the request's body; 0 for none.
+        retries: How many retries the app's SDK said went before.
+        left: The app hung up.
+    """
+
+    at: float
+    host: str
+    model: str
+    key: str
+    client: str
+    cause: str | None
+    seconds: float
+    connect_seconds: float = 0.0
+    size_bytes: int = 0
+    remaining: int | None = None
+    stated_wait: float = 0.0
+    body: int = 0
+    retries: int = 0
+    left: bool = False
+
+
+@dataclass(slots=True)
+class _Place:
+    """A host, lately."""
+
+    calls: deque[Happened] = field(default_factory=lambda: deque(maxlen=KEPT))
+    good: OrderedDict[str, float] = field(default_factory=OrderedDict)
+    good_at: float | None = None
+    small_at: float | None = None
+    failing: str | None = None
+    failing_since: float | None = None
+    took: deque[tuple[str, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    connects: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+
+class Recent:
+    """The history of this gateway's calls."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._places: OrderedDict[str, _Place] = OrderedDict()
+
+    def note(self, one: Happened) -> None:
+        """Remember a call that is over."""
+        place = self._places.get(one.host)
+        if place is None:
+            place = self._places[one.host] = _Place()
+            if len(self._places) > PLACES_MAX:
+                self._places.popitem(last=False)
+        place.calls.append(one)
+        if one.connect_seconds > 0 and (one.cause is None or not one.cause.startswith("network.")):
+            place.connects.append(one.connect_seconds)
+        if one.cause is None:
+            self._note_good(place, one)
+        elif not one.left and place.failing != one.cause:
+            place.failing, place.failing_since = one.cause, one.at
+
+    def _note_good(self, place: _Place, one: Happened) -> None:
+        place.good_at = one.at
+        place.failing = place.failing_since = None
+        place.good[one.key] = one.at
+        place.good.move_to_end(one.key)
+        if len(place.good) > KEPT:
+            place.good.popitem(last=False)
+        if one.size_bytes <= LARGE_BYTES:
+            place.small_at = one.at
+        place.took.append((one.model, one.seconds))
+
+    def look(self, now: float, host: str, *, model: str, key: str, client: str, body: int) -> History:
+        """Give what matters to a call that has just failed."""
+        place = self._places.get(host)
+        if place is None:
+            return History()
+        calls = [one for one in place.calls if now - one.at <= WINDOW_SECONDS]
+        same = [one for one in calls if body and one.body == body and now - one.at <= BODY_WINDOW_SECONDS]
+        others = [one for one in calls if one.client != client]
+        worked = place.good.get(key)
+        fell, sent = _fell(calls, key)
+        return History(
+            key_worked_seconds=None if worked is None else now - worked,
+            other_key_works=any(at > now - WINDOW_SECONDS for other, at in place.good.items() if other != key),
+            host_worked_seconds=None if place.good_at is None else now - place.good_at,
+            host_failed_since_seconds=None if place.failing_since is None else now - place.failing_since,
+            others_fail=any(one.cause is not None and not one.left for one in others),
+            others_work=any(one.cause is None for one in others),
+            same_body=len(same) + 1 if same else 0,
+            restarts=sum(one.retries == 0 for one in same),
+            sent_since_limit=sent,
+            remaining_fell=fell,
+            retry_after_ignored=_ignored(calls, client, now),
+            usual_seconds=_quantile((took for named, took in place.took if named == model), 0.9),
+            gave_up_seconds=_gave_up(calls, client),
+            usual_connect_seconds=_quantile(place.connects, 0.5),
+            small_passed=place.small_at is not None and now - place.small_at <= WINDOW_SECONDS,
+        )
+
+
+def _fell(calls: list[Happened], key: str) -> tuple[int, int]:
+    """Give how far the provider's count fell over the last window, and how many calls of ours that were."""
+    counted = [one for one in calls if one.key == key and one.remaining is not None]
+    first = 0
+    for at in range(1, len(counted)):
+        before, after = counted[at - 1].remaining, counted[at].remaining
+        if before is not None and after is not None and (after > before or counted[at].at - counted[first].at > 60):
+            first = at
+    window = counted[first:]
+    if len(window) < 2:
+        return 0, 0
+    begin, end = window[0].remaining, window[-1].remaining
+    assert begin is not None
+    assert end is not None
+    sent = sum(1 for one in calls if one.key == key and window[0].at < one.at <= window[-1].at)
+    return begin - end, sent
+
+
+def _ignored(calls: list[Happened], client: str, now: float) -> bool:
+    """Whether this app came back before a wait was over that it had been told of."""
+    waits = [one for one in calls if one.client == client and one.stated_wait > 1.0]
+    return any(now < one.at + one.stated_wait * (1 - ALIKE) for one in waits)
+
+
+def _gave_up(calls: list[Happened], client: str) -> float:
+    """Give the time after which an app hangs up each time, 0 when it does not."""
+    left = sorted(one.seconds for one in calls if one.client == client and one.left)
+    if len(left) < GAVE_UP_MIN or left[-1] - left[0] > ALIKE * left[-1] + 0.5:
+        return 0.0
+    return left[len(left) // 2]
+
+
+def _quantile(values: Iterable[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0

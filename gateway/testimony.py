@@ -1,0 +1,179 @@
+"""From what happened on the path to evidence: the shape of the call, what stood around a failure, what went before."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.diagnose.evidence import CallShape, Certificate, Evidence, History
+from gateway.diagnose.observation import Observation
+from gateway.diagnose.recent import Happened
+from gateway.diagnose.vendors import Means
+from gateway.excerpt import readable
+from gateway.model.attempt import Attempt, ReplyHead
+from gateway.model.call import Call
+from gateway.model.exchange import Answered
+from gateway.model.failure import NetFailure, Phase, Surroundings
+from gateway.model.provider import Provider
+from gateway.model.route import Route
+from gateway.stages import Stages
+
+BODY_BYTES_MAX = 1_048_576
+"""A larger body is not fingerprinted: nobody repeats such a request by the dozen."""
+
+_STATED = ((b"x-whygate-timeout-ms", 0.001), (b"x-stainless-read-timeout", 1.0), (b"x-stainless-timeout", 1.0))
+_TELLING = frozenset({Means.BLOCK, Means.PORTAL, Means.SIGN_IN, Means.DENIED})
+
+
+def shape_of(call: Call, route: Route) -> CallShape:
+    """Give what the app asked, without anything that it wants kept to itself."""
+    stated = route.document or {}
+    limits = (stated.get(name) for name in route.endpoint.max_output_fields)
+    query = call.target.partition(b"?")[2].decode("latin-1")
+    return CallShape(
+        method=call.method,
+        path=route.target.partition(b"?")[0].decode("latin-1"),
+        api_version=dict(pair.partition("=")[::2] for pair in query.split("&")).get("api-version", ""),
+        plain=route.upstream.scheme == "http",
+        credential=credential(call.index, route.provider, query),
+        organization=any(name in call.index for name in route.provider.scope_headers),
+        content_type=call.header(b"content-type") or "",
+        size_bytes=len(call.body),
+        input_tokens=route.input_tokens,
+        max_tokens=next((value for value in limits if type(value) is int and value > 0), 0),
+        stream=route.stream,
+        retries=route.retry_count,
+    )
+
+
+def credential(headers: Mapping[bytes, bytes], provider: Provider, query: str) -> str:
+    """Say how the credential stands there; see `CallShape.credential`."""
+    for name in provider.key_headers:
+        value = headers.get(name)
+        if value is None:
+            continue
+        if value != value.strip() or b"\n" in value or not value:
+            return "blank"
+        if name != b"authorization":
+            return "key"
+        scheme, _, rest = value.partition(b" ")
+        if scheme.lower() in {b"bearer", b"basic"}:
+            return "bearer" if rest.strip() and b" " not in rest.strip() else "blank"
+        return "bare"
+    return "key" if any(name.decode() + "=" in query for name in provider.key_query) else "none"
+
+
+def evidence_of(
+    stages: Stages,
+    call: Call,
+    route: Route,
+    *,
+    attempts: tuple[Attempt, ...] = (),
+    head: ReplyHead | None = None,
+    body: bytes = b"",
+    failure: NetFailure | None = None,
+    **more: Any,
+) -> Evidence:
+    """Put together what the engine looks at. The history is read only here, when something has failed."""
+    text = ""
+    if head is not None and body:
+        text = readable(body, head.header(b"content-encoding"), head.header(b"content-type")) or ""
+    if failure is not None:
+        more |= surroundings(failure.around, answered=head is not None)
+    return Evidence(
+        provider=None if route.foreign else route.provider,
+        host=route.upstream.host,
+        model=route.model,
+        call=shape_of(call, route),
+        failure=failure,
+        tried=attempts,
+        stated_seconds=stated_seconds(call),
+        attempts=len(attempts),
+        history=history(stages, call, route),
+        **({"head": head, "text": text} | more),
+    )
+
+
+def surroundings(seen: Surroundings, *, answered: bool) -> dict[str, Any]:
+    """Give the fields of `Evidence` for what stood around a failure.
+
+    Args:
+        answered: The host itself had answered; then nobody else's answer counts.
+    """
+    found: dict[str, Any] = {
+        "certificate": Certificate(subject=seen.subject, issuer=seen.issuer),
+        "addresses": seen.addresses,
+        "proxy": seen.proxy,
+    }
+    if not answered and seen.status and (not seen.issuer or _is_telling(seen)):
+        found |= {"head": ReplyHead(status=seen.status, headers=seen.headers), "text": seen.text}
+        found["stage"] = "" if seen.issuer else "proxy"
+    return found
+
+
+def _is_telling(seen: Surroundings) -> bool:
+    """Whether what answered behind a bad certificate is a product's page; anything else is not worth a word."""
+    head = ReplyHead(status=seen.status, headers=seen.headers)
+    return Observation(Evidence(provider=None, host="", head=head, text=seen.text)).author.means in _TELLING
+
+
+def stated_seconds(call: Call) -> float:
+    """Give how long the app says that it waits, 0 when it does not say."""
+    for name, unit in _STATED:
+        try:
+            seconds = float(call.index.get(name, b"")) * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds > 0:
+            return seconds
+    return 0.0
+
+
+def history(stages: Stages, call: Call, route: Route) -> History:
+    """Read what went before."""
+    return stages.recent.look(
+        stages.clock.now(),
+        route.upstream.host,
+        model=route.model_group,
+        key=route.key,
+        client=_client(call, route),
+        body=_fingerprint(call.body),
+    )
+
+
+def happened(answered: Answered, cause: str | None, now: float) -> Happened:
+    """Give what the history keeps of a call that is over."""
+    call, route, outcome = answered.admitted.call, answered.admitted.route, answered.outcome
+    last = answered.attempts[-1] if answered.attempts else None
+    connecting = [mark for mark in last.marks if mark.phase in {Phase.CONNECT, Phase.TLS}] if last is not None else []
+    remaining, wait = None, 0.0
+    if last is not None and last.head is not None:
+        stated = route.provider.read_limits(last.head.headers) if cause is not None else ()
+        remaining = next((one.remaining for one in stated if one.kind == "requests"), None)
+        if cause is not None and outcome.diagnosis is not None:
+            wait = outcome.diagnosis.wait_seconds or 0.0
+    return Happened(
+        at=now,
+        host=route.upstream.host,
+        model=route.model_group,
+        key=route.key,
+        client=_client(call, route),
+        cause=cause,
+        seconds=now - call.arrived,
+        connect_seconds=sum(mark.end_ms - mark.start_ms for mark in connecting) / 1000,
+        size_bytes=len(call.body),
+        remaining=remaining,
+        stated_wait=wait,
+        body=_fingerprint(call.body) if cause is not None else 0,
+        retries=route.retry_count,
+        left=outcome.client_left,
+    )
+
+
+def _client(call: Call, route: Route) -> str:
+    """Tell apps apart: where they come from, which program, with whose key."""
+    address = call.client.rpartition(":")[0]
+    return f"{address} {call.index.get(b'user-agent', b'')[:80]!r} {route.key}"
+
+
+def _fingerprint(body: bytes) -> int:
+    return hash(body) if 0 < len(body) <= BODY_BYTES_MAX else 0
