@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from gateway.diagnose.engine import diagnose
+from gateway.diagnose.envelope import fails_inside
 from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.say import say
 from gateway.egress.classify import classify
@@ -23,6 +24,7 @@ from gateway.excerpt import readable
 from gateway.identify.guard import hop_mark
 from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
+from gateway.model.cause import Cause
 from gateway.model.decision import Forward, Refuse
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.event import Live
@@ -192,11 +194,13 @@ class Asking:
         incoming, head, route = tried.incoming, tried.head, self._route
         assert incoming is not None
         assert head is not None
-        await self._start(head, [])
+        inside = self._inside(head, tried.body) if tried.whole else None
+        await self._start(head, [] if inside is None else verdict(inside, spent=True))
         first_byte_at = self._stages.clock.now()
         if tried.whole:
             await self._reply.end(tried.body)
-            return self._answered(head, Relayed(body=tried.body, size_bytes=len(tried.body)), first_byte_at)
+            relayed = Relayed(body=tried.body, size_bytes=len(tried.body))
+            return self._answered(head, relayed, first_byte_at, inside)
         if (shape := route.endpoint.stream) is not None and _is_events(head):
             relayed = await relay_events(
                 incoming, self._reply, shape, route.provider, partial(self._explain, head), keep_bytes=KEEP_BYTES
@@ -206,7 +210,19 @@ class Asking:
             last_byte = route.endpoint.last_byte if plain else b""
             relayed = await relay_bytes(incoming, self._reply, KEEP_BYTES, last_byte)
         self._retime(relayed.failure)
-        return self._answered(head, relayed, first_byte_at)
+        inside = self._inside(head, relayed.body or b"") if relayed.failure is None else None
+        return self._answered(head, relayed, first_byte_at, inside)
+
+    def _inside(self, head: ReplyHead, body: bytes) -> Diagnosis | None:
+        """Give the verdict on an answer that calls itself a success and says inside that it is none."""
+        if self._route.foreign or not body or len(body) > EXCERPT_BYTES or not _is_json(head):
+            return None
+        if head.header(b"content-encoding") not in {None, "identity"}:
+            body = (readable(body, head.header(b"content-encoding"), None) or "").encode()
+        if not fails_inside(body, self._route.provider):
+            return None
+        found = diagnose(self._evidence(head=head, body=body))
+        return found if found.cause is not Cause.UNKNOWN else None
 
     def _retime(self, failure: NetFailure | None) -> None:
         """Let the last attempt end now: its body took until here."""
@@ -252,25 +268,28 @@ class Asking:
         self._live.enter(State.STREAMING)
         await self._reply.start(head.status, passed_on(head, ours))
 
-    def _answered(self, head: ReplyHead, relayed: Relayed, first_byte_at: float) -> Answered:
+    def _answered(
+        self, head: ReplyHead, relayed: Relayed, first_byte_at: float, diagnosis: Diagnosis | None = None
+    ) -> Answered:
         usage = relayed.usage
         if usage is None and relayed.body and head.status == 200:
             encoding = head.header(b"content-encoding")
             text = relayed.body if encoding is None else (readable(relayed.body, encoding, None) or "").encode()
             usage = read_usage(self._route.provider, text)
-        diagnosis = None
-        if relayed.failure is not None or relayed.truncated or relayed.stream_error:
+        inside = diagnosis is not None
+        events = relayed.stream_error or relayed.filtered
+        if relayed.failure is not None or relayed.truncated or events:
             diagnosis = diagnose(
                 self._evidence(
                     head=head,
                     failure=relayed.failure,
                     stream_truncated=relayed.truncated,
-                    stream_error=relayed.stream_error,
+                    stream_error=events,
                 )
             )
         outcome = Outcome(
             head=head,
-            excerpt=relayed.stream_error,
+            excerpt=(relayed.body or b"")[:EXCERPT_BYTES] if inside else events,
             complete=diagnosis is None,
             usage=usage,
             bytes_out=relayed.size_bytes,
@@ -347,6 +366,11 @@ async def _first_part(incoming: Incoming) -> tuple[bytes, bool]:
     except TimeoutError:
         pass
     return b"".join(parts), False
+
+
+def _is_json(head: ReplyHead) -> bool:
+    kind = head.header(b"content-type")
+    return kind is None or "json" in kind.lower()
 
 
 def _is_events(head: ReplyHead) -> bool:

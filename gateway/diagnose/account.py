@@ -174,7 +174,9 @@ def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:
     if not observation.answered or evidence.client_left or (evidence.failure is not None and not evidence.text):
         return
     status, who = str(observation.wire_status or ""), observation.author
-    if evidence.stream_error:
+    if evidence.stream_error and not observation.declared.message:
+        yield Clue("the answer, begun with status {status}, did not end well", (("status", status),))
+    elif evidence.stream_error:
         yield Clue("an error event stood inside a stream that had begun with status {status}", (("status", status),))
     elif who.kind is Kind.UNKNOWN:
         kind = observation.headers.get("content-type", "")

@@ -94,7 +94,7 @@ _EDGES: tuple[tuple[str, str, str], ...] = (
 )  # fmt: skip
 _CODE_ONLY = re.compile(r"^\s*error code:? ?(\d{3,4})\s*$")
 _TITLED = re.compile(r"<title>[^<|]{1,120}\| (5\d\d): ?[^<]{0,80}")
-_AKAMAI = re.compile(r"reference (?:&#32;|&nbsp;|\s)?(?:&#35;|#)\d")
+_AKAMAI = re.compile(r"reference\s?(?:&#32;|&nbsp;)?(?:&#35;|#)\d")
 
 _MESH = (
     "upstream connect error", "no healthy upstream", "upstream request timeout", "reset reason:",

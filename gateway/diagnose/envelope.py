@@ -51,6 +51,8 @@ class Read(NamedTuple):
         declared: The words that matter.
         codes: Every code, type, reason and name found anywhere in the envelope, lower-case.
         numbers: Numbers of the envelope that speak of time or amount, by name.
+        quoted: The envelope quotes another one, whose words these are.
+        ill: An answer that ended for a filter or a failure.
         job: It is an object that stands for work that failed: a batch, a file, a fine-tuning job.
     """
 
@@ -58,6 +60,23 @@ class Read(NamedTuple):
     codes: frozenset[str]
     numbers: Mapping[str, float]
     job: bool = False
+    ill: bool = False
+    quoted: bool = False
+
+
+_ILL = re.compile(
+    rb'"error": ?(?:\{|"[^"])|"error_code": ?[1-9]|"status_code": ?[1-9]|"errors": ?\[ ?\{|"success": ?false|"blockReason"'
+    rb'|content_filter|SAFETY|PROHIBITED|"refusal": ?"|"sensitive"|RECITATION|_CALL"|"stop_reason": ?"refusal"'
+)
+"""What hardly any good answer holds; looked for before anything is parsed."""
+
+
+def fails_inside(body: bytes, provider: Provider | None) -> bool:
+    """Whether a body with a status of success says that it is none: an error in its place, or a filter's end."""
+    if not _ILL.search(body):
+        return False
+    found = read(body.decode("utf-8", "replace"), provider)
+    return found is not None and not found.job and (found.ill or bool(found.declared.message))
 
 
 NOTHING = Read(Declared("", "", "", ""), frozenset(), {})
@@ -82,8 +101,10 @@ def read(text: str, provider: Provider | None) -> Read | None:
             break
     if best is None:
         return _xml(body)
-    if own is not None:
+    if own is not None and not best.quoted:
         merged = Declared(*(ours or theirs for ours, theirs in zip(own, best.declared, strict=True)))
+        if len(best.declared.message) > len(own.message):
+            merged = merged._replace(message=best.declared.message)
         return best._replace(declared=merged, codes=best.codes | _lower(own.code, own.type))
     return best
 
@@ -135,11 +156,9 @@ def _read_document(document: object) -> Read | None:
     message = _text(main)
     packed = _packed(message)
     inner = _read_document(packed) if packed is not None else None
-    raw = next((value for level in levels if isinstance(value := level.get("raw"), str) and value), "")
-    if inner is None and raw:
-        behind = _read_document(_json(raw)) if raw[:1] in "{[" else None
-        message = f"{message}: {behind.declared.message if behind is not None else raw[:2000]}"
-        codes |= behind.codes if behind is not None else frozenset()
+    behind = _behind(levels) if inner is None else None
+    if behind is not None:
+        message, codes = f"{message}: {behind.declared.message}", codes | behind.codes
     if inner is not None:
         message, codes = inner.declared.message, inner.codes  # what is packed inside is the first to have spoken
     code = _first(main, _CODE) if inner is None else inner.declared.code
@@ -147,8 +166,25 @@ def _read_document(document: object) -> Read | None:
     declared = Declared(code, kind, message, _first(main, ("param", "loc", "field")))
     numbers = {name: value for level in levels for name, value in _numbers(level)}
     return Read(
-        declared, codes, numbers, job=str(root.get("status", "")).lower() in {"failed", "error"} and "object" in root
+        declared,
+        codes,
+        numbers,
+        ill=any(_end(level) in _BAD_ENDS for level in levels),
+        job=any(map(_has_failed, levels)),
+        quoted=inner is not None,
     )
+
+
+def _behind(levels: list[dict[str, object]]) -> Read | None:
+    """Read what stands as text inside a field of the envelope: the answer of whoever the service itself had asked."""
+    for level in levels:
+        for name in ("raw", "details", "body", "upstream_error"):
+            value = level.get(name)
+            if isinstance(value, str) and value.strip():
+                document = _json(value) if value.lstrip()[:1] in {"{", "["} else None
+                found = _read_document(document) if document is not None else None
+                return found or NOTHING._replace(declared=Declared("", "", value[:2000], ""))
+    return None
 
 
 def _has_failed(level: dict[str, object]) -> bool:

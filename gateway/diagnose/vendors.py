@@ -26,38 +26,23 @@ _MENTION_CHARACTERS = 8_192
 _NAME_CHARACTERS_MIN = 5
 _NO_WORD = re.compile(r"[^\w]+|_")
 _PARTED = re.compile(r"[()/,]| or ")
-_COUNTRY = re.compile(
-    r"order|filter\)|provider|portal|hotspot|ministry|register|agency|family|telekom|wi-fi|wifi", re.IGNORECASE
+_AUTHORITY = re.compile(
+    r"order|filter\)|provider|portal|hotspot|ministry|register|agency|family|telekom|wi-fi|wifi|wlan|router|inflight|"
+    r"site without icp|afghan|austr|bahr|belar|belg|bulg|canada|china|colomb|cyprus|denm|egypt|eston|france|german|greece|"
+    r"iceland|india\b|indones|iran|ireland|italy|ivory|kazakh|kuwait|kyrgyz|latvia|leban|lithuan|malays|moldov|mongol|myanmar|"
+    r"nepal|norway|oman|pakist|philipp|poland|portug|qatar|roman|russia|saudi|serbia|singap|slovak|somal|korea|spain|sudan|"
+    r"swed|swiss|taiwan|tanzan|thai|turk|uganda|ukrain|united|uzbek|viet|yemen",
+    re.IGNORECASE,
 )
+"""Whoever is no product, but a country's authority, a provider or a place where people are online."""
 _COMMON = frozenset(
-    {
-        "charles",
-        "circle",
-        "surge",
-        "huawei",
-        "juniper",
-        "lenovo",
-        "apple",
-        "arista",
-        "impero",
-        "aruba",
-        "ruckus",
-        "alwayson",
-    }
-    | {"apache traffic server", "steam", "extreme networks", "telstra", "vietnam", "singapore", "australia", "pakistan"}
-    | {
-        "orange france",
-        "zero trust",
-        "linewize",
-        "clash",
-        "trains",
-        "chile",
-        "allot",
-        "ireland",
-        "kazakhstan",
-        "russia",
-    }
+    "charles|circle|surge|huawei|juniper|lenovo|apple|arista|impero|aruba|ruckus|alwayson|apache traffic server|steam|"
+    "extreme networks|telstra|orange france|zero trust|linewize|clash|trains|allot|extreme|the cloud|stash|whistle|caido|"
+    "panda|g data|guest internet|control d|dr com|endian|hetty|lufthansa flynet|loon|hillstone|mobicare|mitel".split(
+        "|"
+    )
 )
+"""Names that are words of other meaning, too, or of a maker of much else."""
 _QUOTES = str.maketrans("", "", "\"'\\")
 _ATTRIBUTE = re.compile(r"\b(c|cn|l|o|ou|st|commonname|emailaddress|organizationname|organizationalunitname) ?[=:,] ?")
 _SHORT = {"commonname": "cn", "organizationname": "o", "organizationalunitname": "ou"}
@@ -225,7 +210,7 @@ def _names() -> tuple[tuple[str, str], ...]:
     for vendor in sorted({mark.vendor for mark in MARKS}):
         for name in _PARTED.split(vendor):
             plain = " ".join(_NO_WORD.sub(" ", name.lower()).split())
-            if len(plain) >= _NAME_CHARACTERS_MIN and plain not in _COMMON and not _COUNTRY.search(vendor):
+            if len(plain) >= _NAME_CHARACTERS_MIN and plain not in _COMMON and not _AUTHORITY.search(vendor):
                 found.setdefault(f" {plain} ", vendor)
     return tuple(sorted(found.items(), key=lambda pair: (-len(pair[0]), pair[0])))
 

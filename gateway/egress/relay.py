@@ -6,6 +6,7 @@ fault, and a clean end would look like success.
 """
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -45,6 +46,7 @@ class Relayed:
         body: All of it when it was not larger than what was to be kept, else None.
         failure: The body did not come whole.
         truncated: A stream ended cleanly without its end mark.
+        filtered: The events that say that the answer ended before its end, for a filter or a failure.
         stream_error: The events with which the provider itself ended the stream in an error.
     """
 
@@ -54,6 +56,7 @@ class Relayed:
     failure: NetFailure | None = None
     truncated: bool = False
     stream_error: bytes = b""
+    filtered: bytes = b""
 
 
 Explain = Callable[[NetFailure], tuple[str, str]]
@@ -142,6 +145,23 @@ async def _relay(incoming: Body, sink: Sink, shape: StreamShape, explain: Explai
         return reader.result(failure=failure, truncated=failure is None, whole=False)
 
 
+_ILL_WORDS = (
+    b"content_filter",
+    b"SAFETY",
+    b"PROHIBITED",
+    b"blockReason",
+    b"refusal",
+    b"sensitive",
+    b"RECITATION",
+    b"_CALL",
+)
+ILL_END = re.compile(
+    rb'"(?:finish_reason|finishReason|stop_reason)": ?"(?:content_filter|SAFETY|IMAGE_SAFETY|PROHIBITED_CONTENT'
+    rb'|BLOCKLIST|SPII|RECITATION|refusal|sensitive|MALFORMED_FUNCTION_CALL)"|"blockReason": ?"'
+)
+"""How an answer says that it was not allowed, or not able, to end."""
+
+
 class _Reader:
     """Reads events as they pass: end, error, usage."""
 
@@ -152,7 +172,7 @@ class _Reader:
         self._kept: list[bytes] | None = []
         self._size = 0
         self._usage: Usage | None = None
-        self._error = b""
+        self._error = self._filtered = b""
         self.ended = self.failed = False
         self.events = 0
 
@@ -163,6 +183,8 @@ class _Reader:
             self.failed, self._error = True, events[-65_536:]
         elif news is StreamNews.ENDED or (not self.ended and self._shape.finished(events)):
             self.ended = True
+        if any(word in events for word in _ILL_WORDS) and ILL_END.search(events):
+            self._filtered = events[-65_536:]
         if any(mark in events for mark in self._usage_marks):
             self._read_usage(events)
 
@@ -195,6 +217,7 @@ class _Reader:
             failure=failure,
             truncated=truncated,
             stream_error=self._error,
+            filtered=self._filtered,
         )
 
 

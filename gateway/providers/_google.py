@@ -128,7 +128,6 @@ refine = by_message(
         Said(400, "location is not supported", Cause.REGION_UNSUPPORTED),
         Said(400, "free tier is not available in your country", Cause.ACCOUNT_BILLING_INACTIVE),
         Said(400, "api key expired", Cause.AUTH_EXPIRED_KEY),
-        Said(400, "api key not found", Cause.AUTH_MISSING_KEY),
         Said(400, "invalid authorization header", Cause.AUTH_MALFORMED_HEADER),
         Said(400, "exceeds the maximum number of tokens", Cause.REQUEST_CONTEXT_LENGTH),
         Said(400, "request payload size exceeds", Cause.REQUEST_PAYLOAD_TOO_LARGE),

@@ -8,55 +8,42 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from gateway.show.parts import BAD, BUSY, CALM, GOOD, heading, pairs, tone_of
 from gateway.show.plain import duration, local_time, plain, plain_lines, title_of
+from gateway.show.verdict import verdict
 
 Row = Mapping[str, Any]
 
-_CALM, _GOOD, _BUSY, _CARE, _BAD = "dim", "green", "cyan", "yellow", "red"
-_CARE_FAMILIES = ("rate_limit.", "client.")
 _FROM_CACHE = {"hit": "cache", "collapsed": "shared", "stale": "stale"}
-_FAULTS = {
-    "caller": "to be fixed in the app",
-    "policy": "to be fixed in the account",
-    "network": "to be fixed in the network",
-    "edge": "the provider's edge decides",
-    "provider": "only the provider can fix it",
-    "proxy": "this gateway's own doing",
-}
-_PRECISIONS = {
-    "declared": "the provider said so",
-    "inferred": "concluded from what we saw",
-    "confirmed": "confirmed by a check",
-}
 _BAR_CELLS = 40
 
 
 def line(row: Row) -> Text:
     """Give a flow as one line; a failure says why and what to do first."""
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(local_time(row["started_at"]), style=_CALM)
+    text.append(local_time(row["started_at"]), style=CALM)
     text.append(f"  {_status(row):>6} ", style=f"bold {_tone(row)}")
     text.append(f" {_subject(row)}", style="bold")
     if not row.get("cause"):
-        text.append(f"  {_measures(row)}", style=_CALM)
+        text.append(f"  {_measures(row)}", style=CALM)
     else:
         # The slug first: it is what still stands when a narrow terminal cuts the rest off.
         text.append(f"  {plain(row['cause'], 60)}", style=f"bold {_tone(row)}")
         text.append(f" {_title(row)}", style=_tone(row))
-        text.append(f"  {_measures(row)}", style=_CALM)
+        text.append(f"  {_measures(row)}", style=CALM)
         said = row.get("diagnosis") or {}
         if said.get("what_happened"):
             text.append(f"  {plain(said['what_happened'], 400)}")
         for step in said.get("what_to_do", ())[:1]:
-            text.append(f"  → {plain(step, 300)}", style=_GOOD)
+            text.append(f"  → {plain(step, 300)}", style=GOOD)
     if row["state"] != "done":
-        text.append(f"  {_progress(row)}", style=_BUSY)
+        text.append(f"  {_progress(row)}", style=BUSY)
     return text
 
 
 def table(rows: Iterable[Row]) -> Table:
     """Give flows as a table, in the order in which they come."""
-    grid = Table(box=None, header_style=_CALM, padding=(0, 2, 0, 0))
+    grid = Table(box=None, header_style=CALM, padding=(0, 2, 0, 0))
     grid.add_column("Time", no_wrap=True, min_width=8)
     grid.add_column("Status", no_wrap=True, min_width=6)
     grid.add_column("Total", justify="right", no_wrap=True, min_width=7)
@@ -64,10 +51,10 @@ def table(rows: Iterable[Row]) -> Table:
     grid.add_column("Outcome", overflow="fold", min_width=20)
     for row in rows:
         grid.add_row(
-            Text(local_time(row["started_at"]), style=_CALM),
+            Text(local_time(row["started_at"]), style=CALM),
             Text(_status(row), style=f"bold {_tone(row)}"),
             duration(row.get("total_ms")),
-            Text(_subject(row)).append(f"\n{plain(row['id'], 40)}", style=_CALM),
+            Text(_subject(row)).append(f"\n{plain(row['id'], 40)}", style=CALM),
             _outcome(row),
         )
     return grid
@@ -75,60 +62,36 @@ def table(rows: Iterable[Row]) -> Table:
 
 def detail(row: Row) -> Group:
     """Give one flow in full: verdict, attempts, facts, headers, body."""
-    parts: list[RenderableType] = [*_verdict(row), *_attempts(row), _facts(row)]
+    parts: list[RenderableType] = [*_headline(row), *_attempts(row), _facts(row)]
     for name, title in (("response_headers", "Answer headers"), ("request_headers", "Request headers")):
         if row.get(name):
-            parts += [_heading(title), _pairs((plain(key, 80), plain(value, 500)) for key, value in row[name])]
+            parts += [heading(title), pairs((plain(key, 80), plain(value, 500)) for key, value in row[name])]
     if row.get("body"):
-        parts += [_heading("What the provider answered"), Padding(Text(plain_lines(row["body"])), (0, 0, 0, 2))]
+        parts += [heading("What the provider answered"), Padding(Text(plain_lines(row["body"])), (0, 0, 0, 2))]
     return Group(*parts)
 
 
-def _verdict(row: Row) -> list[RenderableType]:
-    head = Text()
-    head.append(_title(row) if row.get("cause") else _plain_outcome(row), style=f"bold {_tone(row)}")
-    if not row.get("cause"):
-        return [head]
-    about = [
-        plain(row["cause"], 80),
-        _FAULTS.get(row.get("fault") or "", ""),
-        _PRECISIONS.get(row.get("precision") or "", ""),
-    ]
-    head.append("\n" + ", ".join(part for part in about if part), style=_CALM)
-    said = row.get("diagnosis") or {}
-    parts: list[RenderableType] = [head]
-    if said.get("what_happened"):
-        parts += [Text(), Text(plain(said["what_happened"]))]
-    steps = said.get("what_to_do") or ()
-    if steps:
-        parts.append(_heading("What to do"))
-        parts += [
-            _item(f"{number}.", plain(step), _GOOD if number == 1 else "") for number, step in enumerate(steps, 1)
-        ]
-    if said.get("evidence"):
-        parts.append(_heading("What we saw"))
-        parts += [_item("-", plain(fact)) for fact in said["evidence"]]
-    for name, title in (("alternatives", "It could also be"), ("ruled_out", "Ruled out")):
-        if said.get(name):
-            parts += [_heading(title), _item("-", ", ".join(plain(slug, 80) for slug in said[name]), _CALM)]
-    return parts
+def _headline(row: Row) -> list[RenderableType]:
+    if row.get("cause"):
+        return verdict(row)
+    return [Text(_plain_outcome(row), style=f"bold {_tone(row)}")]
 
 
 def _attempts(row: Row) -> list[RenderableType]:
     attempts: Sequence[Mapping[str, Any]] = row.get("attempts") or ()
     if not attempts or row["state"] != "done":
         return []
-    parts: list[RenderableType] = [_heading("Attempts")]
+    parts: list[RenderableType] = [heading("Attempts")]
     for attempt in attempts:
         failure = attempt.get("failure") or {}
         told = f"answered {attempt['status']}" if attempt.get("status") else ""
         broke = f"{failure.get('code', '')} during {failure.get('phase', '')}" if failure else ""
         text = Text(f"  {attempt['n']}. ").append(plain(", ".join(filter(None, (told, broke))) or "no answer", 200))
         if attempt.get("waited_ms", 0) >= 1:
-            text.append(f", waited {duration(attempt['waited_ms'])} before", style=_CALM)
+            text.append(f", waited {duration(attempt['waited_ms'])} before", style=CALM)
         parts.append(text)
         if failure.get("detail"):
-            parts.append(Text(f"     {plain(failure['detail'], 500)}", style=_CALM))
+            parts.append(Text(f"     {plain(failure['detail'], 500)}", style=CALM))
         parts += _bars(attempt.get("phases") or ())
     return parts
 
@@ -139,8 +102,8 @@ def _bars(phases: Sequence[Mapping[str, Any]]) -> list[Text]:
     for phase in phases:
         start = min(_BAR_CELLS - 1, int(phase["start_ms"] / span * _BAR_CELLS))
         cells = max(1, round((phase["end_ms"] - phase["start_ms"]) / span * _BAR_CELLS))
-        bar = Text(f"     {plain(phase['name'], 12):<11}", style=_CALM)
-        bar.append((" " * start + "━" * cells)[:_BAR_CELLS].ljust(_BAR_CELLS + 1), style=_GOOD if phase["ok"] else _BAD)
+        bar = Text(f"     {plain(phase['name'], 12):<11}", style=CALM)
+        bar.append((" " * start + "━" * cells)[:_BAR_CELLS].ljust(_BAR_CELLS + 1), style=GOOD if phase["ok"] else BAD)
         bars.append(
             bar.append(duration(phase["end_ms"] - phase["start_ms"]) + ("" if phase["ok"] else "  failed here"))
         )
@@ -166,37 +129,13 @@ def _facts(row: Row) -> RenderableType:
         "Key": f"fingerprint {row['key']}" if row["key"] else "",
     }
     shown = ((name, plain(value, 1000)) for name, value in facts.items() if value != "")
-    return Group(_heading("Facts"), _pairs(shown))
-
-
-def _pairs(pairs: Iterable[tuple[str, str]]) -> Padding:
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(style=_CALM, no_wrap=True)
-    grid.add_column(overflow="fold")
-    for name, value in pairs:
-        grid.add_row(Text(name), Text(value))
-    return Padding(grid, (0, 0, 0, 2))
-
-
-def _heading(words: str) -> Text:
-    return Text(f"\n{words}", style="bold")
-
-
-def _item(mark: str, words: str, style: str = "") -> RenderableType:
-    grid = Table.grid(padding=(0, 1, 0, 0))
-    grid.add_column(justify="right", width=4, style=_CALM)
-    grid.add_column(overflow="fold")
-    grid.add_row(mark, Text(words, style=style))
-    return grid
+    return Group(heading("Facts"), pairs(shown))
 
 
 def _tone(row: Row) -> str:
-    cause = row.get("cause")
     if row["state"] != "done":
-        return _BUSY
-    if not cause:
-        return _GOOD
-    return _CARE if cause.startswith(_CARE_FAMILIES) else _BAD
+        return BUSY
+    return tone_of(row["cause"]) if row.get("cause") else GOOD
 
 
 def _status(row: Row) -> str:
@@ -235,7 +174,7 @@ def _outcome(row: Row) -> Text:
     text = Text(_title(row) if row.get("cause") else _plain_outcome(row), style=_tone(row) if row.get("cause") else "")
     said = row.get("diagnosis") or {}
     for step in said.get("what_to_do", ())[:1] if row.get("cause") else ():
-        text.append(f"\n{plain(step, 300)}", style=_CALM)
+        text.append(f"\n{plain(step, 300)}", style=CALM)
     return text
 
 

@@ -16,12 +16,14 @@ from starlette.routing import Route
 
 from gateway.record.query import BadFilterError, FlowFilter, Reader, since_text
 from gateway.record.recorder import Recorder
+from gateway.show.causes import cause, causes
 from gateway.show.feed import Feed
 from gateway.show.guard import Guard, error
+from gateway.show.languages import labelled, needs_words, row_in, text_in, wanted
 
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _FILTERS = ("cause", "fault", "status", "provider", "model", "tenant", "kind", "q")
-_QUERY = frozenset({*_FILTERS, "since", "cursor", "limit"})
+_QUERY = frozenset({*_FILTERS, "since", "cursor", "limit", "lang"})
 MAX_VALUE_CHARS = 200
 MAX_WATCHERS = 32
 MAX_BODY_BYTES = 4_096
@@ -70,6 +72,8 @@ def build_page(
             Route("/api/flows", views.flows),
             Route("/api/flows/{flow_id}", views.flow),
             Route("/api/live", views.live),
+            Route("/api/causes", causes),
+            Route("/api/causes/{slug}", cause),
             Route("/api/health", views.health),
             Route("/api/providers", providers.adopt, methods=["POST"]),
             *(Route(path, serve) for path, serve in _files()),
@@ -92,40 +96,44 @@ class _Views:
 
     async def flows(self, request: Request) -> Response:
         """Give a page of flows, newest first."""
-        query = _query(request)
-        wanted = FlowFilter(
+        query, language = _query(request), wanted(request)
+        asked = FlowFilter(
             **{name: query.get(name, "") for name in _FILTERS}, since=since_text(query.get("since", ""), time.time())
         )
         limit = query.get("limit", "100")
         if not limit.isascii() or not limit.isdigit():
             raise BadFilterError(f"limit={limit!r}: expected a number from 1 to 500")
         cursor = query.get("cursor")
-        return Response(
-            await asyncio.to_thread(_page_json, self._reader, wanted, cursor, int(limit[:6])),
-            media_type="application/json",
-        )
+        page = await asyncio.to_thread(_page_json, self._reader, asked, cursor, int(limit[:6]), language)
+        return labelled(Response(page, media_type="application/json"), language)
 
     async def flow(self, request: Request) -> Response:
         """One flow with its body."""
-        found = await asyncio.to_thread(self._reader.get, request.path_params["flow_id"][:64])
+        language = wanted(request)
+        found = await asyncio.to_thread(_one, self._reader, request.path_params["flow_id"][:64], language)
         if found is None:
             return error(404, "no_such_flow", "No flow with this id is in the log. It may have been deleted by age.")
-        return _json(found)
+        return labelled(_json(found), language)
 
     async def live(self, request: Request) -> Response:
         """Give the live feed."""
+        language = wanted(request)
         last = request.headers.get("last-event-id", "")
         if self._watching >= MAX_WATCHERS:
             return error(503, "too_many_watchers", f"{MAX_WATCHERS} pages are open already: close one.")
         number = int(last) if last.isascii() and last.isdigit() and len(last) <= 18 else None
-        return EventSourceResponse(self._events(number if last else None), ping=15, sep="\n", send_timeout=30)
+        events = self._events(number if last else None, language)
+        return labelled(EventSourceResponse(events, ping=15, sep="\n", send_timeout=30), language)
 
-    async def _events(self, last_number: int | None) -> AsyncIterator[ServerSentEvent]:
+    async def _events(self, last_number: int | None, language: str | None) -> AsyncIterator[ServerSentEvent]:
         self._watching += 1
         try:
             with self._feed.watch(last_number) as watcher:
                 async for event in watcher:
-                    yield ServerSentEvent(data=event.data, event=event.name, id=str(event.number), sep="\n")
+                    data = event.data
+                    if language is not None and event.name == "flow" and needs_words(data, language):
+                        data = await asyncio.to_thread(text_in, data, language)
+                    yield ServerSentEvent(data=data, event=event.name, id=str(event.number), sep="\n")
         finally:
             self._watching -= 1
 
@@ -177,9 +185,14 @@ class _Providers:
         return _json({"base_path": path})
 
 
-def _page_json(reader: Reader, wanted: FlowFilter, cursor: str | None, limit: int) -> bytes:
-    found = reader.page(wanted, cursor, limit)
-    return orjson.dumps({"flows": found.flows, "next_cursor": found.next_cursor})
+def _page_json(reader: Reader, asked: FlowFilter, cursor: str | None, limit: int, language: str | None) -> bytes:
+    found = reader.page(asked, cursor, limit)
+    return orjson.dumps({"flows": [row_in(row, language) for row in found.flows], "next_cursor": found.next_cursor})
+
+
+def _one(reader: Reader, flow_id: str, language: str | None) -> dict[str, Any] | None:
+    found = reader.get(flow_id)
+    return found and row_in(found, language)
 
 
 def _query(request: Request) -> dict[str, str]:

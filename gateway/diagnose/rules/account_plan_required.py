@@ -6,8 +6,8 @@ from gateway.model.cause import Cause
 
 
 def _none_at_all(seen: Observation) -> bool:
-    """``Limit: 0``, ``Limit: 0/1min``, ``limit: 0, model``; not ``Limit 0.5``."""
-    return any(
+    """``Limit: 0``, ``Limit: 0/1min``, ``limit: 0, model``; not ``Limit 0.5``, and not where something was used."""
+    return not seen.message.has("used ") and any(
         f" {word} " in f"{sentence} " for sentence in seen.message.sentences for word in ("limit 0", "limit 0 1min")
     )
 
@@ -16,33 +16,28 @@ RULE = Rule(
     cause=Cause.ACCOUNT_PLAN_REQUIRED,
     match=only(
         lambda seen: seen.status // 100 == 4 or seen.status == 0,
-        unless(
-            said(
-                "per minute|calls minute|requests minute|per min|latest app|newer version|cli |check your plan and billing|credit|credits|balance|limit reached|usage limit|per day"
-            ),
-            first(
-                named(
-                    "chatgpt_account_missing",
-                    "plan_required",
-                    "subscription_required",
-                    "upgrade_required",
-                    "tier_not_allowed",
-                    "feature_not_available",
-                    "plan_not_supported",
-                    "tier_restricted",
-                    "accessdenied.unpurchased",
-                    "not_subscribed",
-                ),
+        first(
+            shown(_none_at_all, "the stated limit is 0: there never was an allowance", Basis.NAMED),
+            unless(
                 said(
-                    "plan |plans |tier |tiers|subscription|upgrade|paid |pro plan|pro users|pro subscription|to pro |premium|enterprise|free users|free tier|workspaces|extra usage|usage tier|membership|member benefits|\u5957\u9910|\u4f1a\u5458|\u5347\u7ea7|\u8ba2\u9605",
-                    "add more|not your plan|require|requires|required|does not include|not include|not included|not available|only available|upgrade|need a|needs a|must be on|not eligible|no eligible|not support|does not support|no access|does not have access to this|exclusive|limited to|available for|please subscribe|subscribe to|not entitled|\u9700\u8981|\u8bf7\u5347\u7ea7|\u672a\u8ba2\u9605|\u672a\u5f00\u901a|\u4ec5\u9650",
+                    "per minute|calls minute|requests minute|per min|latest app|newer version|cli |check your plan and billing|credit|credits|balance|limit reached|usage limit|per day"
                 ),
-                only(
-                    lambda seen: seen.message.has("limit: 0", "limit 0") and not seen.message.has("used "),
-                    shown(
-                        lambda seen: _none_at_all(seen),
-                        "the stated limit is 0: there never was an allowance",
-                        Basis.NAMED,
+                first(
+                    named(
+                        "chatgpt_account_missing",
+                        "plan_required",
+                        "subscription_required",
+                        "upgrade_required",
+                        "tier_not_allowed",
+                        "feature_not_available",
+                        "plan_not_supported",
+                        "tier_restricted",
+                        "accessdenied.unpurchased",
+                        "not_subscribed",
+                    ),
+                    said(
+                        "plan |plans |tier |tiers|subscription|upgrade|paid |pro plan|pro users|pro subscription|to pro |premium|enterprise|free users|free tier|workspaces|extra usage|usage tier|membership|member benefits|套餐|会员|升级|订阅",
+                        "add more|not your plan|require|requires|required|does not include|not include|not included|not available|only available|upgrade|need a|needs a|must be on|not eligible|no eligible|not support|does not support|no access|does not have access to this|exclusive|limited to|available for|please subscribe|subscribe to|not entitled|需要|请升级|未订阅|未开通|仅限",
                     ),
                 ),
             ),

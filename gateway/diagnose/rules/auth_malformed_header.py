@@ -17,7 +17,9 @@ RULE = Rule(
                     "the credential header stands there without its scheme, or with white space in it",
                     Basis.NAMED,
                 ),
-                named("malformed_header", "invalid_authorization_header", "invalid_header"),
+                named(
+                    "malformed_header", "incompletesignatureexception", "invalid_authorization_header", "invalid_header"
+                ),
                 said(
                     "header|authorization|bearer|token format|credential",
                     "format should be|invalid authorization header|malformed|must be in the format|must start with bearer|should start with|expected bearer|expected format|bearer prefix|not a valid bearer|illegal header|invalid format|incorrectly formatted|must begin with|format is|needs to be bearer|\u683c\u5f0f",

@@ -43,7 +43,7 @@ RULE = Rule(
                     "missing_key",
                 ),
                 unless(
-                    said("mismatch|expired|max tokens|maxtokens"),
+                    said("mismatch|expired|valid api key|max tokens|maxtokens"),
                     first(
                         said(
                             "api key|apikey|x api key|authentication|authorization|credential|credentials|bearer|subscription key|access token|auth header|token |\u4ee4\u724c|\u5bc6\u94a5|\u8ba4\u8bc1|\u9274\u6743",

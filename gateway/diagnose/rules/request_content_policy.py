@@ -22,7 +22,7 @@ def _finish(seen: Observation) -> str:
 RULE = Rule(
     cause=Cause.REQUEST_CONTENT_POLICY,
     match=only(
-        lambda seen: seen.status < 500 and seen.status != 429,
+        lambda seen: seen.status != 429,
         first(
             named(
                 "content_filter",

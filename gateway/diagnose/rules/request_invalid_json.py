@@ -8,7 +8,9 @@ RULE = Rule(
     match=only(
         in_status(4, 500),
         unless(
-            said("schema|response format|model output|tool call|function call|unknown name|unknown field"),
+            said(
+                "unknown variant|missing field|invalid type|unknown field|did not match any variant|expected one of|schema|response format|model output|tool call|function call|unknown name|unknown field"
+            ),
             first(
                 named("json_invalid", "invalid_json", "malformed_json", "json_parse_error", "malformedjson"),
                 said(

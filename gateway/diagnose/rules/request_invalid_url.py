@@ -45,9 +45,26 @@ def _is_site(seen: Observation) -> bool:
     return seen.evidence.host in _SITES
 
 
+_THINGS = (
+    "batch",
+    "file",
+    "thread",
+    "message",
+    "response",
+    "job",
+    "model",
+    "deployment",
+    "run ",
+    "engine ",
+    "assistant",
+    "item",
+    "object",
+)
+
+
 def _says_only_not_found(seen: Observation) -> bool:
     words = seen.message.whole.split()
-    return len(words) <= 6 and "not" in words and "found" in words
+    return len(words) <= 6 and "not" in words and "found" in words and not seen.message.has(*_THINGS)
 
 
 def _is_interface(seen: Observation) -> bool:
@@ -86,7 +103,7 @@ RULE = Rule(
                     "invalid url|unknown request url|unknown url|no route|not found|does not exist|could not be found|no matching|no such route|not a valid|check the url|unrecognized|invalid|unknown|no handler|\u4e0d\u5b58\u5728|\u65e0\u6548",
                 ),
                 said(
-                    "can not post|can not get|unexpected endpoint|unknown endpoint|unsupported endpoint|no route matched|no static resource|page not found|404 page"
+                    "api not found|no such api|can not post|can not get|unexpected endpoint|unknown endpoint|unsupported endpoint|no route matched|no static resource|page not found|404 page"
                 ),
                 unless(
                     said("batch|file|thread|message|response|job|id |model|deployment|run "),

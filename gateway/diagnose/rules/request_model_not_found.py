@@ -1,6 +1,6 @@
 """The model or deployment is unknown there, or this account may not see it: services answer both alike."""
 
-from gateway.diagnose.rule import Rule, first, in_status, named, only, said, unless
+from gateway.diagnose.rule import Rule, first, in_status, named, only, said, shown, unless
 from gateway.model.cause import Cause
 
 RULE = Rule(
@@ -9,6 +9,8 @@ RULE = Rule(
         in_status(4, 500, 503, 0),
         unless(
             first(
+                shown(lambda seen: "unsupportedparamserror" in seen.raw, "a relay's word for a parameter"),
+                said("with this model|for this model|by this model|of type", "is not supported|not supported"),
                 said(
                     "model",
                     "context|tokens|overloaded|busy|loading|per min|rate limit|not a chat model|support this endpoint|support the endpoint|operation|capacity",
@@ -34,7 +36,7 @@ RULE = Rule(
                     "model_not_allowed",
                 ),
                 said(
-                    "model|deployment|\u6a21\u578b",
+                    "model|deployment|engine |claude|gpt|gemini|\u6a21\u578b",
                     "not found|does not exist|do not exist|not exist|no such|unknown|not available|unavailable model|not a valid|invalid model|identifier is invalid|could not find|could not be found|can not find|not be found|not supported|is not supported|unsupported model|does not have access|no access|not have access|not deployed|not loaded|not recognized|not served|no longer exists|is not running|no matching|pull it first|try pulling|\u4e0d\u5b58\u5728|\u672a\u627e\u5230|\u65e0\u6548|\u65e0\u53ef\u7528|\u672a\u5f00\u901a|\u6ca1\u6709",
                 ),
                 said(

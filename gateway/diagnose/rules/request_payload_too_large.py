@@ -24,7 +24,7 @@ RULE = Rule(
                     ),
                     said(
                         "payload|entity|request body|body|file|image|images|upload|content size|content length|request size|audio|attachment|attachments|document|media|request|\u6587\u4ef6|\u56fe\u7247",
-                        "too large|too big|maximum size|size limit|exceeds the maximum size|size exceeds|larger than|exceeds the limit|maximum content size|max size|mb maximum|bytes|mb limit|\u8fc7\u5927|\u5927\u5c0f\u8d85",
+                        "too large|too big|maximum size|size limit|exceeds the maximum size|size exceeds|larger than|exceeds the limit|maximum content size|max size|mb maximum|bytes limit|maximum bytes|mb limit|\u8fc7\u5927|\u5927\u5c0f\u8d85",
                     ),
                 ),
             ),

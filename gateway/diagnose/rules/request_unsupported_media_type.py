@@ -16,13 +16,16 @@ RULE = Rule(
     cause=Cause.REQUEST_UNSUPPORTED_MEDIA_TYPE,
     match=first(
         only(
-            in_status(4, 500),
+            lambda seen: not seen.declared.param and (seen.status // 100 == 4 or seen.status == 500),
             said(
                 "content type|media type|mime type|contenttype",
                 "unsupported|not supported|invalid|must be|only|expected|missing|not allowed|required|should be|acceptable",
             ),
         ),
-        only(in_status(4, 500), said("unsupported media type|unsupported content type|unsupported_media_type")),
+        only(
+            lambda seen: not seen.declared.param and (seen.status // 100 == 4 or seen.status == 500),
+            said("unsupported data type|unsupported media type|unsupported content type|unsupported_media_type"),
+        ),
         only(
             lambda seen: not seen.enveloped and "json" not in _kind(seen) and bool(_kind(seen)),
             shown(in_status(400, 415, 422, 500), "the request's content type is not JSON"),

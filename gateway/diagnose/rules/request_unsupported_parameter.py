@@ -9,12 +9,14 @@ RULE = Rule(
         in_status(4),
         unless(
             first(
+                said("format|decoded", "is not supported|not supported|could not be decoded"),
                 said("api version|api-version|version", "enabled only|later|required|deprecated"),
                 said("content type|media type|country|region|territory|location"),
                 said("endpoint", "use the|did you mean|instead"),
             ),
             first(
                 named(
+                    "unsupportedparamserror",
                     "unknown_parameter",
                     "unsupported_parameter",
                     "unsupported_value",

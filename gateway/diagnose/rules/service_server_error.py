@@ -7,7 +7,7 @@ RULE = Rule(
     cause=Cause.SERVICE_SERVER_ERROR,
     match=first(
         only(
-            lambda seen: seen.status >= 500 or seen.status in {0, 200},
+            lambda seen: seen.status >= 500 or seen.wire_status in {0, 200},
             first(
                 named(
                     "server_error",

@@ -10,7 +10,7 @@ RULE = Rule(
         only(
             lambda seen: seen.status >= 400 or seen.status in {0, 200},
             unless(
-                said("image|url|download|downloading|fetch the", "timeout|timed out"),
+                said("upstream connect error|image|url|download|downloading|fetch the", "timeout|timed out|reset"),
                 first(
                     named(
                         "timeout_error",
