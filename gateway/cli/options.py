@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,19 @@ StateOption = Annotated[
     typer.Option("--state", metavar="DIR", help="Where keys and the log are kept (else WHYGATE_STATE, else yours)."),
 ]
 ListenOption = Annotated[str | None, typer.Option("--listen", metavar="HOST:PORT", help="Where apps reach it.")]
+
+
+class Language(StrEnum):
+    """What verdicts are said in, ISO 639-1."""
+
+    ENGLISH = "en"
+    CHINESE = "zh"
+    ITALIAN = "it"
+
+
+LangOption = Annotated[
+    Language | None, typer.Option("--lang", envvar="WHYGATE_LANG", help="What verdicts are said in.")
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 

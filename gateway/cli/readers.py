@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gateway.cli.options import ConfigOption, StateOption, open_state
+from gateway.cli.options import ConfigOption, LangOption, Language, StateOption, open_state
 from gateway.cli.screen import UserError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def tail(  # noqa: PLR0917 - each is an option of the command line
     failures: FailuresOption = False,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=1000, help="Begin with the last N.")] = 10,
     as_json: JsonOption = False,
+    lang: LangOption = None,
     config: ConfigOption = None,  # noqa: ARG001 - every verb takes it; a log needs no settings
     state: StateOption = None,
 ) -> None:
@@ -61,10 +62,10 @@ def tail(  # noqa: PLR0917 - each is an option of the command line
     wanted = _filter(
         cause=cause or ("*" if failures else ""), fault=fault, status=status, provider=provider, model=model, q=search
     )
-    console = _console()
+    screen = console()
 
     def show(row: dict[str, Any]) -> None:
-        _print_row(console, row, as_json=as_json)
+        _print_row(screen, retold_row(row, lang), as_json=as_json)
 
     try:
         Follower(open_state(state, create=False), wanted, show).follow(lines)
@@ -85,6 +86,7 @@ def flows(  # noqa: PLR0917 - each is an option of the command line
     failures: FailuresOption = False,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_MAX_LIMIT, help="At most so many, newest first.")] = 20,
     as_json: JsonOption = False,
+    lang: LangOption = None,
     config: ConfigOption = None,  # noqa: ARG001 - every verb takes it; a log needs no settings
     state: StateOption = None,
 ) -> None:
@@ -93,7 +95,7 @@ def flows(  # noqa: PLR0917 - each is an option of the command line
     Example:  whygate flows --failures --since 2h
     """
     if context.invoked_subcommand is not None:
-        context.obj = state
+        context.obj = state, lang
         return
     wanted = _filter(
         cause=cause or ("*" if failures else ""),
@@ -104,14 +106,15 @@ def flows(  # noqa: PLR0917 - each is an option of the command line
         q=search,
         since=since,
     )
-    list_flows(wanted, limit, state, as_json=as_json)
+    list_flows(wanted, limit, state, lang, as_json=as_json)
 
 
 @flows_app.command("show")
-def show(
+def show(  # noqa: PLR0917 - each is an option of the command line
     context: typer.Context,
     flow_id: Annotated[str, typer.Argument(metavar="ID", help="An id, or `last` for the last failure.")],
     as_json: JsonOption = False,
+    lang: LangOption = None,
     config: ConfigOption = None,  # noqa: ARG001 - every verb takes it; a log needs no settings
     state: StateOption = None,
 ) -> None:
@@ -119,43 +122,64 @@ def show(
 
     Example:  whygate flows show last
     """
-    show_flow(flow_id, state or context.obj, as_json=as_json)
+    before = context.obj or (None, None)
+    show_flow(flow_id, state or before[0], lang or before[1], as_json=as_json)
 
 
-def list_flows(wanted: "FlowFilter", limit: int, state: Path | None, *, as_json: bool) -> None:
+def list_flows(wanted: "FlowFilter", limit: int, state: Path | None, lang: Language | None, *, as_json: bool) -> None:
     """Print flows as a table, or as JSON lines."""
     from gateway.cli.reading import open_source  # noqa: PLC0415
     from gateway.show.terminal import table  # noqa: PLC0415
 
     with open_source(open_state(state, create=False)) as source:
-        rows = source.newest(wanted, limit)
-    console = _console()
+        rows = [retold_row(row, lang) for row in source.newest(wanted, limit)]
+    screen = console()
     if as_json:
         for row in rows:
-            _print_row(console, row, as_json=True)
+            _print_row(screen, row, as_json=True)
     elif rows:
-        console.print(table(rows))
+        screen.print(table(rows))
     else:
-        console.print("No call fits." if any(getattr(wanted, name) for name in wanted.__slots__) else "No calls yet.")
+        screen.print("No call fits." if any(getattr(wanted, name) for name in wanted.__slots__) else "No calls yet.")
 
 
-def show_flow(flow_id: str, state: Path | None, *, as_json: bool) -> None:
+def show_flow(flow_id: str, state: Path | None, lang: Language | None, *, as_json: bool) -> None:
     """Print one flow in full.
 
     Raises:
         UserError: There is none with this id.
     """
-    from gateway.cli.reading import open_source  # noqa: PLC0415
     from gateway.show.terminal import detail  # noqa: PLC0415
+
+    row = retold_row(flow(flow_id, state), lang)
+    if as_json:
+        _print_row(console(), row, as_json=True)
+    else:
+        console().print(detail(row))
+
+
+def flow(flow_id: str, state: Path | None) -> dict[str, Any]:
+    """Give one flow with its body.
+
+    Raises:
+        UserError: There is none with this id.
+    """
+    from gateway.cli.reading import open_source  # noqa: PLC0415
 
     with open_source(open_state(state, create=False)) as source:
         row = source.one(_last_failure(source) if flow_id == "last" else flow_id)
     if row is None:
         raise UserError("No call has this id", flow_id, "List them: whygate flows")
-    if as_json:
-        _print_row(_console(), row, as_json=True)
-    else:
-        _console().print(detail(row))
+    return row
+
+
+def retold_row(row: dict[str, Any], lang: Language | None) -> dict[str, Any]:
+    """Give a row with its verdict in another language; without one, as it was said when the call failed."""
+    if lang is None or not row.get("diagnosis"):
+        return row
+    from gateway.diagnose.say import retold  # noqa: PLC0415
+
+    return {**row, "diagnosis": retold(row["diagnosis"], lang.value)}
 
 
 def _last_failure(source: "Source") -> str:
@@ -177,13 +201,14 @@ def _filter(*, since: str = "", **wanted: str) -> "FlowFilter":
         raise UserError(f"A filter means nothing: {name}", "", f"{expected[:1].upper()}{expected[1:]}.") from exc
 
 
-def _console() -> "Console":
+def console() -> "Console":
+    """Give what prints texts of others: nothing in them is markup."""
     from rich.console import Console  # noqa: PLC0415
 
     return Console(highlight=False, markup=False, emoji=False)
 
 
-def _print_row(console: "Console", row: dict[str, Any], *, as_json: bool) -> None:
+def _print_row(screen: "Console", row: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         import orjson  # noqa: PLC0415
 
@@ -192,4 +217,4 @@ def _print_row(console: "Console", row: dict[str, Any], *, as_json: bool) -> Non
     from gateway.show.terminal import line  # noqa: PLC0415
 
     # Wrapped by the terminal rather than cut: the end of the line says what to do.
-    console.print(line(row), soft_wrap=True)
+    screen.print(line(row), soft_wrap=True)

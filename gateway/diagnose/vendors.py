@@ -28,20 +28,19 @@ _NO_WORD = re.compile(r"[^\w]+|_")
 _PARTED = re.compile(r"[()/,]| or ")
 _AUTHORITY = re.compile(
     r"order|filter\)|provider|portal|hotspot|ministry|register|agency|family|telekom|wi-fi|wifi|wlan|router|inflight|"
-    r"site without icp|afghan|austr|bahr|belar|belg|bulg|canada|china|colomb|cyprus|denm|egypt|eston|france|german|greece|"
-    r"iceland|india\b|indones|iran|ireland|italy|ivory|kazakh|kuwait|kyrgyz|latvia|leban|lithuan|malays|moldov|mongol|myanmar|"
-    r"nepal|norway|oman|pakist|philipp|poland|portug|qatar|roman|russia|saudi|serbia|singap|slovak|somal|korea|spain|sudan|"
-    r"swed|swiss|taiwan|tanzan|thai|turk|uganda|ukrain|united|uzbek|viet|yemen",
+    r"site without icp|afghan|austr|bahr|belar|belg|bulg|canada|china \(|colomb|cyprus|denm|egypt|eston|france|german|"
+    r"greece|iceland|india\b|indones|iran|ireland|italy|ivory|kazakh|kuwait|kyrgyz|latvia|leban|lithuan|malays|moldov|"
+    r"mongol|myanmar|nepal|norway|oman|pakist|philipp|poland|portug|qatar|roman|russia|saudi|serbia|singap|slovak|somal|"
+    r"korea|spain|sudan|swed|swiss|taiwan|tanzan|thai|turk|uganda|ukrain|united|uzbek|viet|yemen",
     re.IGNORECASE,
 )
 """Whoever is no product, but a country's authority, a provider or a place where people are online."""
-_COMMON = frozenset(
-    "charles|circle|surge|huawei|juniper|lenovo|apple|arista|impero|aruba|ruckus|alwayson|apache traffic server|steam|"
-    "extreme networks|telstra|orange france|zero trust|linewize|clash|trains|allot|extreme|the cloud|stash|whistle|caido|"
-    "panda|g data|guest internet|control d|dr com|endian|hetty|lufthansa flynet|loon|hillstone|mobicare|mitel".split(
-        "|"
-    )
-)
+_COMMON = frozenset({
+    "charles", "circle", "surge", "huawei", "juniper", "lenovo", "apple", "arista", "impero", "aruba", "ruckus", "allot",
+    "steam", "alwayson", "apache traffic server", "extreme networks", "telstra", "orange france", "zero trust", "clash",
+    "linewize", "trains", "extreme", "the cloud", "stash", "whistle", "caido", "panda", "g data", "guest internet",
+    "dr com", "control d", "endian", "hetty", "lufthansa flynet", "hillstone", "mobicare", "mitel",
+})  # fmt: skip
 """Names that are words of other meaning, too, or of a maker of much else."""
 _QUOTES = str.maketrans("", "", "\"'\\")
 _ATTRIBUTE = re.compile(r"\b(c|cn|l|o|ou|st|commonname|emailaddress|organizationname|organizationalunitname) ?[=:,] ?")

@@ -23,10 +23,10 @@ def verdict(row: Mapping[str, Any]) -> list[RenderableType]:
     said = row.get("diagnosis") or {}
     language = str(said.get("language") or "en")
     spoken = labels(language)
-    head = Text(plain(said.get("title") or title_of(row["cause"]), 120), style=f"bold {tone_of(row['cause'])}")
+    head = Text().append(plain(said.get("title") or title_of(row["cause"]), 120), style=f"bold {tone_of(row['cause'])}")
     for about in (_fixing(row, said, spoken), _surroundings(said, spoken)):
-        if any(about):
-            head.append("\n" + spoken.text("comma").join(part for part in about if part), style=f"not bold {CALM}")
+        if known := spoken.text("comma").join(part for part in about if part):
+            head.append(f"\n{known}", style=CALM)
     parts: list[RenderableType] = [head]
     if said.get("what_happened"):
         parts += [Text(), Text(plain(said["what_happened"]))]

@@ -5,6 +5,7 @@ from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Rule, first, only, said, shown, unless
 from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
+from gateway.model.failure import NetCode
 
 _WORDS = ("block", "deny", "denied", "warn", "filter", "webcat", "forbidden", "policy", "restrict", "notify")
 
@@ -39,68 +40,81 @@ _LOGIN = (
     "connexion",
 )
 
+
+def _plainly_denied(seen: Observation) -> bool:
+    """Whether a proxy refused CONNECT by its own list: its page is no filter's, and nobody ever sees it."""
+    return seen.failed(NetCode.PROXY_DENIED) and seen.author.means is not Means.BLOCK
+
+
 RULE = Rule(
     cause=Cause.NETWORK_BLOCKED_PAGE,
-    match=first(
-        shown(lambda seen: seen.author.means is Means.BLOCK, "a product's block page", Basis.NAMED),
-        only(
-            lambda seen: seen.author.means is Means.DENIED,
-            shown(lambda seen: seen.is_page or seen.evidence.stage != "proxy", "a proxy's refusal page", Basis.NAMED),
-        ),
-        only(
-            lambda seen: (
-                seen.by(Kind.MIDDLEBOX)
-                and seen.author.means is Means.PRESENCE
-                and (seen.evidence.stage != "proxy" or seen.is_page)
-            ),
-            unless(
-                said(
-                    "unable to connect|could not connect|connection failed|connection refused|timed out|host not found|could not resolve|no such domain"
-                ),
-                shown(lambda seen: not seen.enveloped, "a product on the path, and no answer of the API", Basis.SAID),
-            ),
-        ),
-        said(
-            "corporate|company|internet policy|web policy|acceptable use|it policy|url category|web category|network policy|your organization|administrator",
-            "internet policy|web filter|generative ai|category|access to this site|access to this website|website blocked|url blocked|site blocked",
-            "violat|blocked|denied|restricted|prohibited",
-        ),
-        only(
-            lambda seen: not seen.enveloped and seen.is_page and seen.by(Kind.UNKNOWN, Kind.MIDDLEBOX),
-            first(
+    match=unless(
+        shown(_plainly_denied, ""),
+        first(
+            shown(lambda seen: seen.author.means is Means.BLOCK, "a product's block page", Basis.NAMED),
+            only(
+                lambda seen: seen.author.means is Means.DENIED,
                 shown(
-                    lambda seen: (
-                        seen.status == 200
-                        and not _may_be_a_site(seen)
-                        and bool(seen.page)
-                        and not seen.page.has(*_LOGIN)
+                    lambda seen: seen.is_page or seen.evidence.stage != "proxy", "a proxy's refusal page", Basis.NAMED
+                ),
+            ),
+            only(
+                lambda seen: (
+                    seen.by(Kind.MIDDLEBOX)
+                    and seen.author.means is Means.PRESENCE
+                    and (seen.evidence.stage != "proxy" or seen.is_page)
+                ),
+                unless(
+                    said(
+                        "unable to connect|could not connect|connection failed|connection refused|timed out|host not found|could not resolve|no such domain"
                     ),
-                    "a web page with status 200 where an API answers JSON",
-                ),
-                shown(
-                    lambda seen: seen.status in {403, 451} and "cf-ray" not in seen.headers,
-                    "a web page that refuses, and no mark of the provider or its edge",
-                    Basis.STATUS,
+                    shown(
+                        lambda seen: not seen.enveloped, "a product on the path, and no answer of the API", Basis.SAID
+                    ),
                 ),
             ),
-        ),
-        only(
-            lambda seen: not seen.enveloped and seen.by(Kind.UNKNOWN, Kind.SERVER, Kind.MIDDLEBOX),
-            first(
-                said(
-                    "web page|website|web site|site|page|url|domain|access|category|request|destination|content|application|internet|link|\u0434\u043e\u0441\u0442\u0443\u043f|\u0440\u0435\u0441\u0443\u0440\u0441|sitio|pagina|p\u00e1gina|situs|sito|seite|\u7f51\u7ad9|\u7f51\u9875|\u8bbf\u95ee",
-                    "has been blocked|is blocked|blocked by|been blocked|blocked due|blocked because|company policy|web filter|content filter|content filtering|filtering policy|security policy|internet policy|usage policy|network policy|policy violation|network administrator|system administrator|it department|not permitted by|corporate policy|restricted by|is restricted|blocked url|non raggiungibile|organization's policy|prohibited by|blocked page|blocked in accordance|denied by policy|access control configuration|court order|legislation|phishing|malware|internet usage policy|your organization|\u043e\u0433\u0440\u0430\u043d\u0438\u0447\u0435\u043d|\u0437\u0430\u0431\u043b\u043e\u043a\u0438\u0440\u043e\u0432\u0430\u043d|bloqueado|bloqu\u00e9|engellen|diblokir|b\u1ecb ch\u1eb7n|bloccato|gesperrt|blockiert|\u5df2\u88ab\u963b\u6b62|\u88ab\u62e6\u622a|\u7981\u6b62\u8bbf\u95ee|\u963b\u65ad|\u62e6\u622a",
+            said(
+                "corporate|company|internet policy|web policy|acceptable use|it policy|url category|web category|network policy|your organization|administrator",
+                "internet policy|web filter|generative ai|category|access to this site|access to this website|website blocked|url blocked|site blocked",
+                "violat|blocked|denied|restricted|prohibited",
+            ),
+            only(
+                lambda seen: not seen.enveloped and seen.is_page and seen.by(Kind.UNKNOWN, Kind.MIDDLEBOX),
+                first(
+                    shown(
+                        lambda seen: (
+                            seen.status == 200
+                            and not _may_be_a_site(seen)
+                            and bool(seen.page)
+                            and not seen.page.has(*_LOGIN)
+                        ),
+                        "a web page with status 200 where an API answers JSON",
+                    ),
+                    shown(
+                        lambda seen: seen.status in {403, 451} and "cf-ray" not in seen.headers,
+                        "a web page that refuses, and no mark of the provider or its edge",
+                        Basis.STATUS,
+                    ),
                 ),
-                shown(lambda seen: _redirects(seen), "a redirect to a block page inside the network"),
             ),
-        ),
-        only(
-            lambda seen: (
-                seen.issuer is not None
-                and seen.issuer.means in {Means.INSPECTION, Means.BLOCK}
-                and seen.status in {301, 302, 303, 307, 308}
+            only(
+                lambda seen: not seen.enveloped and seen.by(Kind.UNKNOWN, Kind.SERVER, Kind.MIDDLEBOX),
+                first(
+                    said(
+                        "web page|website|web site|site|page|url|domain|access|category|request|destination|content|application|internet|link|\u0434\u043e\u0441\u0442\u0443\u043f|\u0440\u0435\u0441\u0443\u0440\u0441|sitio|pagina|p\u00e1gina|situs|sito|seite|\u7f51\u7ad9|\u7f51\u9875|\u8bbf\u95ee",
+                        "has been blocked|is blocked|blocked by|been blocked|blocked due|blocked because|company policy|web filter|content filter|content filtering|filtering policy|security policy|internet policy|usage policy|network policy|policy violation|network administrator|system administrator|it department|not permitted by|corporate policy|restricted by|is restricted|blocked url|non raggiungibile|organization's policy|prohibited by|blocked page|blocked in accordance|denied by policy|access control configuration|court order|legislation|phishing|malware|internet usage policy|your organization|\u043e\u0433\u0440\u0430\u043d\u0438\u0447\u0435\u043d|\u0437\u0430\u0431\u043b\u043e\u043a\u0438\u0440\u043e\u0432\u0430\u043d|bloqueado|bloqu\u00e9|engellen|diblokir|b\u1ecb ch\u1eb7n|bloccato|gesperrt|blockiert|\u5df2\u88ab\u963b\u6b62|\u88ab\u62e6\u622a|\u7981\u6b62\u8bbf\u95ee|\u963b\u65ad|\u62e6\u622a",
+                    ),
+                    shown(lambda seen: _redirects(seen), "a redirect to a block page inside the network"),
+                ),
             ),
-            shown(lambda _seen: True, "a product signed the certificate and redirects away", Basis.NAMED),
+            only(
+                lambda seen: (
+                    seen.issuer is not None
+                    and seen.issuer.means in {Means.INSPECTION, Means.BLOCK}
+                    and seen.status in {301, 302, 303, 307, 308}
+                ),
+                shown(lambda _seen: True, "a product signed the certificate and redirects away", Basis.NAMED),
+            ),
         ),
     ),
     authors=None,

@@ -106,7 +106,10 @@ RULE = Rule(
                     "api not found|no such api|can not post|can not get|unexpected endpoint|unknown endpoint|unsupported endpoint|no route matched|no static resource|page not found|404 page"
                 ),
                 unless(
-                    said("batch|file|thread|message|response|job|id |model|deployment|run "),
+                    first(
+                        named("not_found_error"),
+                        said("batch|file|thread|message|response|job|id |model|deployment|run "),
+                    ),
                     said("requested resource|resource", "not found|was not found|could not be found"),
                 ),
             ),

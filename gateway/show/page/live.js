@@ -1,4 +1,6 @@
-// Talks to the gateway: one stream of news, and pages of calls on request.
+// Talks to the gateway: one stream of news, and pages of calls on request, with verdicts in the reader's language.
+
+import { LANGUAGE } from "./words.js";
 
 export class Live {
   constructor(handlers) {
@@ -9,7 +11,7 @@ export class Live {
 
   connect() {
     this.source?.close();
-    const source = new EventSource("/api/live");
+    const source = new EventSource(`/api/live?lang=${LANGUAGE}`);
     this.source = source;
     source.addEventListener("open", () => { this.delay = 500; this.handlers.up(); });
     source.addEventListener("flow", (event) => this.handlers.flow(JSON.parse(event.data)));
@@ -35,16 +37,26 @@ export async function fetchFlows(filters, cursor) {
   const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
   query.set("limit", "100");
   if (cursor) query.set("cursor", cursor);
-  return read(`/api/flows?${query}`);
+  return read("/api/flows", query);
 }
 
 export function fetchFlow(id) {
   return read(`/api/flows/${encodeURIComponent(id)}`);
 }
 
-async function read(url) {
-  const answer = await fetch(url, { headers: { accept: "application/json" } });
+export function fetchCauses() {
+  return read("/api/causes");
+}
+
+export function fetchCause(slug) {
+  return read(`/api/causes/${encodeURIComponent(slug)}`);
+}
+
+// What the gateway refuses has a code and a status; what never reached it has neither.
+async function read(path, query = new URLSearchParams()) {
+  query.set("lang", LANGUAGE);
+  const answer = await fetch(`${path}?${query}`, { headers: { accept: "application/json" } });
   const value = await answer.json();
-  if (!answer.ok) throw new Error(value.error?.message ?? `The gateway answered ${answer.status}.`);
+  if (!answer.ok) throw Object.assign(new Error(value.error?.message), { code: value.error?.code, status: answer.status });
   return value;
 }

@@ -1,0 +1,140 @@
+// The verdict on one call: what happened, who can fix it, what to do, and why we say so. On the page and as plain text.
+
+import { el } from "./dom.js";
+import { causeTitle, clean, clock, duration, problemText, subject, waitReason } from "./format.js";
+import { fetchCause } from "./live.js";
+import { has, named, t } from "./words.js";
+
+// Only what is plainly an address on the web: no user name, no letters that look like others.
+const ADDRESS = /https:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][\w.~/?#&=%+:-]*)?/g;
+
+// For the head of the drawer: in one sentence, who can fix it, how sure it is, who wrote the answer.
+export function verdictHead(flow) {
+  const said = flow.diagnosis;
+  const hint = `precision.${flow.precision}.hint`;
+  return [
+    said ? el("p", { class: "happened" }, clean(said.what_happened)) : "",
+    el("p", { class: "tags" },
+      el("code", {}, clean(flow.cause)),
+      flow.fault ? told(clean(named("fault", flow.fault)), t("fault")) : "",
+      flow.precision ? told(clean(named("precision", flow.precision)), has(hint) ? t(hint) : t("precision")) : ""),
+  ];
+}
+
+// A tag with its explanation, for the pointer and for those who listen.
+function told(text, explanation) {
+  return el("span", { title: explanation }, text, el("span", { class: "sr" }, ` (${explanation})`));
+}
+
+export function verdict(flow, actions) {
+  const said = flow.diagnosis;
+  if (!said) {
+    const note = flow.state === "done" ? "" : waitReason(flow);
+    return note ? [el("section", {}, el("p", { class: "happened" }, note))] : [];
+  }
+  return [
+    el("section", { class: "verdict" },
+      list(t("todo"), said.what_to_do, "ol", "todo", linked),
+      note(waitText(said)),
+      el("p", { class: "copy" }, el("button", { type: "button",
+        on: { click: (event) => actions.copy(verdictText(flow), event.target) } }, t("copy.verdict"))),
+      list(t("saw"), said.evidence, "ul", "evidence", (item) => [clean(item)]),
+      note(authorText(said)),
+      list(t("also"), said.alternatives, "ul", "others", (slug) => causeItem(slug, "")),
+      list(t("ruled_out"), said.ruled_out, "ul", "others", (one) => causeItem(one.cause ?? one, one.why))),
+    about(flow.cause),
+  ];
+}
+
+function note(text) {
+  return text ? el("p", { class: "note" }, text) : "";
+}
+
+function list(title, items, tag, name, draw) {
+  if (!items?.length) return "";
+  return el("div", { class: name }, el("h3", {}, title), el(tag, {}, ...items.map((item) => el("li", {}, ...draw(item)))));
+}
+
+function causeItem(slug, why) {
+  const title = causeTitle(slug);
+  return [title === slug ? "" : el("span", {}, title), el("code", {}, clean(slug)), why ? el("small", {}, clean(why)) : ""];
+}
+
+function waitText(said) {
+  if (said.wait_seconds !== null && said.wait_seconds !== undefined) return t("waiting.stated", { time: duration(said.wait_seconds * 1000) });
+  if (said.waiting_helps === undefined) return "";
+  return t(said.waiting_helps ? "waiting.helps" : "waiting.useless");
+}
+
+const NAMED_AUTHORS = ["edge", "middlebox"];
+
+function authorText(said) {
+  const name = clean(said.vendor ?? "");
+  if (name && NAMED_AUTHORS.includes(said.author)) return t(`by.${said.author}.named`, { name });
+  const by = said.author && has(`by.${said.author}`) ? t(`by.${said.author}`) : "";
+  return [by, name ? t("on_path", { name }) : ""].filter(Boolean).join(" ");
+}
+
+// Text in which addresses can be followed. Nothing else of it becomes more than text.
+function linked(text) {
+  const parts = [];
+  let at = 0;
+  for (const found of text.matchAll(ADDRESS)) {
+    const address = found[0].replace(/[.,:;?!]+$/, "");
+    parts.push(clean(text.slice(at, found.index)), link(address));
+    at = found.index + address.length;
+  }
+  return [...parts, clean(text.slice(at))];
+}
+
+function link(address) {
+  return URL.canParse(address)
+    ? el("a", { href: address, rel: "noopener noreferrer", target: "_blank" }, clean(address)) : clean(address);
+}
+
+// --- about the cause in general ------------------------------------------
+
+const known = new Map();
+
+function about(slug) {
+  const content = el("div", { class: "about" }, el("p", { class: "note" }, t("about.loading")));
+  return el("details", { on: { toggle: (event) => { if (event.target.open) load(slug, content); } } },
+    el("summary", {}, t("about")), content);
+}
+
+async function load(slug, content) {
+  try {
+    if (!known.has(slug)) known.set(slug, await fetchCause(slug));
+    content.replaceChildren(...explained(known.get(slug)));
+  } catch (problem) { content.replaceChildren(el("p", { class: "note" }, problemText(problem))); }
+}
+
+function explained(cause) {
+  const part = (title, text) => [el("h3", {}, title), el("p", {}, clean(text))];
+  return [
+    ...part(t("about.meaning"), cause.what_it_means),
+    ...part(t("about.known_by"), cause.how_we_know),
+    el("h3", {}, t("about.todo")),
+    el("ol", {}, ...cause.what_to_do.map((step) => el("li", {}, ...linked(step)))),
+    ...part(t("about.confused"), cause.not_to_be_confused_with),
+    el("h3", {}, t("about.source")), el("p", { class: "note" }, clean(cause.source)),
+  ];
+}
+
+// --- as plain text -------------------------------------------------------
+
+export function verdictText(flow) {
+  const said = flow.diagnosis;
+  const lines = (title, items) => (items?.length ? ["", title, ...items] : []);
+  return [
+    `${clean(said.title)} (${flow.cause})`,
+    said.what_happened,
+    [flow.fault ? named("fault", flow.fault) : "", flow.precision ? named("precision", flow.precision) : ""].filter(Boolean).join(" · "),
+    ...lines(t("todo"), said.what_to_do?.map((step, at) => `${at + 1}. ${step}`)),
+    ...[waitText(said)].filter(Boolean),
+    ...lines(t("saw"), said.evidence?.map((fact) => `- ${fact}`)),
+    ...[authorText(said)].filter(Boolean).map((text) => `- ${text}`),
+    "",
+    `whygate · ${subject(flow)} · ${clock(flow.started_at)} · ${flow.id}`,
+  ].map(clean).join("\n");
+}
