@@ -34,7 +34,7 @@ _READS = (
 
 def explain(  # noqa: PLR0917 - each is an option of the command line
     what: Annotated[
-        str, typer.Argument(metavar="[WHAT|-]", help="A file, a cause, a family of causes, or a call's id.")
+        str, typer.Argument(metavar="WHAT|-", help="A file, a cause, a family of causes, or a call's id.")
     ] = "",
     jsonl: Annotated[
         str, typer.Option("--jsonl", metavar="FILE", help="A JSON object a line in, one out; - is standard input.")
@@ -46,11 +46,12 @@ def explain(  # noqa: PLR0917 - each is an option of the command line
 ) -> None:
     """Say why something failed, or what a cause means.
 
-    WHAT is a file with what you saw, or - for standard input: a traceback, a raw answer, what `curl -v` prints, a HAR
-    file. Or it is a cause (quota.exhausted), a family of causes (rate_limit), or the id of a call of the log. Without
-    it, all causes are listed.
+    WHAT is a file, or - for standard input, with what you saw: a traceback,
+    a raw HTTP answer, what `curl -v` prints, a HAR file. Or it is a cause
+    (quota.exhausted), a family of causes (rate_limit), or the id of a call
+    of the log. Without it, all causes are listed.
 
-    Example:  whygate explain traceback.txt   |   pbpaste | whygate explain -   |   whygate explain quota.exhausted
+    Example:  whygate explain traceback.txt
     """
     if jsonl and what:
         raise UserError("Two things to explain at once", f"{what} and --jsonl {jsonl}", "Give one of them.")
@@ -168,7 +169,7 @@ def _success(text: str, seen: Sequence["Seen"]) -> str:
 
     calls = entries_of(json_of(text.lstrip("\ufeff").strip()))
     if calls is not None:
-        return f"None of the {len(calls)} calls in this HAR file failed." if calls else "This HAR file holds no call."
+        return f"No call of this HAR file failed; it holds {len(calls)}."
     answered = [str(one.status) for one in seen if one.status is not None]
     if answered:
         return f"It was answered with status {answered[-1]}, and nothing in it looks like a failure."

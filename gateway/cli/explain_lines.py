@@ -86,7 +86,7 @@ def _object(line: bytes | None) -> dict[str, Any]:
     try:
         document = _parsed(line)
     except (ValueError, RecursionError) as exc:
-        raise UnreadableRowError(f"This is no JSON ({exc}).") from exc
+        raise UnreadableRowError(f"This is no JSON ({getattr(exc, 'msg', exc)}).") from exc
     if not isinstance(document, dict):
         raise UnreadableRowError("The row is no object.")
     return document

@@ -97,9 +97,9 @@ def hinted(*phrases: str) -> Test:
     return test
 
 
-def named(*codes: str) -> Test:
-    """Look for a code, type or reason of the envelope, in any case."""
-    wanted = frozenset(code.lower() for code in codes)
+def named(codes: str) -> Test:
+    """Look for a code, type or reason of the envelope, in any case; written ``"a|b"``."""
+    wanted = frozenset(codes.lower().split("|"))
 
     def test(observation: Observation) -> Finding | None:
         found = sorted(observation.read.codes & wanted)

@@ -9,24 +9,20 @@ RULE = Rule(
         lambda seen: seen.status // 100 == 4 or seen.status == 0,
         first(
             named(
-                "billing_not_active",
-                "billing_disabled",
-                "arrearage",
-                "accountoverdueerror",
-                "billing_error",
-                "payment_failed",
-                "account_overdue",
-                "overdue",
-                "billing_inactive",
-                "payment_past_due",
-                "accountoverdue",
+                "billing_not_active|billing_disabled|arrearage|accountoverdueerror|billing_error|"
+                "payment_failed|account_overdue|overdue|billing_inactive|payment_past_due|accountoverdue"
             ),
             said(
-                "billing|payment|invoice|subscription|card|bill|bills|\u8d26\u6237|\u8d26\u53f7|\u8d39\u7528",
-                "not active|inactive|past due|overdue|unpaid|payment failed|failed payment|delinquent|in arrears|arrears|not enabled|must be enabled|to be enabled|enable billing|disabled|good standing|declined|payment method is|valid payment|outstanding|\u6b20\u8d39|\u903e\u671f",
+                "billing|payment|invoice|subscription|card|bill|bills|账户|账号|费用",
+                "not active|inactive|past due|overdue|unpaid|payment failed|failed payment|delinquent|in arrears|"
+                "arrears|not enabled|must be enabled|to be enabled|enable billing|disabled|good standing|"
+                "declined|payment method is|valid payment|outstanding|欠费|逾期",
             ),
             said(
-                "overdue account|arrears|account is not active|account is inactive|account not active|account is past due|account is overdue|account is in arrears|account is delinquent|good standing|check your billing details on our website|requires billing|billing account|enable billing"
+                "overdue account|arrears|account is not active|account is inactive|account not active|"
+                "account is past due|account is overdue|account is in arrears|account is delinquent|"
+                "good standing|check your billing details on our website|requires billing|billing account|"
+                "enable billing"
             ),
         ),
     ),

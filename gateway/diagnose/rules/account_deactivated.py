@@ -11,23 +11,16 @@ RULE = Rule(
             said("billing|payment|balance|credit|credits|overdue|quota|invoice|free tier|api key|prepaid"),
             first(
                 named(
-                    "account_deactivated",
-                    "deactivated_workspace",
-                    "organization_restricted",
-                    "consumer_suspended",
-                    "account_state_invalid",
-                    "account_suspended",
-                    "user_suspended",
-                    "organization_disabled",
-                    "account_disabled",
-                    "account_banned",
-                    "user_banned",
-                    "accountsuspended",
-                    "org_disabled",
+                    "account_deactivated|deactivated_workspace|organization_restricted|consumer_suspended|"
+                    "account_state_invalid|account_suspended|user_suspended|organization_disabled|"
+                    "account_disabled|account_banned|user_banned|accountsuspended|org_disabled"
                 ),
                 said(
-                    "account|organization|organisation|user|workspace|tenant|consumer|resource|service|access|you|subscription|\u8d26\u6237|\u8d26\u53f7|\u7528\u6237|\u5e10\u53f7",
-                    "has been deactivated|deactivated|suspended|has been disabled|is disabled|banned|terminated|has been restricted|been restricted|temporarily blocked|locked|closed|has been blocked|\u5c01\u7981|\u505c\u7528|\u5f02\u5e38|\u51bb\u7ed3|\u9501\u5b9a|\u7981\u7528|\u88ab\u5c01",
+                    "account|organization|organisation|user|workspace|tenant|consumer|resource|service|access|"
+                    "you|subscription|账户|账号|用户|帐号",
+                    "has been deactivated|deactivated|suspended|has been disabled|is disabled|banned|terminated|"
+                    "has been restricted|been restricted|temporarily blocked|locked|closed|has been blocked|封禁|"
+                    "停用|异常|冻结|锁定|禁用|被封",
                 ),
                 said("violation of terms|terms of service violation|violat", "account|terms|suspended|disabled"),
             ),

@@ -20,24 +20,24 @@ RULE = Rule(
             shown(_none_at_all, "the stated limit is 0: there never was an allowance", Basis.NAMED),
             unless(
                 said(
-                    "per minute|calls minute|requests minute|per min|latest app|newer version|cli |check your plan and billing|credit|credits|balance|limit reached|usage limit|per day"
+                    "per minute|calls minute|requests minute|per min|latest app|newer version|cli |"
+                    "check your plan and billing|credit|credits|balance|limit reached|usage limit|per day"
                 ),
                 first(
                     named(
-                        "chatgpt_account_missing",
-                        "plan_required",
-                        "subscription_required",
-                        "upgrade_required",
-                        "tier_not_allowed",
-                        "feature_not_available",
-                        "plan_not_supported",
-                        "tier_restricted",
-                        "accessdenied.unpurchased",
-                        "not_subscribed",
+                        "chatgpt_account_missing|plan_required|subscription_required|upgrade_required|"
+                        "tier_not_allowed|feature_not_available|plan_not_supported|tier_restricted|"
+                        "accessdenied.unpurchased|not_subscribed"
                     ),
                     said(
-                        "plan |plans |tier |tiers|subscription|upgrade|paid |pro plan|pro users|pro subscription|to pro |premium|enterprise|free users|free tier|workspaces|extra usage|usage tier|membership|member benefits|套餐|会员|升级|订阅",
-                        "add more|not your plan|require|requires|required|does not include|not include|not included|not available|only available|upgrade|need a|needs a|must be on|not eligible|no eligible|not support|does not support|no access|does not have access to this|exclusive|limited to|available for|please subscribe|subscribe to|not entitled|需要|请升级|未订阅|未开通|仅限",
+                        "plan |plans |tier |tiers|subscription|upgrade|paid |pro plan|pro users|pro subscription|"
+                        "to pro |premium|enterprise|free users|free tier|workspaces|extra usage|usage tier|"
+                        "membership|member benefits|套餐|会员|升级|订阅",
+                        "add more|not your plan|require|requires|required|does not include|not include|"
+                        "not included|not available|only available|upgrade|need a|needs a|must be on|"
+                        "not eligible|no eligible|not support|does not support|no access|"
+                        "does not have access to this|exclusive|limited to|available for|please subscribe|"
+                        "subscribe to|not entitled|需要|请升级|未订阅|未开通|仅限",
                     ),
                 ),
             ),

@@ -11,19 +11,17 @@ RULE = Rule(
             said("certificate|signature|token|webhook"),
             first(
                 named(
-                    "organization_must_be_verified",
-                    "verification_required",
-                    "phone_not_verified",
-                    "email_not_verified",
-                    "identity_not_verified",
-                    "real_name_required",
-                    "phone_verification_required",
+                    "organization_must_be_verified|verification_required|phone_not_verified|email_not_verified|"
+                    "identity_not_verified|real_name_required|phone_verification_required"
                 ),
                 said(
                     "verif|identity|real name|kyc|phone number|e mail|email|age",
-                    "must be verified|must verify|not verified|verify your organization|verify your identity|verify your email|verify your phone|verify your account|verify your age|requires verification|verification required|need to verify|needs to be verified|please verify|complete verification|bind|unverified|has to be verified|to be verified",
+                    "must be verified|must verify|not verified|verify your organization|verify your identity|"
+                    "verify your email|verify your phone|verify your account|verify your age|"
+                    "requires verification|verification required|need to verify|needs to be verified|"
+                    "please verify|complete verification|bind|unverified|has to be verified|to be verified",
                 ),
-                said("\u5b9e\u540d|\u8ba4\u8bc1|\u7ed1\u5b9a\u624b\u673a|\u624b\u673a\u53f7", "\u8bf7|\u672a|\u9700"),
+                said("实名|认证|绑定手机|手机号", "请|未|需"),
             ),
         ),
     ),

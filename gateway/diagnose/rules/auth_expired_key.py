@@ -11,27 +11,17 @@ RULE = Rule(
             in_status(400, 401, 403, 0),
             first(
                 named(
-                    "token_expired",
-                    "token_revoked",
-                    "token_invalidated",
-                    "access_token_expired",
-                    "expiredtokenexception",
-                    "api_key_expired",
-                    "expired_api_key",
-                    "key_expired",
-                    "key_disabled",
-                    "api_key_disabled",
-                    "refresh_token_reused",
-                    "invalid_grant",
-                    "expired_token",
-                    "expiredtoken",
-                    "revoked_api_key",
+                    "token_expired|token_revoked|token_invalidated|access_token_expired|expiredtokenexception|"
+                    "api_key_expired|expired_api_key|key_expired|key_disabled|api_key_disabled|"
+                    "refresh_token_reused|invalid_grant|expired_token|expiredtoken|revoked_api_key"
                 ),
                 unless(
                     said("account", "deactivated|suspended|disabled"),
                     said(
                         "api key|apikey|key|token|credential|credentials|session|secret|令牌|密钥",
-                        "expired|revoked|disabled|is blocked|deleted|rotated|invalidated|leaked|compromised|deactivated|has been suspended|inactive|no longer valid|no longer active|过期|失效|禁用|删除|已被",
+                        "expired|revoked|disabled|is blocked|deleted|rotated|invalidated|leaked|compromised|"
+                        "deactivated|has been suspended|inactive|no longer valid|no longer active|过期|失效|禁用|"
+                        "删除|已被",
                     ),
                 ),
             ),

@@ -9,22 +9,18 @@ RULE = Rule(
         in_status(4),
         first(
             named(
-                "ip_not_authorized",
-                "api_key_ip_address_blocked",
-                "ip_not_allowed",
-                "ip_restricted",
-                "ip_forbidden",
-                "accessdenied.ip",
-                "ip_address_not_allowed",
-                "trafficdenied",
+                "ip_not_authorized|api_key_ip_address_blocked|ip_not_allowed|ip_restricted|ip_forbidden|"
+                "accessdenied.ip|ip_address_not_allowed|trafficdenied"
             ),
             said(
-                "ip|ip address|client ip|source ip|source address|origin address|ips|\u5730\u5740|ip\u5730\u5740",
-                "not allowed|not authorized|not in the|not on|blocked|denied|whitelist|white list|allowlist|allow list|not permitted|unauthorized|restricted|\u767d\u540d\u5355|\u4e0d\u5728|\u9650\u5236",
+                "ip|ip address|client ip|source ip|source address|origin address|ips|地址|ip地址",
+                "not allowed|not authorized|not in the|not on|blocked|denied|whitelist|white list|allowlist|"
+                "allow list|not permitted|unauthorized|restricted|白名单|不在|限制",
             ),
-            said("\u7f51\u6bb5", "\u53ea\u80fd|\u6307\u5b9a|\u9650\u5236|\u4e0d\u5728|\u4e0d\u5141\u8bb8"),
+            said("网段", "只能|指定|限制|不在|不允许"),
             said(
-                "virtual network|vnet|firewall rules|public access|public network access|private endpoint|private link|network rules|network acl|network security perimeter|allowed network"
+                "virtual network|vnet|firewall rules|public access|public network access|private endpoint|"
+                "private link|network rules|network acl|network security perimeter|allowed network"
             ),
             shown(
                 lambda seen: (

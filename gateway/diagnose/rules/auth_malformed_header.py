@@ -7,7 +7,8 @@ RULE = Rule(
     cause=Cause.AUTH_MALFORMED_HEADER,
     match=first(
         heard(
-            "illegal header value|invalid header value|invalid character in header content|header value contains|err invalid char"
+            "illegal header value|invalid header value|invalid character in header content|header value contains|"
+            "err invalid char"
         ),
         only(
             in_status(400, 401, 403, 422),
@@ -17,12 +18,13 @@ RULE = Rule(
                     "the credential header stands there without its scheme, or with white space in it",
                     Basis.NAMED,
                 ),
-                named(
-                    "malformed_header", "incompletesignatureexception", "invalid_authorization_header", "invalid_header"
-                ),
+                named("malformed_header|incompletesignatureexception|invalid_authorization_header|invalid_header"),
                 said(
                     "header|authorization|bearer|token format|credential",
-                    "format should be|invalid authorization header|malformed|must be in the format|must start with bearer|should start with|expected bearer|expected format|bearer prefix|not a valid bearer|illegal header|invalid format|incorrectly formatted|must begin with|format is|needs to be bearer|\u683c\u5f0f",
+                    "format should be|invalid authorization header|malformed|must be in the format|"
+                    "must start with bearer|should start with|expected bearer|expected format|bearer prefix|"
+                    "not a valid bearer|illegal header|invalid format|incorrectly formatted|must begin with|"
+                    "format is|needs to be bearer|格式",
                 ),
                 said("illegal header value|invalid header value|invalid character in header"),
             ),

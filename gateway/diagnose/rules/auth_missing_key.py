@@ -30,27 +30,25 @@ RULE = Rule(
             lambda seen: seen.status in {400, 401, 403, 0} and seen.evidence.call.credential in {"", "none"},
             first(
                 named(
-                    "credentials_missing",
-                    "missing_api_key",
-                    "missing_authentication",
-                    "missing_token",
-                    "missing_authorization",
-                    "authorization_required",
-                    "no_api_key",
-                    "missingauthenticationtokenexception",
-                    "apikeymissing",
-                    "api_key_missing",
-                    "missing_key",
+                    "credentials_missing|missing_api_key|missing_authentication|missing_token|"
+                    "missing_authorization|authorization_required|no_api_key|"
+                    "missingauthenticationtokenexception|apikeymissing|api_key_missing|missing_key"
                 ),
                 unless(
                     said("mismatch|expired|valid api key|max tokens|maxtokens"),
                     first(
                         said(
-                            "api key|apikey|x api key|authentication|authorization|credential|credentials|bearer|subscription key|access token|auth header|token |\u4ee4\u724c|\u5bc6\u94a5|\u8ba4\u8bc1|\u9274\u6743",
-                            "did not provide|failed to get|missing|no api key|is required|are required|not provided|required|no auth|no cookie auth|absent|not found in|must provide|please provide|must be provided|need to provide|no authorization|without|not supplied|not set|is empty|\u672a\u63d0\u4f9b|\u7f3a\u5c11|\u672a\u643a\u5e26|\u4e3a\u7a7a",
+                            "api key|apikey|x api key|authentication|authorization|credential|credentials|bearer|"
+                            "subscription key|access token|auth header|token |令牌|密钥|认证|鉴权",
+                            "did not provide|failed to get|missing|no api key|is required|are required|"
+                            "not provided|required|no auth|no cookie auth|absent|not found in|must provide|"
+                            "please provide|must be provided|need to provide|no authorization|without|"
+                            "not supplied|not set|is empty|未提供|缺少|未携带|为空",
                         ),
                         said(
-                            "unregistered callers|no auth credentials|no credentials|login required|please log in|please sign in to use|not logged in|not authenticated|unauthenticated request"
+                            "unregistered callers|no auth credentials|no credentials|login required|"
+                            "please log in|please sign in to use|not logged in|not authenticated|"
+                            "unauthenticated request"
                         ),
                     ),
                 ),

@@ -9,11 +9,8 @@ RULE = Rule(
         in_status(4),
         first(
             named(
-                "no_organization",
-                "claude_code_key_creator_not_member",
-                "not_a_member",
-                "user_not_in_organization",
-                "not_organization_member",
+                "no_organization|claude_code_key_creator_not_member|not_a_member|user_not_in_organization|"
+                "not_organization_member"
             ),
             said(
                 "member |members|belong", "organization|organisation|project|workspace|team", "must|not|no longer|need"

@@ -9,24 +9,19 @@ RULE = Rule(
         in_status(400, 401, 403, 404, 500),
         first(
             named(
-                "mismatched_organization",
-                "mismatched_project",
-                "invalid_organization",
-                "invalid_project",
-                "consumer_invalid",
-                "user_project_denied",
-                "invalid_workspace_selected",
-                "organization_not_found",
-                "project_not_found",
-                "workspace_not_found",
+                "mismatched_organization|mismatched_project|invalid_organization|invalid_project|"
+                "consumer_invalid|user_project_denied|invalid_workspace_selected|organization_not_found|"
+                "project_not_found|workspace_not_found"
             ),
             unless(
                 said(
-                    "model|restricted|disabled|deactivated|suspended|verified|member|permission|access to|scope|scopes|quota|billing|rate limit|oauth|not allowed"
+                    "model|restricted|disabled|deactivated|suspended|verified|member|permission|access to|scope|"
+                    "scopes|quota|billing|rate limit|oauth|not allowed"
                 ),
                 said(
                     "organization|organisation|project|workspace|tenant|openai organization",
-                    "no such|should match|does not match|mismatch|not belong|does not exist|not found|invalid|unknown|not associated|wrong|no eligible",
+                    "no such|should match|does not match|mismatch|not belong|does not exist|not found|invalid|"
+                    "unknown|not associated|wrong|no eligible",
                 ),
             ),
             shown(

@@ -8,11 +8,19 @@ RULE = Rule(
     match=first(
         hinted("curl 77 ", "curl error 77 "),
         heard(
-            "tls ca certificate bundle|ca certificate bundle|ca bundle|cacert|ca file|cafile|ca certs|ca certificates|ssl cert file|requests ca bundle|node extra ca certs|curl ca bundle|certificate bundle|cacert.pem|trust store|truststore|trustanchors|ca path|capath|extra certs|extra ca|certificate verify locations|verify locations|ca cert|pem",
-            "not find|no such file|invalid path|does not exist|ignoring|error loading|failed to load|can not load|could not load|error setting|empty|no certs|bad|problem with the ssl ca cert|error reading|unable to load|must be non empty|not found|error adding trust anchors|load failed|cannot open|fopen|finds no",
+            "tls ca certificate bundle|ca certificate bundle|ca bundle|cacert|ca file|cafile|ca certs|"
+            "ca certificates|ssl cert file|requests ca bundle|node extra ca certs|curl ca bundle|"
+            "certificate bundle|cacert.pem|trust store|truststore|trustanchors|ca path|capath|extra certs|"
+            "extra ca|certificate verify locations|verify locations|ca cert|pem",
+            "not find|no such file|invalid path|does not exist|ignoring|error loading|failed to load|"
+            "can not load|could not load|error setting|empty|no certs|bad|problem with the ssl ca cert|"
+            "error reading|unable to load|must be non empty|not found|error adding trust anchors|load failed|"
+            "cannot open|fopen|finds no",
         ),
         heard(
-            "trustanchors parameter must be non empty|error setting certificate verify locations|error setting certificate file|no suitable tls ca|could not find a suitable tls ca|error adding trust anchors"
+            "trustanchors parameter must be non empty|error setting certificate verify locations|"
+            "error setting certificate file|no suitable tls ca|could not find a suitable tls ca|"
+            "error adding trust anchors"
         ),
         only(
             lambda seen: (

@@ -9,11 +9,13 @@ RULE = Rule(
     cause=Cause.CLIENT_CA_NOT_TRUSTED,
     match=unless(
         heard(
-            "legacy renegotiation|unsupported protocol|no shared cipher|handshake failure|protocol version|can not agree on a tls version"
+            "legacy renegotiation|unsupported protocol|no shared cipher|handshake failure|protocol version|"
+            "can not agree on a tls version"
         ),
         first(
             heard(
-                "client does not trust the proxy's certificate|does not trust the proxy|client does not trust|client tls handshake failed",
+                "client does not trust the proxy's certificate|does not trust the proxy|client does not trust|"
+                "client tls handshake failed",
                 "trust|unknown ca|bad certificate|disconnected during the handshake|certificate unknown",
             ),
             heard(

@@ -8,7 +8,9 @@ RULE = Rule(
     match=first(
         shown(lambda seen: seen.evidence.client_left, "the app closed its connection", Basis.NAMED),
         heard(
-            "client disconnected|client closed request|request was aborted|aborterror|user aborted|request aborted by|canceled by the user|context canceled|operation was canceled|cancelled by client|keyboardinterrupt|cancellederror"
+            "client disconnected|client closed request|request was aborted|aborterror|user aborted|"
+            "request aborted by|canceled by the user|context canceled|operation was canceled|cancelled by client|"
+            "keyboardinterrupt|cancellederror"
         ),
         only(in_status(499), shown(lambda _seen: True, "status 499, which servers write when the caller has gone")),
     ),

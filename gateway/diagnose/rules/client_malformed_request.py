@@ -9,8 +9,11 @@ RULE = Rule(
         only(
             in_status(400),
             said(
-                "bad request|malformed|invalid http|plain http request was sent to https|http request was sent|request header or cookie too large|request line|invalid host header|header too large|bad header",
-                "plain http request|malformed request|invalid http|could not understand|header or cookie too large|https port|request line|invalid request line|invalid host|header too large|sent a request that this server could not understand",
+                "bad request|malformed|invalid http|plain http request was sent to https|http request was sent|"
+                "request header or cookie too large|request line|invalid host header|header too large|bad header",
+                "plain http request|malformed request|invalid http|could not understand|"
+                "header or cookie too large|https port|request line|invalid request line|invalid host|"
+                "header too large|sent a request that this server could not understand",
             ),
         ),
         heard("malformed request|invalid request line|not valid http"),

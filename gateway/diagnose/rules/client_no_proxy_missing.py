@@ -37,7 +37,7 @@ RULE = Rule(
                 or (seen.by(Kind.MIDDLEBOX) and seen.author.means not in {Means.PORTAL, Means.BLOCK})
                 or seen.words.has("proxy")
             ),
-            shown(lambda seen: _inside(seen), "the proxy answered for an address on the inside", Basis.NAMED),
+            shown(_inside, "the proxy answered for an address on the inside", Basis.NAMED),
         ),
         only(
             lambda seen: seen.evidence.stage == "proxy" or bool(vendors.mentioned(seen.evidence.exception)),

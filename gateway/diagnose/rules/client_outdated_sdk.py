@@ -9,16 +9,19 @@ RULE = Rule(
         only(
             in_status(4),
             said(
-                "upgrade to the latest|requires a newer version|update to the latest|newer version of|please upgrade|please update",
+                "upgrade to the latest|requires a newer version|update to the latest|newer version of|"
+                "please upgrade|please update",
                 "app |apps|cli |client |sdk|codex|claude code|version of",
             ),
         ),
         heard("unexpected keyword argument", "proxies|init|http client|client"),
         heard(
-            "you tried to access openai|no longer supported in openai|openai 1.0|openai migrate|not supported in openai>=1|is no longer supported in openai|apiremovedinv1|api removed"
+            "you tried to access openai|no longer supported in openai|openai 1.0|openai migrate|"
+            "not supported in openai>=1|is no longer supported in openai|apiremovedinv1|api removed"
         ),
         heard(
-            "module openai has no attribute|has no attribute chatcompletion|has no attribute completion|can not import name",
+            "module openai has no attribute|has no attribute chatcompletion|has no attribute completion|"
+            "can not import name",
             "openai|anthropic|chatcompletion|completion|client",
         ),
         heard(

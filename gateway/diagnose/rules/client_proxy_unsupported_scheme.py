@@ -8,7 +8,8 @@ RULE = Rule(
     match=first(
         heard(
             "socks|socksio|pysocks|socks5|socks5h|python socks|socks proxy",
-            "unknown scheme|not installed|missing dependencies|support|unsupported|not supported|install|requires|unknown scheme",
+            "unknown scheme|not installed|missing dependencies|support|unsupported|not supported|install|"
+            "requires|unknown scheme",
         ),
         heard("unsupported proxy|proxy scheme|proxy protocol", "not supported|unsupported|unknown"),
     ),

@@ -22,7 +22,7 @@ RULE = Rule(
     cause=Cause.CLIENT_TIMEOUT_TOO_SHORT,
     match=first(
         shown(
-            lambda seen: _impatient(seen),
+            _impatient,
             "the app left after its own stated time, and answers here usually take longer",
             Basis.NAMED,
         ),
@@ -40,7 +40,8 @@ RULE = Rule(
             lambda seen: not seen.answered,
             heard(
                 "timeout|timed out",
-                "timeout 1 |timeout 2 |timeout 3 |timeout 5 |timeout 0|your timeout|increase the timeout|increase timeout|timeout of 1000ms|client side timeout|timeout setting",
+                "timeout 1 |timeout 2 |timeout 3 |timeout 5 |timeout 0|your timeout|increase the timeout|"
+                "increase timeout|timeout of 1000ms|client side timeout|timeout setting",
             ),
         ),
     ),

@@ -16,7 +16,12 @@ RULE = Rule(
     match=first(
         shown(lambda seen: bool(_CODES.search(seen.raw)), "the edge's error code", Basis.NAMED),
         said(
-            "request unsuccessful|incident id|attention required|access denied|you have been blocked|sorry you have been blocked|you are unable to access|request blocked|used cloudflare to restrict access|unable to load site|you do not have permission to access|not allowed to access this|access to this page has been denied|security service to protect itself|request rejected|the requested url was rejected|been banned|ip address has been|web application firewall|blocked by waf|bad request blocked|pardon our interruption"
+            "request unsuccessful|incident id|attention required|access denied|you have been blocked|"
+            "sorry you have been blocked|you are unable to access|request blocked|"
+            "used cloudflare to restrict access|unable to load site|you do not have permission to access|"
+            "not allowed to access this|access to this page has been denied|security service to protect itself|"
+            "request rejected|the requested url was rejected|been banned|ip address has been|"
+            "web application firewall|blocked by waf|bad request blocked|pardon our interruption"
         ),
         only(lambda seen: not seen.enveloped and seen.by(Kind.EDGE), status(401, 403, 406)),
     ),

@@ -35,7 +35,11 @@ RULE = Rule(
             Basis.NAMED,
         ),
         said(
-            "anti robot|are you a robot|are you human|not a robot|captcha|just a moment|checking your browser|checking if the site connection is secure|enable javascript and cookies|needs to review the security of your connection|verify you are human|verifying you are human|please turn javascript on|security checkpoint|one more step|complete the security check|prove you are human|please wait while we verify|javascript is required"
+            "anti robot|are you a robot|are you human|not a robot|captcha|just a moment|checking your browser|"
+            "checking if the site connection is secure|enable javascript and cookies|"
+            "needs to review the security of your connection|verify you are human|verifying you are human|"
+            "please turn javascript on|security checkpoint|one more step|complete the security check|"
+            "prove you are human|please wait while we verify|javascript is required"
         ),
         shown(lambda seen: any(mark in seen.raw for mark in _MARKS), "a challenge page", Basis.NAMED),
         shown(

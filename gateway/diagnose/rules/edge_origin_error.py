@@ -19,7 +19,11 @@ RULE = Rule(
             first(
                 shown(lambda seen: bool(_CODES.search(seen.raw)), "the edge's error code", Basis.NAMED),
                 said(
-                    "bad gateway|gateway timeout|gateway time-out|a timeout occurred|web server is down|connection timed out|origin is unreachable|connect to the origin|ssl handshake failed|unknown error|origin dns error|service unavailable|server error|invalid ssl certificate|application error|internal server error|failed to contact the origin|backend fetch failed|backend.max_conn|first byte timeout"
+                    "bad gateway|gateway timeout|gateway time-out|a timeout occurred|web server is down|"
+                    "connection timed out|origin is unreachable|connect to the origin|ssl handshake failed|"
+                    "unknown error|origin dns error|service unavailable|server error|invalid ssl certificate|"
+                    "application error|internal server error|failed to contact the origin|backend fetch failed|"
+                    "backend.max_conn|first byte timeout"
                 ),
                 status(500, 502, 503, 504),
             ),

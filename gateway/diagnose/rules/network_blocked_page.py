@@ -66,7 +66,8 @@ RULE = Rule(
                 ),
                 unless(
                     said(
-                        "unable to connect|could not connect|connection failed|connection refused|timed out|host not found|could not resolve|no such domain"
+                        "unable to connect|could not connect|connection failed|connection refused|timed out|"
+                        "host not found|could not resolve|no such domain"
                     ),
                     shown(
                         lambda seen: not seen.enveloped, "a product on the path, and no answer of the API", Basis.SAID
@@ -74,8 +75,10 @@ RULE = Rule(
                 ),
             ),
             said(
-                "corporate|company|internet policy|web policy|acceptable use|it policy|url category|web category|network policy|your organization|administrator",
-                "internet policy|web filter|generative ai|category|access to this site|access to this website|website blocked|url blocked|site blocked",
+                "corporate|company|internet policy|web policy|acceptable use|it policy|url category|web category|"
+                "network policy|your organization|administrator",
+                "internet policy|web filter|generative ai|category|access to this site|access to this website|"
+                "website blocked|url blocked|site blocked",
                 "violat|blocked|denied|restricted|prohibited",
             ),
             only(
@@ -101,10 +104,20 @@ RULE = Rule(
                 lambda seen: not seen.enveloped and seen.by(Kind.UNKNOWN, Kind.SERVER, Kind.MIDDLEBOX),
                 first(
                     said(
-                        "web page|website|web site|site|page|url|domain|access|category|request|destination|content|application|internet|link|\u0434\u043e\u0441\u0442\u0443\u043f|\u0440\u0435\u0441\u0443\u0440\u0441|sitio|pagina|p\u00e1gina|situs|sito|seite|\u7f51\u7ad9|\u7f51\u9875|\u8bbf\u95ee",
-                        "has been blocked|is blocked|blocked by|been blocked|blocked due|blocked because|company policy|web filter|content filter|content filtering|filtering policy|security policy|internet policy|usage policy|network policy|policy violation|network administrator|system administrator|it department|not permitted by|corporate policy|restricted by|is restricted|blocked url|non raggiungibile|organization's policy|prohibited by|blocked page|blocked in accordance|denied by policy|access control configuration|court order|legislation|phishing|malware|internet usage policy|your organization|\u043e\u0433\u0440\u0430\u043d\u0438\u0447\u0435\u043d|\u0437\u0430\u0431\u043b\u043e\u043a\u0438\u0440\u043e\u0432\u0430\u043d|bloqueado|bloqu\u00e9|engellen|diblokir|b\u1ecb ch\u1eb7n|bloccato|gesperrt|blockiert|\u5df2\u88ab\u963b\u6b62|\u88ab\u62e6\u622a|\u7981\u6b62\u8bbf\u95ee|\u963b\u65ad|\u62e6\u622a",
+                        "web page|website|web site|site|page|url|domain|access|category|request|destination|"
+                        "content|application|internet|link|доступ|ресурс|sitio|pagina|página|situs|sito|seite|"
+                        "网站|网页|访问",
+                        "has been blocked|is blocked|blocked by|been blocked|blocked due|blocked because|"
+                        "company policy|web filter|content filter|content filtering|filtering policy|"
+                        "security policy|internet policy|usage policy|network policy|policy violation|"
+                        "network administrator|system administrator|it department|not permitted by|"
+                        "corporate policy|restricted by|is restricted|blocked url|non raggiungibile|"
+                        "organization's policy|prohibited by|blocked page|blocked in accordance|denied by policy|"
+                        "access control configuration|court order|legislation|phishing|malware|"
+                        "internet usage policy|your organization|ограничен|заблокирован|bloqueado|bloqué|"
+                        "engellen|diblokir|bị chặn|bloccato|gesperrt|blockiert|已被阻止|被拦截|禁止访问|阻断|拦截",
                     ),
-                    shown(lambda seen: _redirects(seen), "a redirect to a block page inside the network"),
+                    shown(_redirects, "a redirect to a block page inside the network"),
                 ),
             ),
             only(

@@ -39,12 +39,13 @@ RULE = Rule(
             first(
                 said(
                     "log in|login|sign in|sign on|accept|connect|register|voucher|room number|authenticate|portal",
-                    "wifi|wi fi|hotspot|guest|captive|network access|internet access|hotel|terms of use|terms and conditions|access the internet|use the internet|this network|captive portal",
+                    "wifi|wi fi|hotspot|guest|captive|network access|internet access|hotel|terms of use|"
+                    "terms and conditions|access the internet|use the internet|this network|captive portal",
                 ),
-                shown(lambda seen: _redirects(seen), "a redirect to a login inside the network"),
+                shown(_redirects, "a redirect to a login inside the network"),
                 only(
                     lambda seen: seen.status in {200, 301, 302, 303, 307},
-                    shown(lambda seen: _page(seen), "a web page with status 200 where an API answers JSON"),
+                    shown(_page, "a web page with status 200 where an API answers JSON"),
                 ),
             ),
         ),

@@ -13,7 +13,16 @@ RULE = Rule(
             failed(NetCode.CONNECTION_RESET),
         ),
         heard(
-            "vom remotehost geschlossen|connection reset|econnreset|connection aborted|remote end closed connection|server disconnected|socket hang up|connection was reset|connection closed|unexpected eof|eof occurred|winerror 10054|errno 104|10054|os error 104|os error 10054|err connection reset|err connection closed|err empty response|empty reply|broken pipe|epipe|connection was closed|closed unexpectedly|forcibly closed|other side closed|und err socket|ssl eof|premature|server closed|peer closed|connection lost|stream closed|reset by peer|pr connect reset|unexpected end of file|ssl error syscall|unexpectedly closed|connection forcibly|connection terminated|close notify|econnaborted|eof while|closed by the remote|transport connection|unable to write data|unable to read data|nicht erwartet|\u8fdc\u7a0b\u4e3b\u673a\u5f3a\u8feb|\u5f3a\u8feb\u5173\u95ed|\u91cd\u7f6e|handshake did not complete|disconnected before secure tls|before secure tls connection"
+            "vom remotehost geschlossen|connection reset|econnreset|connection aborted|"
+            "remote end closed connection|server disconnected|socket hang up|connection was reset|"
+            "connection closed|unexpected eof|eof occurred|winerror 10054|errno 104|10054|os error 104|"
+            "os error 10054|err connection reset|err connection closed|err empty response|empty reply|"
+            "broken pipe|epipe|connection was closed|closed unexpectedly|forcibly closed|other side closed|"
+            "und err socket|ssl eof|premature|server closed|peer closed|connection lost|stream closed|"
+            "reset by peer|pr connect reset|unexpected end of file|ssl error syscall|unexpectedly closed|"
+            "connection forcibly|connection terminated|close notify|econnaborted|eof while|closed by the remote|"
+            "transport connection|unable to write data|unable to read data|nicht erwartet|远程主机强迫|强迫关闭|"
+            "重置|handshake did not complete|disconnected before secure tls|before secure tls connection"
         ),
         only(lambda seen: seen.evidence.stage in {"tcp", "tls"}, heard("closed|disconnected|eof|aborted")),
     ),

@@ -11,7 +11,14 @@ RULE = Rule(
         hinted("curl 6 ", "curl error 6 "),
         failed(NetCode.DNS_FAILURE, NetCode.DNS_TIMEOUT),
         heard(
-            "typo in the url or port|name or service not known|temporary failure in name resolution|name resolution|could not resolve host|could not resolve|nodename nor servname|getaddrinfo|enotfound|eai again|eai_again|no such host|unknown host|nxdomain|servfail|name not resolved|err name not resolved|failed to lookup address|dns error|dns lookup|dns resolution|server misbehaving|no address associated|errno 11001|winerror 11001|unable to resolve|resolve host|resolver|no such host is known|host not found|dns timeout|could not be resolved|dns_probe|dns probe|failed to resolve|name does not resolve|can not resolve|no data record|name or service|err dns|\u57df\u540d\u89e3\u6790|\u65e0\u6cd5\u89e3\u6790|unbekannt host|non-recoverable failure in name"
+            "typo in the url or port|name or service not known|temporary failure in name resolution|"
+            "name resolution|could not resolve host|could not resolve|nodename nor servname|getaddrinfo|"
+            "enotfound|eai again|eai_again|no such host|unknown host|nxdomain|servfail|name not resolved|"
+            "err name not resolved|failed to lookup address|dns error|dns lookup|dns resolution|"
+            "server misbehaving|no address associated|errno 11001|winerror 11001|unable to resolve|resolve host|"
+            "resolver|no such host is known|host not found|dns timeout|could not be resolved|dns_probe|dns probe|"
+            "failed to resolve|name does not resolve|can not resolve|no data record|name or service|err dns|"
+            "域名解析|无法解析|unbekannt host|non-recoverable failure in name"
         ),
         shown(
             lambda seen: seen.evidence.stage == "dns" and not seen.evidence.addresses and not seen.answered,

@@ -16,7 +16,7 @@ _ADDRESS = re.compile(
 
 def _local(host: str) -> bool:
     return (
-        host in {"localhost"}
+        host == "localhost"
         or (bool(host) and "." not in host)
         or host.endswith((".local", ".internal", ".lan", ".corp", ".home.arpa", ".test"))
         or host[-1:].isdigit()

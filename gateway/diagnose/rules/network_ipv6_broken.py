@@ -44,7 +44,7 @@ RULE = Rule(
             lambda seen: seen.words.has(
                 "ipv6", "enetunreach", "network is unreachable", "no route to host", "ehostunreach"
             ),
-            shown(lambda seen: _six(seen), "the address that could not be reached is one of IPv6", Basis.NAMED),
+            shown(_six, "the address that could not be reached is one of IPv6", Basis.NAMED),
         ),
         heard("ipv6", "unreachable|not supported|broken|failed|timeout|timed out|disable|address family"),
     ),

@@ -19,10 +19,15 @@ RULE = Rule(
         shown(lambda seen: "proxy-authenticate" in seen.headers, "the header proxy-authenticate", Basis.NAMED),
         heard("socks", "authentication failed|username|password"),
         heard(
-            "rejected by the socks5 server|socks5 authentication|socks authentication|407|proxy authentication|proxy auth|authenticate with the proxy|proxy requires authentication|requires proxy authentication|proxy credentials|err proxy auth|authenticationrequired|proxy authorization|unauthorized proxy|err_cache_access_denied|ntlm"
+            "rejected by the socks5 server|socks5 authentication|socks authentication|407|proxy authentication|"
+            "proxy auth|authenticate with the proxy|proxy requires authentication|requires proxy authentication|"
+            "proxy credentials|err proxy auth|authenticationrequired|proxy authorization|unauthorized proxy|"
+            "err_cache_access_denied|ntlm"
         ),
         said(
-            "proxy authentication required|cache access denied|must be authenticated to access|authentication is required to access the proxy|authenticate to the proxy|proxy authentication|proxy server requires authorization"
+            "proxy authentication required|cache access denied|must be authenticated to access|"
+            "authentication is required to access the proxy|authenticate to the proxy|proxy authentication|"
+            "proxy server requires authorization"
         ),
     ),
     layer=Layer.ANSWER,

@@ -33,7 +33,10 @@ RULE = Rule(
             Basis.NAMED,
         ),
         heard(
-            "connect tunnel failed|tunnel connection failed|received http code|from proxy after connect|tunneling socket could not be established|connect aborted|proxy responded|proxy connect|connect response|unable to tunnel|unsuccessful tunnel|proxy tunnel|proxy refused|connect failed|proxy returned|connect request|bad response from proxy|unexpected status from proxy|proxyerror|proxy",
+            "connect tunnel failed|tunnel connection failed|received http code|from proxy after connect|"
+            "tunneling socket could not be established|connect aborted|proxy responded|proxy connect|"
+            "connect response|unable to tunnel|unsuccessful tunnel|proxy tunnel|proxy refused|connect failed|"
+            "proxy returned|connect request|bad response from proxy|unexpected status from proxy|proxyerror|proxy",
             "403|forbidden|denied|blocked|not allowed|policy|451",
         ),
         only(
@@ -41,7 +44,8 @@ RULE = Rule(
             shown(lambda seen: not seen.is_page, "the proxy's access list refuses", Basis.NAMED),
         ),
         heard(
-            "enterprise security policies|complete socks5 connection|blocked by allowlist|host not in allowlist|not in the allowlist|egress policy|blocked by network policy|outbound network|domain not allowed"
+            "enterprise security policies|complete socks5 connection|blocked by allowlist|host not in allowlist|"
+            "not in the allowlist|egress policy|blocked by network policy|outbound network|domain not allowed"
         ),
     ),
     layer=Layer.ANSWER,

@@ -23,7 +23,11 @@ RULE = Rule(
         first(
             failed(NetCode.PROXY_MISCONFIGURED),
             heard(
-                "unknown scheme for proxy|proxy url had no scheme|proxyschemeunknown|proxy scheme unknown|not supported proxy scheme|unsupported proxy scheme|unable to determine socks|invalid proxy url|malformed proxy|check hostname requires server hostname|proxies must be specified|unparsable proxy|could not parse proxy|unsupported proxy|invalid proxy|proxy uri|only http proxies|your proxy appears to only use http|to using https scheme"
+                "unknown scheme for proxy|proxy url had no scheme|proxyschemeunknown|proxy scheme unknown|"
+                "not supported proxy scheme|unsupported proxy scheme|unable to determine socks|invalid proxy url|"
+                "malformed proxy|check hostname requires server hostname|proxies must be specified|"
+                "unparsable proxy|could not parse proxy|unsupported proxy|invalid proxy|proxy uri|"
+                "only http proxies|your proxy appears to only use http|to using https scheme"
             ),
             heard("proxy url", "invalid|scheme|malformed|parse|unsupported|missing"),
             only(
@@ -41,12 +45,16 @@ RULE = Rule(
             only(
                 _towards_proxy,
                 heard(
-                    "wrong version number|packet length too long|record layer failure|first record does not look like a tls handshake|unknown protocol|http request was sent to https|packet length|not an ssl|ssl_error_rx_record_too_long|unsupported or unrecognized ssl message|plaintext connection"
+                    "wrong version number|packet length too long|record layer failure|"
+                    "first record does not look like a tls handshake|unknown protocol|"
+                    "http request was sent to https|packet length|not an ssl|ssl_error_rx_record_too_long|"
+                    "unsupported or unrecognized ssl message|plaintext connection"
                 ),
             ),
             heard(
                 "proxy",
-                "wrong version number|does not look like a tls handshake|record layer failure|packet length too long|400 bad request|405|501|not implemented|method not allowed|typo|ignored",
+                "wrong version number|does not look like a tls handshake|record layer failure|"
+                "packet length too long|400 bad request|405|501|not implemented|method not allowed|typo|ignored",
             ),
         ),
     ),

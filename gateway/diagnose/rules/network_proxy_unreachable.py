@@ -24,7 +24,8 @@ RULE = Rule(
     cause=Cause.NETWORK_PROXY_UNREACHABLE,
     match=unless(
         heard(
-            "407|403|authentication required|wrong version number|unknown scheme|no scheme|502|503|504|tunnel connection failed|ssl"
+            "407|403|authentication required|wrong version number|unknown scheme|no scheme|502|503|504|"
+            "tunnel connection failed|ssl"
         ),
         first(
             only(
@@ -37,13 +38,18 @@ RULE = Rule(
             hinted("proxy connect aborted", "curl 5 ", "curl error 5 "),
             failed(NetCode.PROXY_UNREACHABLE),
             heard(
-                "can not connect to proxy|unable to connect to proxy|proxyconnect|proxy connection|err proxy connection failed|could not connect to proxy|failed to connect to proxy|could not resolve proxy|proxy server|proxy refused|connect to proxy|proxy error|proxyerror|proxy connect|reaching the proxy|through proxy|via proxy|to proxies|proxyconnect tcp",
-                "eof|refused|timed out|timeout|failed|unreachable|econnrefused|10061|can not connect|unable|could not|no such host|getaddrinfo|reset|not responding|newconnectionerror|connection to|\u62d2\u7edd",
+                "can not connect to proxy|unable to connect to proxy|proxyconnect|proxy connection|"
+                "err proxy connection failed|could not connect to proxy|failed to connect to proxy|"
+                "could not resolve proxy|proxy server|proxy refused|connect to proxy|proxy error|proxyerror|"
+                "proxy connect|reaching the proxy|through proxy|via proxy|to proxies|proxyconnect tcp",
+                "eof|refused|timed out|timeout|failed|unreachable|econnrefused|10061|can not connect|unable|"
+                "could not|no such host|getaddrinfo|reset|not responding|newconnectionerror|connection to|拒绝",
             ),
             only(
                 lambda seen: seen.evidence.stage == "proxy",
                 heard(
-                    "econnrefused|connection refused|could not resolve|enotfound|timed out|timeout|failed to connect|refused|unreachable|etimedout"
+                    "econnrefused|connection refused|could not resolve|enotfound|timed out|timeout|"
+                    "failed to connect|refused|unreachable|etimedout"
                 ),
             ),
         ),

@@ -25,11 +25,13 @@ RULE = Rule(
         only(
             lambda seen: seen.evidence.stage == "proxy" or seen.author.means is Means.PRESENCE,
             said(
-                "could not connect to the destination|can not connect|unable to connect|could not resolve|host not found|connection refused|connection failed|timed out|no response"
+                "could not connect to the destination|can not connect|unable to connect|could not resolve|"
+                "host not found|connection refused|connection failed|timed out|no response"
             ),
         ),
         heard(
-            "tunnel connection failed|connect tunnel failed|from proxy after connect|tunneling socket|proxy responded|proxy returned|unsuccessful tunnel|proxy connect|connect response|proxy",
+            "tunnel connection failed|connect tunnel failed|from proxy after connect|tunneling socket|"
+            "proxy responded|proxy returned|unsuccessful tunnel|proxy connect|connect response|proxy",
             "502|503|504|bad gateway|service unavailable|gateway timeout|500",
         ),
         heard("upstream proxy|upstream connect"),

@@ -12,7 +12,11 @@ RULE = Rule(
             failed(NetCode.READ_TIMEOUT),
         ),
         heard(
-            "read timed out|read timeout|readtimeout|read operation timed out|headers timeout|und err headers timeout|body timeout|und err body timeout|timed out reading|timeout awaiting response headers|response timeout|awaiting headers|timeout exceeded while reading|operation timed out after|sock read|socket timeout|sockettimeoutexception|no response from|no response received|waiting for response|read etimedout|timed out waiting for"
+            "read timed out|read timeout|readtimeout|read operation timed out|headers timeout|"
+            "und err headers timeout|body timeout|und err body timeout|timed out reading|"
+            "timeout awaiting response headers|response timeout|awaiting headers|timeout exceeded while reading|"
+            "operation timed out after|sock read|socket timeout|sockettimeoutexception|no response from|"
+            "no response received|waiting for response|read etimedout|timed out waiting for"
         ),
         heard("read tcp|read udp", "timeout"),
         shown(

@@ -16,7 +16,16 @@ RULE = Rule(
                 failed(NetCode.TRUNCATED, phase=Phase.BODY),
             ),
             heard(
-                "incomplete chunked read|incomplete read|incompleteread|without sending complete message body|incomplete message body|response ended prematurely|content length mismatch|transfer closed with|outstanding read data|unexpected end of stream|content length header|payload is not completed|payload error|err incomplete chunked encoding|incomplete chunked|terminated|unexpected eof during chunk|error decoding response body|body stream|premature close|ended prematurely|bytes missing|bytes remaining to read|mid stream|midstream|stream disconnected before completion|stream was interrupted|error reading a body|unexpected eof reading|invalid chunk length|stream error in the http/2|not closed cleanly|internal_error received|rst_stream|err http2 protocol error|err quic|stream reset|response payload|premature end of|not enough bytes|connection closed mid"
+                "incomplete chunked read|incomplete read|incompleteread|without sending complete message body|"
+                "incomplete message body|response ended prematurely|content length mismatch|transfer closed with|"
+                "outstanding read data|unexpected end of stream|content length header|payload is not completed|"
+                "payload error|err incomplete chunked encoding|incomplete chunked|terminated|"
+                "unexpected eof during chunk|error decoding response body|body stream|premature close|"
+                "ended prematurely|bytes missing|bytes remaining to read|mid stream|midstream|"
+                "stream disconnected before completion|stream was interrupted|error reading a body|"
+                "unexpected eof reading|invalid chunk length|stream error in the http/2|not closed cleanly|"
+                "internal_error received|rst_stream|err http2 protocol error|err quic|stream reset|"
+                "response payload|premature end of|not enough bytes|connection closed mid"
             ),
         ),
     ),

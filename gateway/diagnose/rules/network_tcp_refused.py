@@ -12,7 +12,10 @@ RULE = Rule(
             hinted("curl 7 ", "curl error 7 "),
             failed(NetCode.CONNECTION_REFUSED),
             heard(
-                "connection refused|econnrefused|actively refused|errno 111|winerror 10061|os error 10061|os error 111|err connection refused|connect call failed|connection was refused|target machine actively|10061|verbindung verweigert|\u79ef\u6781\u62d2\u7edd|\u62d2\u7edd\u8fde\u63a5|\u8fde\u63a5\u88ab\u62d2\u7edd|verweigerte|refusee|rechazada|rifiutata"
+                "connection refused|econnrefused|actively refused|errno 111|winerror 10061|os error 10061|"
+                "os error 111|err connection refused|connect call failed|connection was refused|"
+                "target machine actively|10061|verbindung verweigert|积极拒绝|拒绝连接|连接被拒绝|verweigerte|"
+                "refusee|rechazada|rifiutata"
             ),
         ),
     ),

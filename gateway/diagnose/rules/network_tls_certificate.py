@@ -16,16 +16,26 @@ RULE = Rule(
             Basis.NAMED,
         ),
         heard(
-            "causedasendentity|ca used as end entity|certificate for this server is invalid|server that is pretending|certificate is not standards compliant"
+            "causedasendentity|ca used as end entity|certificate for this server is invalid|"
+            "server that is pretending|certificate is not standards compliant"
         ),
         only(lambda seen: is_public(seen.issuer_text), heard("can not verify", "certificate")),
         heard(
-            "certificate has expired|cert has expired|certificate expired|not yet valid|cert not yet valid|hostname mismatch|hostname/ip does not match|does not match certificate|altname invalid|common name invalid|err cert common name|err cert date|cert date invalid|name mismatch|doesn't match|does not match|no alternative certificate subject name|certificate is valid for|no subject alternative|certificate has been revoked|certnotvalidforname|certificate is not valid for|notbefore|expired or is not yet valid|certificate not valid|no name matching|wrong principal|subject name|subjectaltname|cert date|ist abgelaufen|\u8bc1\u4e66\u5df2\u8fc7\u671f|unable to verify the first certificate chain|clock|remotecertificatenamemismatch|remote certificate name mismatch|certificate revoked|validity period",
-            "cert|certificate|hostname|host|name|altname|clock|\u8bc1\u4e66|valid|subject",
+            "certificate has expired|cert has expired|certificate expired|not yet valid|cert not yet valid|"
+            "hostname mismatch|hostname/ip does not match|does not match certificate|altname invalid|"
+            "common name invalid|err cert common name|err cert date|cert date invalid|name mismatch|"
+            "doesn't match|does not match|no alternative certificate subject name|certificate is valid for|"
+            "no subject alternative|certificate has been revoked|certnotvalidforname|"
+            "certificate is not valid for|notbefore|expired or is not yet valid|certificate not valid|"
+            "no name matching|wrong principal|subject name|subjectaltname|cert date|ist abgelaufen|证书已过期|"
+            "unable to verify the first certificate chain|clock|remotecertificatenamemismatch|"
+            "remote certificate name mismatch|certificate revoked|validity period",
+            "cert|certificate|hostname|host|name|altname|clock|证书|valid|subject",
         ),
         said(
             "certificate",
-            "expired|not yet valid|name mismatch|does not match|issuer ca not known|chain|unable to get issuer|unable to get local issuer|self signed",
+            "expired|not yet valid|name mismatch|does not match|issuer ca not known|chain|unable to get issuer|"
+            "unable to get local issuer|self signed",
         ),
         only(
             lambda seen: (

@@ -26,7 +26,10 @@ RULE = Rule(
             lambda seen: not _page(seen),
             heard(
                 "websocket|wss|upgrade|handshakeerror|wsserverhandshake",
-                "disabled|not supported|426|upgrade required|no response|timed out|timeout|failed|fallback|unexpected server response|invalid status|rejected|refused|not upgraded|blocked|could not|unexpected response code|bad handshake|did not complete|handshake status|closed before|error during",
+                "disabled|not supported|426|upgrade required|no response|timed out|timeout|failed|fallback|"
+                "unexpected server response|invalid status|rejected|refused|not upgraded|blocked|could not|"
+                "unexpected response code|bad handshake|did not complete|handshake status|closed before|"
+                "error during",
             ),
         ),
     ),

@@ -12,33 +12,26 @@ RULE = Rule(
                 said("per min|per minute|per second|concurrency|requests per|tokens per"),
                 first(
                     named(
-                        "insufficient_quota",
-                        "credit_balance_exhausted",
-                        "insufficient_balance",
-                        "exceeded_current_quota_error",
-                        "insufficient_g1_credits_balance",
-                        "insufficient_user_quota",
-                        "insufficientbalance",
-                        "quota_exhausted",
-                        "out_of_credits",
-                        "insufficient_credits",
-                        "insufficient_funds",
-                        "allocationquota.freetieronly",
-                        "pre_consume_token_quota_failed",
-                        "payment_required",
-                        "billing_quota_exceeded",
+                        "insufficient_quota|credit_balance_exhausted|insufficient_balance|"
+                        "exceeded_current_quota_error|insufficient_g1_credits_balance|insufficient_user_quota|"
+                        "insufficientbalance|quota_exhausted|out_of_credits|insufficient_credits|"
+                        "insufficient_funds|allocationquota.freetieronly|pre_consume_token_quota_failed|"
+                        "payment_required|billing_quota_exceeded"
                     ),
                     said(
-                        "credit|credits|balance|fund|funds|wallet|prepaid|prepayment|\u4f59\u989d|\u989d\u5ea6|\u8d44\u6e90\u5305|\u70b9\u6570|\u79ef\u5206",
-                        "insufficient|not enough|too low|exhausted|depleted|used up|run out|ran out|out of|no remaining|zero|negative|can only afford|requires more|need more|no credits|has no|do not have|does not have any|low balance|add credits|top up|purchase|recharge|exceeded|\u4e0d\u8db3|\u7528\u5c3d|\u8017\u5c3d|\u7528\u5b8c|\u5df2\u7528|\u6b20",
+                        "credit|credits|balance|fund|funds|wallet|prepaid|prepayment|余额|额度|资源包|点数|积分",
+                        "insufficient|not enough|too low|exhausted|depleted|used up|run out|ran out|out of|"
+                        "no remaining|zero|negative|can only afford|requires more|need more|no credits|has no|"
+                        "do not have|does not have any|low balance|add credits|top up|purchase|recharge|exceeded|"
+                        "不足|用尽|耗尽|用完|已用|欠",
                     ),
                     only(
                         lambda seen: seen.declared.type != "RESOURCE_EXHAUSTED",
                         said("exceeded your current quota|current quota", "billing|plan|exceed"),
                     ),
                     said(
-                        "quota|\u914d\u989d",
-                        "insufficient|used up|exhausted|not enough|has been exhausted|\u4e0d\u8db3|\u7528\u5c3d|\u5df2\u7528",
+                        "quota|配额",
+                        "insufficient|used up|exhausted|not enough|has been exhausted|不足|用尽|已用",
                     ),
                     said("free", "quota|allocated|trial|credits", "exhausted|exceeded|used up|expired|ended|over"),
                 ),

@@ -19,11 +19,8 @@ RULE = Rule(
             lambda seen: seen.status in {429, 403, 400, 402, 200, 0},
             first(
                 named(
-                    "usage_limit_reached",
-                    "usage_limit_exceeded",
-                    "session_limit_reached",
-                    "model_cap_exceeded",
-                    "weekly_limit_reached",
+                    "usage_limit_reached|usage_limit_exceeded|session_limit_reached|model_cap_exceeded|"
+                    "weekly_limit_reached"
                 ),
                 shown(
                     lambda seen: seen.headers.get("anthropic-ratelimit-unified-status", "") == "rejected",
@@ -36,8 +33,9 @@ RULE = Rule(
                     Basis.NAMED,
                 ),
                 said(
-                    "usage limit|session limit|weekly limit|5 hour|five hour|hour limit|usage window|weekly usage|fair use|\u5468\u9650\u989d|\u6bcf\u5468|5\u5c0f\u65f6|\u5c0f\u65f6\u4f7f\u7528",
-                    "reached|exceeded|hit|used|resets|reset|limit|\u8fbe\u5230|\u4e0a\u9650",
+                    "usage limit|session limit|weekly limit|5 hour|five hour|hour limit|usage window|"
+                    "weekly usage|fair use|周限额|每周|5小时|小时使用",
+                    "reached|exceeded|hit|used|resets|reset|limit|达到|上限",
                 ),
                 said("would exceed your account's rate limit"),
             ),

@@ -9,24 +9,17 @@ RULE = Rule(
         lambda seen: seen.status // 100 == 4 or seen.status == 0,
         first(
             named(
-                "organization_spend_limit_exceeded",
-                "project_spend_limit_exceeded",
-                "organization_usage_limit_exceeded",
-                "billing_hard_limit_reached",
-                "enforced_spend_limit_reached",
-                "budget_exceeded",
-                "spend_limit_reached",
-                "monthly_limit_exceeded",
-                "key_limit_exceeded",
-                "spending_limit",
-                "setlimitexceeded",
-                "personal-team-blocked:spending-limit",
+                "organization_spend_limit_exceeded|project_spend_limit_exceeded|"
+                "organization_usage_limit_exceeded|billing_hard_limit_reached|enforced_spend_limit_reached|"
+                "budget_exceeded|spend_limit_reached|monthly_limit_exceeded|key_limit_exceeded|spending_limit|"
+                "setlimitexceeded|personal-team-blocked:spending-limit"
             ),
             unless(
                 said("included credits|free credits|purchase|buy"),
                 said(
-                    "spend|spending|budget|hard limit|monthly|usage limits|monthly usage|key limit|max budget|credit limit|inference limit|\u6d88\u8d39\u9650\u989d|\u9884\u7b97",
-                    "limit|cap|reached|exceeded|exceed|higher monthly limit|crossed|over budget|regain access|\u8fbe\u5230|\u8d85",
+                    "spend|spending|budget|hard limit|monthly|usage limits|monthly usage|key limit|max budget|"
+                    "credit limit|inference limit|消费限额|预算",
+                    "limit|cap|reached|exceeded|exceed|higher monthly limit|crossed|over budget|regain access|达到|超",
                 ),
             ),
             said("settings/keys", "limit|afford|monthly"),

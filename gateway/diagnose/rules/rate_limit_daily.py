@@ -12,21 +12,14 @@ RULE = Rule(
         lambda seen: seen.status in {429, 200, 400, 403, 0, 413},
         first(
             named(
-                "free_models_per_day",
-                "daily_limit_exceeded",
-                "rate_limit_daily",
-                "requests_per_day",
-                "tokens_per_day",
-                "quota_exceeded_daily",
-                "1304",
+                "free_models_per_day|daily_limit_exceeded|rate_limit_daily|requests_per_day|tokens_per_day|"
+                "quota_exceeded_daily|1304"
             ),
             only(
                 lambda seen: seen.status == 429 and (seen.wait_seconds or 0.0) >= _LONG_SECONDS,
                 shown(lambda _seen: True, "it says to wait for hours"),
             ),
-            said(
-                "per day|rpd|tpd|daily|per 24 hours|24 hours|day limit|86400 seconds|\u6bcf\u5929|\u6bcf\u65e5|\u5f53\u65e5|\u4eca\u65e5|\u5f53\u5929"
-            ),
+            said("per day|rpd|tpd|daily|per 24 hours|24 hours|day limit|86400 seconds|每天|每日|当日|今日|当天"),
         ),
     ),
     outranks=(

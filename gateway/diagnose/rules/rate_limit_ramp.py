@@ -8,10 +8,11 @@ RULE = Rule(
     match=only(
         in_status(429, 503, 200, 0),
         first(
-            named("slow_down", "limitburst", "limit_burst_rate", "acceleration_limit", "ramp_up"),
+            named("slow_down|limitburst|limit_burst_rate|acceleration_limit|ramp_up"),
             said(
-                "slow down|acceleration limit|ramp|too quickly|sharp increase|gradual|gradually|burst rate|increased too|\u589e\u901f|\u589e\u957f\u8fc7\u5feb",
-                "request|requests|rate|traffic|usage|increase|scale|limit|slow down|\u8bf7\u6c42",
+                "slow down|acceleration limit|ramp|too quickly|sharp increase|gradual|gradually|burst rate|"
+                "increased too|增速|增长过快",
+                "request|requests|rate|traffic|usage|increase|scale|limit|slow down|请求",
             ),
         ),
     ),

@@ -36,19 +36,13 @@ def _spent(seen: Observation) -> str:
 RULE = Rule(
     cause=Cause.RATE_LIMIT_REQUESTS,
     match=only(
-        lambda seen: _paced(seen),
+        _paced,
         first(
-            named(
-                "requests",
-                "rpm_limit",
-                "rate_limit_requests",
-                "requests_per_minute",
-                "requestlimitexceeded",
-                "limitrequests",
-            ),
+            named("requests|rpm_limit|rate_limit_requests|requests_per_minute|requestlimitexceeded|limitrequests"),
             said(
-                "request|requests|call|calls|rpm|rps|qps|rpm:|\u8bf7\u6c42",
-                "per min|per minute|per second|minute|rpm|qps|rps|call rate limit|number of requests|requests/min|rate of|per 1m|requests in|\u6bcf\u5206\u949f|\u6bcf\u79d2|\u9891\u7387",
+                "request|requests|call|calls|rpm|rps|qps|rpm:|请求",
+                "per min|per minute|per second|minute|rpm|qps|rps|call rate limit|number of requests|"
+                "requests/min|rate of|per 1m|requests in|每分钟|每秒|频率",
             ),
             said("call rate limit|rpm|requests rate limit|request rate limit|requests per|free models per min"),
             shown(lambda seen: _spent(seen) == "requests", "its headers say that no calls are left while tokens are"),

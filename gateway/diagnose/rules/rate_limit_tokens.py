@@ -28,20 +28,14 @@ RULE = Rule(
         lambda seen: seen.status in {429, 413, 200, 403, 503, 0, 400},
         first(
             named(
-                "tokens",
-                "tokens_usage_based",
-                "token_limit_exceeded",
-                "tpm_limit",
-                "tokens_per_minute",
-                "input_tokens",
-                "output_tokens",
-                "limittokens",
+                "tokens|tokens_usage_based|token_limit_exceeded|tpm_limit|tokens_per_minute|input_tokens|"
+                "output_tokens|limittokens"
             ),
             only(lambda seen: "token-limit" in seen.raw, said("quota|allocated", "exceed")),
             said("too many tokens", "wait|try again"),
             said(
                 "token|tokens|tpm|tpm:",
-                "per min|per minute|minute|tpm|token rate limit|tokens/min|enqueued|rate limit|\u6bcf\u5206\u949f",
+                "per min|per minute|minute|tpm|token rate limit|tokens/min|enqueued|rate limit|每分钟",
             ),
             said("token rate limit|tpm|tokens usage based|request tokens has exceeded|token limit is exceeded"),
             shown(lambda seen: _spent(seen) == "tokens", "its headers say that tokens are short while calls are left"),

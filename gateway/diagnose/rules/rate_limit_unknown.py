@@ -13,25 +13,15 @@ RULE = Rule(
                 said("overloaded|high demand"),
                 first(
                     named(
-                        "rate_limit_exceeded",
-                        "rate_limit_error",
-                        "rate_limited",
-                        "too_many_requests",
-                        "resource_exhausted",
-                        "throttlingexception",
-                        "throttled",
-                        "throttling",
-                        "rate_limit_reached_error",
-                        "ratelimitreached",
-                        "toomanyrequestsexception",
-                        "1300",
-                        "limit_requests",
-                        "ratelimitexceeded",
-                        "throttling.ratequota",
-                        "resource_quota_exceeded",
+                        "rate_limit_exceeded|rate_limit_error|rate_limited|too_many_requests|"
+                        "resource_exhausted|throttlingexception|throttled|throttling|rate_limit_reached_error|"
+                        "ratelimitreached|toomanyrequestsexception|1300|limit_requests|ratelimitexceeded|"
+                        "throttling.ratequota|resource_quota_exceeded"
                     ),
                     said(
-                        "rate limit|rate limited|rate limiting|too many requests|throttl|resource exhausted|request limit|exhausted your capacity|quota will reset|\u8bf7\u6c42\u8fc7\u4e8e\u9891\u7e41|\u8bf7\u6c42\u8fc7\u591a|\u9650\u6d41|\u8d1f\u8f7d\u5df2\u9971\u548c|\u9891\u7e41|\u901f\u7387\u9650\u5236"
+                        "rate limit|rate limited|rate limiting|too many requests|throttl|resource exhausted|"
+                        "request limit|exhausted your capacity|quota will reset|请求过于频繁|请求过多|限流|"
+                        "负载已饱和|频繁|速率限制"
                     ),
                 ),
             ),

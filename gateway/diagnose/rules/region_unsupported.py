@@ -19,25 +19,21 @@ RULE = Rule(
         lambda seen: seen.status // 100 in {0, 2, 3, 4},
         first(
             named(
-                "unsupported_country_region_territory",
-                "region_not_supported",
-                "unsupported_region",
-                "country_not_supported",
-                "region_restricted",
-                "location_not_supported",
-                "geo_blocked",
-                "unsupported_country",
+                "unsupported_country_region_territory|region_not_supported|unsupported_region|"
+                "country_not_supported|region_restricted|location_not_supported|geo_blocked|unsupported_country"
             ),
             said(
-                "country|countries|region |regions|territory|territories|user location|your location|location |geographic|jurisdiction|\u5730\u533a|\u56fd\u5bb6|\u533a\u57df",
-                "not supported|unsupported|not available|only available|unavailable|is not supported|restricted|not permitted|not offered|not allowed|blocked|block access|\u4e0d\u652f\u6301|\u4e0d\u53ef\u7528|\u9650\u5236",
+                "country|countries|region |regions|territory|territories|user location|your location|location |"
+                "geographic|jurisdiction|地区|国家|区域",
+                "not supported|unsupported|not available|only available|unavailable|is not supported|restricted|"
+                "not permitted|not offered|not allowed|blocked|block access|不支持|不可用|限制",
             ),
             heard(
-                "unsupported region|for this country|location is not supported|country region or territory not supported|not available in your country|not available in your region|unsupported country"
+                "unsupported region|for this country|location is not supported|"
+                "country region or territory not supported|not available in your country|"
+                "not available in your region|unsupported country"
             ),
-            shown(
-                lambda seen: _anthropic_edge(seen), "the edge's refusal, without the API's own envelope and request id"
-            ),
+            shown(_anthropic_edge, "the edge's refusal, without the API's own envelope and request id"),
             only(lambda seen: seen.status == 451, shown(lambda _seen: True, "status 451")),
         ),
     ),

@@ -11,21 +11,17 @@ RULE = Rule(
             said("is not found for api version"),
             first(
                 named(
-                    "missingapiversionparameter",
-                    "invalidapiversionparameter",
-                    "unsupportedapiversion",
-                    "invalid_api_version",
-                    "unsupported_api_version",
-                    "noregisteredproviderfound",
-                    "missing_api_version",
+                    "missingapiversionparameter|invalidapiversionparameter|unsupportedapiversion|"
+                    "invalid_api_version|unsupported_api_version|noregisteredproviderfound|missing_api_version"
                 ),
                 said(
                     "openai beta|anthropic beta|beta header",
                     "must provide|header|invalid|unexpected|unsupported|required",
                 ),
                 said(
-                    "api version|api versions|anthropic version|apiversion|\u7248\u672c\u53f7|version header",
-                    "missing|invalid|not supported|unsupported|required|is required|enabled only|and later|or later|not valid|unknown|must be|specify|deprecated|\u4e0d\u652f\u6301|\u7f3a\u5c11",
+                    "api version|api versions|anthropic version|apiversion|版本号|version header",
+                    "missing|invalid|not supported|unsupported|required|is required|enabled only|and later|"
+                    "or later|not valid|unknown|must be|specify|deprecated|不支持|缺少",
                 ),
                 said("preview", "api version"),
             ),

@@ -10,19 +10,12 @@ RULE = Rule(
             in_status(400, 409, 412, 423),
             first(
                 named(
-                    "conversation_locked",
-                    "conflict_error",
-                    "aborted",
-                    "already_exists",
-                    "conflict",
-                    "resource_conflict",
-                    "conflictexception",
-                    "resource_locked",
-                    "idempotency_error",
-                    "invalid_state",
+                    "conversation_locked|conflict_error|aborted|already_exists|conflict|resource_conflict|"
+                    "conflictexception|resource_locked|idempotency_error|invalid_state"
                 ),
                 said(
-                    "already|conflict|locked|concurrent modification|being modified|another request|in progress|still running|is active|while a run|currently",
+                    "already|conflict|locked|concurrent modification|being modified|another request|in progress|"
+                    "still running|is active|while a run|currently",
                     "exists|has an active|in progress|run|conflict|locked|modified|process|active|status",
                 ),
                 said("can not|could not|unable to", "with status|in status|in state|while"),

@@ -6,7 +6,8 @@ from gateway.diagnose.wording import groups
 from gateway.model.cause import Cause
 
 _ANSWER = groups(
-    "max tokens|max completion tokens|maximum tokens you requested|maximum output|max output tokens|maximum tokens value|maxtokens|max new tokens"
+    "max tokens|max completion tokens|maximum tokens you requested|maximum output|max output tokens|"
+    "maximum tokens value|maxtokens|max new tokens"
 )
 _PROMPT = groups("context|prompt|input|messages|window|conversation|reduce the length")
 
@@ -23,35 +24,37 @@ RULE = Rule(
         unless(
             first(
                 said("per min|per minute|per day|tpm|rpm|tpd|rate limit|quota|credits|afford|enqueued|balance"),
-                named("string_above_max_length", "array_above_max_length"),
+                named("string_above_max_length|array_above_max_length"),
                 only(_of_the_answer, said("tokens|token")),
             ),
             first(
                 named(
-                    "context_length_exceeded",
-                    "max_context_length_exceeded",
-                    "context_window_exceeded",
-                    "exceed_context_size_error",
-                    "contextwindowexceeded",
-                    "model_context_window_exceeded",
-                    "prompt_too_long",
-                    "input_too_long",
+                    "context_length_exceeded|max_context_length_exceeded|context_window_exceeded|"
+                    "exceed_context_size_error|contextwindowexceeded|model_context_window_exceeded|"
+                    "prompt_too_long|input_too_long"
                 ),
                 said(
                     "context|window|n_ctx|n ctx",
-                    "exceed|exceeds|exceeded|maximum|too long|larger than|longer than|limit|reached|too large|shift|full|\u8d85\u8fc7|\u8d85\u51fa",
+                    "exceed|exceeds|exceeded|maximum|too long|larger than|longer than|limit|reached|too large|"
+                    "shift|full|超过|超出",
                 ),
                 said(
                     "prompt|input|messages|conversation|text|request|total tokens|input tokens|inputs|sequence|query",
-                    "too long|too many tokens|too large for|exceeds the maximum number of tokens|exceeds the maximum token|maximum number of tokens|token limit|tokens maximum|length should be|reduce the length|exceed context|must have less than|must be less than|longest supported|max input tokens|maximum input|maximum context|tokens exceed|truncat|longer than the|exceeds the model|exceeded max|maximum length|max length|tokens in the prompt",
+                    "too long|too many tokens|too large for|exceeds the maximum number of tokens|"
+                    "exceeds the maximum token|maximum number of tokens|token limit|tokens maximum|"
+                    "length should be|reduce the length|exceed context|must have less than|must be less than|"
+                    "longest supported|max input tokens|maximum input|maximum context|tokens exceed|truncat|"
+                    "longer than the|exceeds the model|exceeded max|maximum length|max length|"
+                    "tokens in the prompt",
                 ),
                 said(
                     "tokens|token",
-                    "maximum allowed|max allowed|reduce your prompt|reduce the length|supports at most|longer than the model|model's maximum|model supports|too many tokens|exceeds the limit",
+                    "maximum allowed|max allowed|reduce your prompt|reduce the length|supports at most|"
+                    "longer than the model|model's maximum|model supports|too many tokens|exceeds the limit",
                 ),
                 said(
-                    "\u4e0a\u4e0b\u6587|\u8f93\u5165|prompt|token|\u6587\u672c",
-                    "\u957f\u5ea6\u8d85|\u8d85\u957f|\u8fc7\u957f|\u8d85\u8fc7\u6700\u5927|\u8d85\u51fa\u6700\u5927|\u6700\u5927\u957f\u5ea6|\u8d85\u8fc7\u4e86\u6a21\u578b|\u8d85\u51fa\u6a21\u578b|\u8d85\u8fc7\u9650\u5236|\u8d85\u51fa\u9650\u5236",
+                    "上下文|输入|prompt|token|文本",
+                    "长度超|超长|过长|超过最大|超出最大|最大长度|超过了模型|超出模型|超过限制|超出限制",
                 ),
                 said("range of input length"),
             ),

@@ -9,14 +9,16 @@ RULE = Rule(
         in_status(4, 500),
         unless(
             said(
-                "unknown variant|missing field|invalid type|unknown field|did not match any variant|expected one of|schema|response format|model output|tool call|function call|unknown name|unknown field"
+                "unknown variant|missing field|invalid type|unknown field|did not match any variant|"
+                "expected one of|schema|response format|model output|tool call|function call|unknown name|"
+                "unknown field"
             ),
             first(
-                named("json_invalid", "invalid_json", "malformed_json", "json_parse_error", "malformedjson"),
+                named("json_invalid|invalid_json|malformed_json|json_parse_error|malformedjson"),
                 said(
                     "json",
-                    "parse|parsing|decode|malformed|invalid json|not valid|not a valid|is invalid|deserializ|expecting|"
-                    "unexpected end|unexpected token|unexpected character|syntax|\u89e3\u6790|\u683c\u5f0f\u9519\u8bef|\u683c\u5f0f\u4e0d",
+                    "parse|parsing|decode|malformed|invalid json|not valid|not a valid|is invalid|deserializ|"
+                    "expecting|unexpected end|unexpected token|unexpected character|syntax|解析|格式错误|格式不",
                 ),
                 said(
                     "request body|body of your request|the body",

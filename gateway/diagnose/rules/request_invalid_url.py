@@ -81,29 +81,26 @@ RULE = Rule(
     match=first(
         heard(
             "request url|base url|invalid url|url|uri",
-            "missing an http|missing a protocol|unsupported protocol|no scheme supplied|no host supplied|only absolute urls|is not an absolute|must be absolute|failed to parse url|invalid url",
+            "missing an http|missing a protocol|unsupported protocol|no scheme supplied|no host supplied|"
+            "only absolute urls|is not an absolute|must be absolute|failed to parse url|invalid url",
         ),
-        only(
-            lambda seen: _is_interface(seen), shown(lambda _seen: True, "a web interface answers where an API is asked")
-        ),
+        only(_is_interface, shown(lambda _seen: True, "a web interface answers where an API is asked")),
         only(
             in_status(404, 403, 400, 405, 301, 308, 307, 200),
             first(
                 named(
-                    "unknown_url",
-                    "invalid_url",
-                    "route_not_found",
-                    "no_route",
-                    "endpoint_not_found",
-                    "unknownoperationexception",
-                    "not_found_path",
+                    "unknown_url|invalid_url|route_not_found|no_route|endpoint_not_found|"
+                    "unknownoperationexception|not_found_path"
                 ),
                 said(
-                    "url|path|route|endpoint|uri|\u8def\u5f84|\u63a5\u53e3",
-                    "invalid url|unknown request url|unknown url|no route|not found|does not exist|could not be found|no matching|no such route|not a valid|check the url|unrecognized|invalid|unknown|no handler|\u4e0d\u5b58\u5728|\u65e0\u6548",
+                    "url|path|route|endpoint|uri|路径|接口",
+                    "invalid url|unknown request url|unknown url|no route|not found|does not exist|"
+                    "could not be found|no matching|no such route|not a valid|check the url|unrecognized|invalid|"
+                    "unknown|no handler|不存在|无效",
                 ),
                 said(
-                    "api not found|no such api|can not post|can not get|unexpected endpoint|unknown endpoint|unsupported endpoint|no route matched|no static resource|page not found|404 page"
+                    "api not found|no such api|can not post|can not get|unexpected endpoint|unknown endpoint|"
+                    "unsupported endpoint|no route matched|no static resource|page not found|404 page"
                 ),
                 unless(
                     first(
@@ -115,7 +112,7 @@ RULE = Rule(
             ),
         ),
         only(
-            lambda seen: _is_site(seen),
+            _is_site,
             shown(
                 lambda seen: seen.status >= 300 or seen.is_page,
                 "the address is a web site's, not the API's",

@@ -10,15 +10,12 @@ RULE = Rule(
             in_status(4, 500, 501),
             first(
                 named(
-                    "method_not_allowed",
-                    "methodnotallowed",
-                    "method_not_supported",
-                    "invalid_method",
-                    "http_method_not_allowed",
+                    "method_not_allowed|methodnotallowed|method_not_supported|invalid_method|http_method_not_allowed"
                 ),
                 said(
-                    "method|\u65b9\u6cd5",
-                    "not allowed|not supported|is not supported|must be post|invalid method|unsupported|use post|\u4e0d\u652f\u6301|\u4e0d\u5141\u8bb8",
+                    "method|方法",
+                    "not allowed|not supported|is not supported|must be post|invalid method|unsupported|use post|"
+                    "不支持|不允许",
                 ),
                 said("only post|only accepts post|not allowed to get"),
             ),

@@ -9,21 +9,20 @@ RULE = Rule(
         in_status(4, 0),
         unless(
             said(
-                "api key|apikey|credential|authentication|authorization|token is|access token|verif|scope|permission|payment|api version|api-version|anthropic version|extra usage"
+                "api key|apikey|credential|authentication|authorization|token is|access token|verif|scope|"
+                "permission|payment|api version|api-version|anthropic version|extra usage"
             ),
             first(
                 named(
-                    "missing_required_parameter",
-                    "missing_parameter",
-                    "parameter_missing",
-                    "missing_field",
-                    "missingparameter",
-                    "missing",
-                    "value_error.missing",
+                    "missing_required_parameter|missing_parameter|parameter_missing|missing_field|"
+                    "missingparameter|missing|value_error.missing"
                 ),
                 said(
                     "parameter|field|property|argument|model|messages|prompt|input|key",
-                    "missing required|is a required|field required|is required|are required|required parameter|required field|required property|missing field|missing parameter|missing key|must provide|must be provided|must be specified|must specify|must include|was not provided|not provided|can not be empty|should not be empty|\u7f3a\u5c11|\u5fc5\u586b|\u4e0d\u80fd\u4e3a\u7a7a",
+                    "missing required|is a required|field required|is required|are required|required parameter|"
+                    "required field|required property|missing field|missing parameter|missing key|must provide|"
+                    "must be provided|must be specified|must specify|must include|was not provided|not provided|"
+                    "can not be empty|should not be empty|缺少|必填|不能为空",
                 ),
                 said("missing required|required parameter missing|field required|missing field"),
             ),

@@ -10,10 +10,12 @@ RULE = Rule(
         unless(
             said("api version|parameter|endpoint|header|field", "deprecated"),
             first(
-                named("model_decommissioned", "model_deprecated", "model_retired", "deploymentretired", "modelretired"),
+                named("model_decommissioned|model_deprecated|model_retired|deploymentretired|modelretired"),
                 said(
-                    "model|deployment|gpt|claude|gemini|llama|mixtral|davinci|version of|engine|this version|\u6a21\u578b",
-                    "deprecated|decommissioned|retired|retirement|sunset|discontinued|no longer available|no longer supported|no longer served|end of life|has been shut down|been shutdown|has been removed|was removed|were removed|end of its life|phased out|\u4e0b\u7ebf|\u5f03\u7528|\u505c\u6b62\u670d\u52a1",
+                    "model|deployment|gpt|claude|gemini|llama|mixtral|davinci|version of|engine|this version|模型",
+                    "deprecated|decommissioned|retired|retirement|sunset|discontinued|no longer available|"
+                    "no longer supported|no longer served|end of life|has been shut down|been shutdown|"
+                    "has been removed|was removed|were removed|end of its life|phased out|下线|弃用|停止服务",
                 ),
             ),
         ),

@@ -25,8 +25,12 @@ RULE = Rule(
                 unless(
                     said("tool call|tool output|function call|tool result|tool use|tool calls"),
                     said(
-                        "thread|file|run|response|assistant|vector store|batch|message|conversation|fine tune|fine tuning|container|item|upload|job|step|session|prompt|voice|image|resource|object|entity|cached content|cachedcontent|call id|with id|knowledge base|dataset|generation|task|operation|entity",
-                        "not found|no such|could not find|does not exist|do not exist|was not found|can not find|found with id|not exist|expired|\u4e0d\u5b58\u5728",
+                        "thread|file|run|response|assistant|vector store|batch|message|conversation|fine tune|"
+                        "fine tuning|container|item|upload|job|step|session|prompt|voice|image|resource|object|"
+                        "entity|cached content|cachedcontent|call id|with id|knowledge base|dataset|generation|"
+                        "task|operation|entity",
+                        "not found|no such|could not find|does not exist|do not exist|was not found|can not find|"
+                        "found with id|not exist|expired|不存在",
                     ),
                 ),
             ),

@@ -13,18 +13,15 @@ RULE = Rule(
                 in_status(4, 500, 0),
                 first(
                     named(
-                        "request_too_large",
-                        "payload_too_large",
-                        "entity_too_large",
-                        "file_too_large",
-                        "entitytoolarge",
-                        "requesttoolarge",
-                        "image_too_large",
-                        "content_too_large",
+                        "request_too_large|payload_too_large|entity_too_large|file_too_large|entitytoolarge|"
+                        "requesttoolarge|image_too_large|content_too_large"
                     ),
                     said(
-                        "payload|entity|request body|body|file|image|images|upload|content size|content length|request size|audio|attachment|attachments|document|media|request|\u6587\u4ef6|\u56fe\u7247",
-                        "too large|too big|maximum size|size limit|exceeds the maximum size|size exceeds|larger than|exceeds the limit|maximum content size|max size|mb maximum|bytes limit|maximum bytes|mb limit|\u8fc7\u5927|\u5927\u5c0f\u8d85",
+                        "payload|entity|request body|body|file|image|images|upload|content size|content length|"
+                        "request size|audio|attachment|attachments|document|media|request|文件|图片",
+                        "too large|too big|maximum size|size limit|exceeds the maximum size|size exceeds|"
+                        "larger than|exceeds the limit|maximum content size|max size|mb maximum|bytes limit|"
+                        "maximum bytes|mb limit|过大|大小超",
                     ),
                 ),
             ),

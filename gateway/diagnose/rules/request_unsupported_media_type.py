@@ -19,7 +19,8 @@ RULE = Rule(
             lambda seen: not seen.declared.param and (seen.status // 100 == 4 or seen.status == 500),
             said(
                 "content type|media type|mime type|contenttype",
-                "unsupported|not supported|invalid|must be|only|expected|missing|not allowed|required|should be|acceptable",
+                "unsupported|not supported|invalid|must be|only|expected|missing|not allowed|required|should be|"
+                "acceptable",
             ),
         ),
         only(

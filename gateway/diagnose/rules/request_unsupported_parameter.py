@@ -16,15 +16,9 @@ RULE = Rule(
             ),
             first(
                 named(
-                    "unsupportedparamserror",
-                    "unknown_parameter",
-                    "unsupported_parameter",
-                    "unsupported_value",
-                    "extra_forbidden",
-                    "parameter_unknown",
-                    "unrecognized_parameter",
-                    "value_error.extra",
-                    "invalidparameter.unsupported",
+                    "unsupportedparamserror|unknown_parameter|unsupported_parameter|unsupported_value|"
+                    "extra_forbidden|parameter_unknown|unrecognized_parameter|value_error.extra|"
+                    "invalidparameter.unsupported"
                 ),
                 said(
                     "unknown|unrecognized|unrecognised|unsupported|unexpected|not recognized|extra |additional",
@@ -32,8 +26,14 @@ RULE = Rule(
                 ),
                 said("unknown name"),
                 said(
-                    "parameter|argument|field|option|temperature|top p|top k|tools|tool |hosted tool|tool choice|tool use|tool calling|function calling|functions|response format|json mode|structured output|logprobs|stream|system message|system role|system prompt|developer message|image input|image url|images|vision|audio|prefill|penalty|reasoning|thinking|effort|seed|stop|cache control|multimodal|modalities|streaming|parallel tool calls|max tokens|value",
-                    "not supported|does not support|is unsupported|not support|not permitted|not allowed with|not compatible|incompatible|not available with|can not be used with|only the default|\u4e0d\u652f\u6301",
+                    "parameter|argument|field|option|temperature|top p|top k|tools|tool |hosted tool|tool choice|"
+                    "tool use|tool calling|function calling|functions|response format|json mode|"
+                    "structured output|logprobs|stream|system message|system role|system prompt|"
+                    "developer message|image input|image url|images|vision|audio|prefill|penalty|reasoning|"
+                    "thinking|effort|seed|stop|cache control|multimodal|modalities|streaming|parallel tool calls|"
+                    "max tokens|value",
+                    "not supported|does not support|is unsupported|not support|not permitted|not allowed with|"
+                    "not compatible|incompatible|not available with|can not be used with|only the default|不支持",
                 ),
                 said("no endpoints found that", "support|handle"),
                 said("extra inputs are not permitted|extra fields not permitted|additional properties are not allowed"),

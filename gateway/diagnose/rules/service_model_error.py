@@ -9,19 +9,14 @@ RULE = Rule(
         lambda seen: seen.status in {400, 422, 424, 500, 502, 200, 0},
         first(
             named(
-                "model_error",
-                "json_validate_failed",
-                "tool_use_failed",
-                "malformed_function_call",
-                "modelerrorexception",
-                "output_parse_failed",
-                "invalid_model_output",
-                "modelstreamerrorexception",
-                "output_validation_error",
+                "model_error|json_validate_failed|tool_use_failed|malformed_function_call|modelerrorexception|"
+                "output_parse_failed|invalid_model_output|modelstreamerrorexception|output_validation_error"
             ),
             said(
                 "model|generation|output|failed generation",
-                "failed to generate json|produced invalid|failed to call a function|invalid content|unusable|failed generation|produced an invalid|did not produce|empty response|malformed function|failed to validate json|could not generate|generated invalid|produced no",
+                "failed to generate json|produced invalid|failed to call a function|invalid content|unusable|"
+                "failed generation|produced an invalid|did not produce|empty response|malformed function|"
+                "failed to validate json|could not generate|generated invalid|produced no",
             ),
         ),
     ),

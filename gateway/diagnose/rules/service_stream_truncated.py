@@ -22,7 +22,9 @@ RULE = Rule(
         only(lambda seen: seen.evidence.failure is not None and not _stream(seen), failed(NetCode.TRUNCATED)),
         heard(
             "stream",
-            "closed before response|ended without|closed before|without finish reason|without a finish|without response completed|without message stop|without completion|without sending|terminated early|empty stream|no final",
+            "closed before response|ended without|closed before|without finish reason|without a finish|"
+            "without response completed|without message stop|without completion|without sending|terminated early|"
+            "empty stream|no final",
         ),
     ),
     layer=Layer.NETWORK,

@@ -13,20 +13,13 @@ RULE = Rule(
                 said("upstream connect error|image|url|download|downloading|fetch the", "timeout|timed out|reset"),
                 first(
                     named(
-                        "timeout_error",
-                        "deadline_exceeded",
-                        "timeout",
-                        "request_timeout",
-                        "gateway_timeout",
-                        "requesttimeout",
-                        "modeltimeoutexception",
-                        "upstream_timeout",
-                        "function_invocation_timeout",
-                        "inferencetimeout",
-                        "requesttimeout.algo",
+                        "timeout_error|deadline_exceeded|timeout|request_timeout|gateway_timeout|"
+                        "requesttimeout|modeltimeoutexception|upstream_timeout|function_invocation_timeout|"
+                        "inferencetimeout|requesttimeout.algo"
                     ),
                     said(
-                        "timed out|timeout|time out|deadline exceeded|deadline expired|took too long|gateway time-out|gateway timeout|did not respond in time|timely response|\u8d85\u65f6"
+                        "timed out|timeout|time out|deadline exceeded|deadline expired|took too long|"
+                        "gateway time-out|gateway timeout|did not respond in time|timely response|超时"
                     ),
                 ),
             ),

@@ -8,18 +8,9 @@ RULE = Rule(
     cause=Cause.SERVICE_UNAVAILABLE,
     match=first(
         named(
-            "service_unavailable",
-            "service_unavailable_error",
-            "unavailable",
-            "serviceunavailable",
-            "serviceunavailableexception",
-            "modelunavailable",
-            "bad_gateway",
-            "upstream_error_unavailable",
-            "modelservingerror",
-            "modelnotreadyexception",
-            "maintenance",
-            "provider_unavailable",
+            "service_unavailable|service_unavailable_error|unavailable|serviceunavailable|"
+            "serviceunavailableexception|modelunavailable|bad_gateway|upstream_error_unavailable|"
+            "modelservingerror|modelnotreadyexception|maintenance|provider_unavailable"
         ),
         only(
             lambda seen: seen.by(Kind.MESH) and not seen.message.has("request timeout", "stream timeout"),
@@ -29,7 +20,11 @@ RULE = Rule(
             lambda seen: seen.status >= 500 or seen.wire_status in {0, 200},
             first(
                 said(
-                    "upstream connect error|disconnect/reset before headers|reset reason|service unavailable|temporarily unavailable|currently unavailable|no healthy upstream|bad gateway|under maintenance|maintenance|not ready|connection refused|is down|unable to reach|could not connect|upstream unavailable|no available|service is not available|unavailable|\u670d\u52a1\u4e0d\u53ef\u7528|\u6682\u65f6\u4e0d\u53ef\u7528|\u7ef4\u62a4"
+                    "upstream connect error|disconnect/reset before headers|reset reason|service unavailable|"
+                    "temporarily unavailable|currently unavailable|no healthy upstream|bad gateway|"
+                    "under maintenance|maintenance|not ready|connection refused|is down|unable to reach|"
+                    "could not connect|upstream unavailable|no available|service is not available|unavailable|"
+                    "服务不可用|暂时不可用|维护"
                 ),
             ),
         ),

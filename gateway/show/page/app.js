@@ -1,10 +1,14 @@
 // Wires the page: what is known, what is shown, and what the reader does.
 
-import { el, setText, show } from "./dom.js";
+import { el, setText, show, translate } from "./dom.js";
 import { drawDrawer } from "./drawer.js";
-import { Live, fetchFlow, fetchFlows } from "./live.js";
+import { causeTitle, clean, clock, learnTitles, logTrouble, problemText } from "./format.js";
+import { Live, fetchCauses, fetchFlow, fetchFlows } from "./live.js";
 import { Rows } from "./rows.js";
-import { causeTitle, clean, clock } from "./words.js";
+import { TAG, counted, t } from "./words.js";
+
+document.documentElement.lang = TAG;
+translate(document);
 
 const MAX_ROWS = 500;
 const FILTERS = ["q", "provider", "cause"];
@@ -28,10 +32,11 @@ const rows = new Rows($("flows"), openFlow);
 
 // --- what is known -------------------------------------------------------
 
-function learn(flow) {
+// What the gateway found by words stays: it looks through the words in which the call was stored.
+function learn(flow, found = false) {
   const known = flows.get(flow.id);
   if (known && known.rev >= flow.rev) return;
-  if (!matches(flow)) { flows.delete(flow.id); return; }
+  if (!matches(flow, found || known !== undefined)) { flows.delete(flow.id); return; }
   flows.set(flow.id, flow);
   if (flow.eta_ms !== null && flow.state !== "done") deadlines.set(flow.id, performance.now() + flow.eta_ms);
   else deadlines.delete(flow.id);
@@ -40,13 +45,14 @@ function learn(flow) {
   if (opened === flow.id) openFlow(flow.id);
 }
 
-function matches(flow) {
+function matches(flow, found = false) {
   if (filters.provider && flow.provider !== filters.provider) return false;
   if (filters.cause === "*" && !flow.cause) return false;
   if (filters.cause && filters.cause !== "*") {
     const family = filters.cause.endsWith(".*") ? filters.cause.slice(0, -1) : null;
     if (family ? !flow.cause?.startsWith(family) : flow.cause !== filters.cause) return false;
   }
+  if (found) return true;
   const text = [flow.id, flow.client, flow.tenant, flow.key, flow.provider, flow.method, flow.host, flow.path, flow.endpoint,
     flow.model, flow.cause, flow.diagnosis?.title, flow.diagnosis?.what_happened].join("\n").toLowerCase();
   return filters.q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
@@ -71,7 +77,7 @@ async function reload() {
     const newest = page.flows[0]?.seq ?? 0;
     const listed = new Set(page.flows.map((flow) => flow.id));
     for (const flow of [...flows.values()]) if (flow.seq <= newest && !listed.has(flow.id)) flows.delete(flow.id);
-    page.flows.forEach(learn);
+    page.flows.forEach((flow) => learn(flow, true));
     held.clear();
     older = false;
     cursor = page.next_cursor;
@@ -82,7 +88,7 @@ async function reload() {
 async function loadOlder() {
   try {
     const page = await fetchFlows(filters, cursor);
-    page.flows.forEach(learn);
+    page.flows.forEach((flow) => learn(flow, true));
     cursor = page.next_cursor;
     const all = newestFirst();
     if (all.length > MAX_ROWS) {
@@ -118,8 +124,8 @@ function draw() {
   show($("empty"), all.length === 0);
   show($("flows"), all.length > 0);
   show($("clear"), filtered);
-  setText($("empty-title"), filtered ? "No call matches these filters." : "No calls yet.");
-  $("empty-hint").replaceChildren(...(filtered ? [] : ["Point an app here, unchanged: ", el("code", {}, "whygate run -- your command")]));
+  setText($("empty-title"), t(filtered ? "empty.filtered" : "empty"));
+  $("empty-hint").replaceChildren(...(filtered ? [] : [t("empty.hint"), " ", el("code", {}, t("empty.command"))]));
   show($("more"), cursor !== null);
   show($("older"), older);
   document.title = `${all.filter((flow) => flow.cause).length || ""} whygate`.trim();
@@ -131,12 +137,12 @@ function drawCounters(all) {
   const running = all.filter((flow) => flow.state !== "done").length;
   const failed = all.filter((flow) => flow.cause).length;
   const chip = (label, number, cause, name) => el("button", {
-    type: "button", class: `chip ${name}`, "aria-pressed": String(filters.cause === cause), title: cause === "*" ? "Any failure" : cause || "All",
+    type: "button", class: `chip ${name}`, "aria-pressed": String(filters.cause === cause), title: cause === "*" ? t("filter.cause.any") : cause || t("count.all"),
     on: { click: () => setFilters({ cause: filters.cause === cause ? "" : cause }) },
   }, el("b", {}, String(number)), " ", label);
-  const chips = [chip(all.length === 1 ? "call" : "calls", all.length, "", "all")];
-  if (running) chips.push(el("span", { class: "chip running" }, el("i", { class: "spin", "aria-hidden": "true" }), el("b", {}, String(running)), " running"));
-  if (failed) chips.push(chip("failed", failed, "*", "bad"));
+  const chips = [chip(counted("count.call", all.length), all.length, "", "all")];
+  if (running) chips.push(el("span", { class: "chip running" }, el("i", { class: "spin", "aria-hidden": "true" }), el("b", {}, String(running)), " ", t("count.running")));
+  if (failed) chips.push(chip(t("count.failed"), failed, "*", "bad"));
   [...tally].sort((a, b) => b[1] - a[1]).slice(0, 6)
     .forEach(([cause, number]) => chips.push(chip(clean(causes.get(cause) ?? causeTitle(cause)), number, cause, "cause")));
   const signature = chips.map((node) => node.textContent + node.getAttribute("aria-pressed")).join("|");
@@ -162,25 +168,27 @@ function choices(select, values, label, chosen) {
 
 function drawPause() {
   $("pause").setAttribute("aria-pressed", String(paused));
-  setText($("pause"), paused ? (held.size ? `Follow (${held.size} new)` : "Follow") : "Pause");
+  setText($("pause"), !paused ? t("pause") : held.size ? t("follow.new", { n: held.size }) : t("follow"));
 }
 
 function drawHealth(health) {
   const log = health.log ?? {};
-  const text = log.degraded ?? (health.state === "draining" ? "The gateway is shutting down: running calls may finish, new ones are refused." : "");
-  const lost = log.dropped ? ` ${log.dropped} calls could not be kept.` : "";
-  show($("degraded"), Boolean(text || lost));
-  setText($("degraded"), `${clean(text)}${lost}`.trim());
+  const parts = [
+    log.degraded ? logTrouble(log.degraded) : health.state === "draining" ? t("draining") : "",
+    log.dropped ? counted("log.dropped", log.dropped, { n: log.dropped }) : "",
+  ].filter(Boolean);
+  show($("degraded"), parts.length > 0);
+  setText($("degraded"), parts.join(" "));
   setText($("version"), `whygate ${clean(health.version ?? "")}`);
 }
 
-function drawLink(state, text) {
+function drawLink(state) {
   $("link").dataset.state = state;
-  setText($("link-text"), text);
+  setText($("link-text"), t(`link.${state}`));
 }
 
 function complain(problem) {
-  if (lostSince === null) { setText($("lost"), clean(problem.message)); show($("lost"), true); }
+  if (lostSince === null) { setText($("lost"), problemText(problem)); show($("lost"), true); }
 }
 
 // --- one call ------------------------------------------------------------
@@ -215,8 +223,19 @@ function closeFlow() {
 
 async function copy(text, button) {
   const label = button.textContent;
-  try { await navigator.clipboard.writeText(text); button.textContent = "Copied"; } catch { button.textContent = "Not allowed here"; }
-  setTimeout(() => { button.textContent = label; }, 1500);
+  setText(button, t(await copied(text) ? "copy.done" : "copy.refused"));
+  setTimeout(() => setText(button, label), 1500);
+}
+
+// Under an address that is neither https nor this machine, browsers have no clipboard but this old way to it.
+async function copied(text) {
+  try { await navigator.clipboard.writeText(text); return true; } catch { /* the old way */ }
+  const field = el("textarea", { class: "sr", readonly: true, "aria-hidden": "true" });
+  field.value = text;
+  const focused = document.activeElement;
+  document.body.append(field);
+  field.select();
+  try { return document.execCommand("copy"); } catch { return false; } finally { field.remove(); focused?.focus(); }
 }
 
 // --- what the reader does ------------------------------------------------
@@ -279,13 +298,11 @@ function move(by) {
 setInterval(() => { if (!document.hidden) rows.tick(deadlines); }, 1000);
 
 new Live({
-  up() { lostSince = null; show($("lost"), false); drawLink("up", "live"); reload(); },
+  up() { lostSince = null; show($("lost"), false); drawLink("up"); reload(); },
   down(locked) {
     lostSince ??= new Date();
-    drawLink("down", "not connected");
-    setText($("lost"), locked
-      ? "The gateway was started anew and this page's token is no longer good. Open the link that whygate start printed."
-      : `No connection to the gateway since ${clock(lostSince)}. You see what was known then; trying again. If it does not run: whygate start`);
+    drawLink("down");
+    setText($("lost"), locked ? t("lost.token") : t("lost.since", { time: clock(lostSince) }));
     show($("lost"), true);
     show($("degraded"), false);
   },
@@ -293,4 +310,9 @@ new Live({
   gap: () => { if (!paused && !older) reload(); },
   health: drawHealth,
 });
+fetchCauses().then((page) => {
+  learnTitles(page.causes);
+  redraw();
+  if (opened) openFlow(opened);
+}, () => {});
 if (location.hash.length > 1) openFlow(decodeURIComponent(location.hash.slice(1)));

@@ -1,5 +1,7 @@
 // Builds elements. Text only ever goes in as text.
 
+import { t } from "./words.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 export function el(tag, attributes = {}, ...children) {
@@ -26,4 +28,13 @@ export function show(node, visible) {
 // Leaves the document alone when nothing changes, so that a selection survives.
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
+}
+
+// Puts the reader's words into a document that has none of its own: data-t is the text, the others are attributes.
+export function translate(root) {
+  const attributes = { "data-t-label": "aria-label", "data-t-title": "title", "data-t-placeholder": "placeholder" };
+  for (const node of root.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const [from, to] of Object.entries(attributes)) {
+    for (const node of root.querySelectorAll(`[${from}]`)) node.setAttribute(to, t(node.getAttribute(from)));
+  }
 }

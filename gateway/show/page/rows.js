@@ -1,9 +1,10 @@
 // The table: one <tbody> a call, kept in order, replaced when the call changes.
 
 import { el, setText } from "./dom.js";
-import { clean, clock, count, duration, outcome, sentence, subject, subjectDetail, tone, wait } from "./words.js";
+import { clean, clock, count, duration, outcome, sentence, subject, subjectDetail, tone, wait } from "./format.js";
+import { t } from "./words.js";
 
-const CACHE = { hit: "hit", collapsed: "shared", stale: "stale", stored: "stored" };
+const CACHED = ["hit", "collapsed", "stale", "stored"];
 
 export class Rows {
   constructor(table, open) {
@@ -43,18 +44,18 @@ export class Rows {
     body.shown = flow;
     body.append(el("tr", {},
       el("td", { class: "time" }, el("button", {
-        type: "button", class: "open", "aria-label": `Details: ${subject(flow)}, ${outcome(flow)}`,
+        type: "button", class: "open", "aria-label": t("row.details", { call: subject(flow), outcome: outcome(flow) }),
       }, clock(flow.started_at))),
       el("td", { class: "status" }, statusPill(flow, kind)),
       el("td", { class: "call" }, el("b", {}, subject(flow)), el("small", {}, subjectDetail(flow))),
       el("td", { class: "outcome" }, ...outcomeCell(flow)),
-      numberCell("tries", "tries", flow.attempts.length > 1 || flow.cause ? String(flow.attempts.length) : ""),
-      numberCell("queue", "queue", flow.queue_ms >= 1 ? duration(flow.queue_ms) : ""),
-      numberCell("ttft", "first byte", duration(flow.ttft_ms)),
-      numberCell("total", "total", flow.state === "done" ? duration(flow.total_ms) : ""),
-      numberCell("tokens", "tokens", flow.tokens_in === null && flow.tokens_out === null ? ""
+      numberCell("tries", flow.attempts.length > 1 || flow.cause ? String(flow.attempts.length) : ""),
+      numberCell("queue", flow.queue_ms >= 1 ? duration(flow.queue_ms) : ""),
+      numberCell("ttft", duration(flow.ttft_ms)),
+      numberCell("total", flow.state === "done" ? duration(flow.total_ms) : ""),
+      numberCell("tokens", flow.tokens_in === null && flow.tokens_out === null ? ""
         : `${count(flow.tokens_in)} → ${count(flow.tokens_out)}`),
-      el("td", { class: "cache" }, CACHE[flow.cache] ? el("span", { class: `mark ${clean(flow.cache)}` }, CACHE[flow.cache]) : ""),
+      el("td", { class: "cache" }, CACHED.includes(flow.cache) ? el("span", { class: `mark ${flow.cache}` }, t(`cache.${flow.cache}`)) : ""),
     ));
     const said = sentence(flow);
     if (said) {
@@ -99,12 +100,12 @@ export class Rows {
   }
 }
 
-function numberCell(name, label, text) {
-  return el("td", { class: `n ${name}${text ? "" : " none"}`, "data-label": label }, el("span", {}, text));
+function numberCell(name, text) {
+  return el("td", { class: `n ${name}${text ? "" : " none"}` }, el("span", {}, text));
 }
 
 function statusPill(flow, kind) {
-  const text = flow.status ? String(flow.status) : flow.state === "done" ? (flow.cause ? "failed" : "done") : "···";
+  const text = flow.status ? String(flow.status) : flow.state === "done" ? t(flow.cause ? "row.failed" : "row.done") : "···";
   return el("span", { class: `pill ${kind}` }, text);
 }
 
@@ -113,7 +114,7 @@ function outcomeCell(flow) {
     return [el("span", { class: "state" }, el("i", { class: "spin", "aria-hidden": "true" }), outcome(flow)),
       el("small", { class: "wait" }, wait(flow, flow.eta_ms))];
   }
-  const extra = flow.possible_duplicate ? el("small", {}, "may have been processed twice") : "";
+  const extra = flow.possible_duplicate ? el("small", {}, t("row.duplicate")) : "";
   return flow.cause
     ? [el("b", {}, outcome(flow)), el("small", { class: "slug" }, clean(flow.cause)), extra]
     : [el("span", { class: "fine" }, outcome(flow)), extra];

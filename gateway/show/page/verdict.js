@@ -61,9 +61,9 @@ function causeItem(slug, why) {
 }
 
 function waitText(said) {
-  if (said.wait_seconds !== null && said.wait_seconds !== undefined) return t("waiting.stated", { time: duration(said.wait_seconds * 1000) });
-  if (said.waiting_helps === undefined) return "";
-  return t(said.waiting_helps ? "waiting.helps" : "waiting.useless");
+  // A time is stated with an empty account, too, where it helps nobody.
+  if (!said.waiting_helps) return "";
+  return Number.isFinite(said.wait_seconds) ? t("waiting.stated", { time: duration(said.wait_seconds * 1000) }) : t("waiting.helps");
 }
 
 const NAMED_AUTHORS = ["edge", "middlebox"];
@@ -76,7 +76,8 @@ function authorText(said) {
 }
 
 // Text in which addresses can be followed. Nothing else of it becomes more than text.
-function linked(text) {
+function linked(said) {
+  const text = String(said ?? "");
   const parts = [];
   let at = 0;
   for (const found of text.matchAll(ADDRESS)) {
