@@ -38,8 +38,8 @@ _AUTHORITY = re.compile(
 _COMMON = frozenset({
     "charles", "circle", "surge", "huawei", "juniper", "lenovo", "apple", "arista", "impero", "aruba", "ruckus",
     "allot", "steam", "alwayson", "apache traffic server", "extreme networks", "telstra", "orange france", "zero trust",
-    "clash", "linewize", "trains", "extreme", "the cloud", "stash", "whistle", "caido", "panda", "g data", "guest internet",
-    "dr com", "control d", "endian", "hetty", "lufthansa flynet", "hillstone", "mobicare", "mitel",
+    "clash", "linewize", "trains", "extreme", "the cloud", "stash", "whistle", "caido", "panda", "g data",
+    "guest internet", "dr com", "control d", "endian", "hetty", "lufthansa flynet", "hillstone", "mobicare", "mitel",
 })  # fmt: skip
 """Names that are words of other meaning, too, or of a maker of much else."""
 _QUOTES = str.maketrans("", "", "\"'\\")

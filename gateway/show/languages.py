@@ -10,7 +10,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.diagnose import say
+from gateway.diagnose.say import retold
 from gateway.diagnose.remedy import LANGUAGES
 from gateway.record.filter import BadFilterError
 
@@ -76,7 +76,7 @@ def row_in(row: dict[str, Any], language: str | None) -> dict[str, Any]:
     if language is None or not said or said.get("language", LANGUAGES[0]) == language:
         return row
     try:
-        return {**row, "diagnosis": say.retold(said, language)}
+        return {**row, "diagnosis": retold(said, language)}
     except Exception:  # a verdict of another release: better in its own language than not at all
         logger.exception("verdict of %s not said in %s", row.get("id"), language)
         return row

@@ -3,6 +3,7 @@
 import re
 
 from gateway.diagnose.author import Kind
+from gateway.diagnose.edges import Means
 from gateway.diagnose.rule import Basis, Rule, first, only, said, shown, status
 from gateway.model.cause import Cause
 
@@ -14,6 +15,7 @@ _CODES = re.compile(
 RULE = Rule(
     cause=Cause.EDGE_BLOCKED,
     match=first(
+        shown(lambda seen: seen.author.edge is Means.BLOCK, "a firewall's page in front of the service", Basis.NAMED),
         shown(lambda seen: bool(_CODES.search(seen.raw)), "the edge's error code", Basis.NAMED),
         said(
             "request unsuccessful|incident id|attention required|access denied|you have been blocked|"

@@ -1,6 +1,7 @@
 """The edge wants to see a browser: JavaScript and cookies."""
 
 from gateway.diagnose.author import Kind
+from gateway.diagnose.edges import Means
 from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Rule, first, only, said, shown
 from gateway.model.cause import Cause
@@ -29,6 +30,7 @@ def _nothing_else(seen: Observation) -> bool:
 RULE = Rule(
     cause=Cause.EDGE_CHALLENGE,
     match=first(
+        shown(lambda seen: seen.author.edge is Means.CHALLENGE, "a page that wants to see a browser", Basis.NAMED),
         shown(
             lambda seen: seen.headers.get("x-amzn-waf-action", "") in {"challenge", "captcha"},
             "the header x-amzn-waf-action asks for a browser",

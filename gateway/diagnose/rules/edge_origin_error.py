@@ -3,6 +3,7 @@
 import re
 
 from gateway.diagnose.author import Kind
+from gateway.diagnose.edges import Means
 from gateway.diagnose.rule import Basis, Rule, first, only, said, shown, status
 from gateway.model.cause import Cause
 
@@ -13,6 +14,11 @@ _CODES = re.compile(
 RULE = Rule(
     cause=Cause.EDGE_ORIGIN_ERROR,
     match=first(
+        shown(
+            lambda seen: seen.author.edge is Means.ORIGIN,
+            "the page for a service that cannot be reached behind it",
+            Basis.NAMED,
+        ),
         only(lambda seen: not seen.enveloped, status(520, 521, 522, 523, 524, 525, 526, 527, 530)),
         only(
             lambda seen: seen.by(Kind.EDGE),

@@ -27,6 +27,7 @@ let lostSince = null;
 let drawing = false;
 let asked = 0;
 let opened = null;
+let titled = false;
 
 const rows = new Rows($("flows"), openFlow);
 
@@ -86,8 +87,10 @@ async function reload() {
 }
 
 async function loadOlder() {
+  const turn = asked;
   try {
     const page = await fetchFlows(filters, cursor);
+    if (turn !== asked) return;
     page.flows.forEach((flow) => learn(flow, true));
     cursor = page.next_cursor;
     const all = newestFirst();
@@ -98,6 +101,13 @@ async function loadOlder() {
     }
     redraw();
   } catch (problem) { complain(problem); }
+}
+
+async function nameCauses() {
+  if (titled) return;
+  try { learnTitles((await fetchCauses()).causes); } catch { return; }
+  titled = true;
+  if (opened) openFlow(opened);
 }
 
 // --- what is shown -------------------------------------------------------
@@ -298,7 +308,7 @@ function move(by) {
 setInterval(() => { if (!document.hidden) rows.tick(deadlines); }, 1000);
 
 new Live({
-  up() { lostSince = null; show($("lost"), false); drawLink("up"); reload(); },
+  up() { lostSince = null; show($("lost"), false); drawLink("up"); reload(); nameCauses(); },
   down(locked) {
     lostSince ??= new Date();
     drawLink("down");
@@ -310,9 +320,4 @@ new Live({
   gap: () => { if (!paused && !older) reload(); },
   health: drawHealth,
 });
-fetchCauses().then((page) => {
-  learnTitles(page.causes);
-  redraw();
-  if (opened) openFlow(opened);
-}, () => {});
 if (location.hash.length > 1) openFlow(decodeURIComponent(location.hash.slice(1)));
