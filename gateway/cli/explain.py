@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -93,13 +94,14 @@ def _explain_causes(causes: Sequence["Cause"], language: str, *, as_json: bool) 
     elif len(causes) == 1:
         console().print(entry(causes[0], language))
     else:
-        family = ""
-        for cause in causes:
-            name = cause.value.partition(".")[0]
-            if family and name != family:
-                print()
-            family = name
-            console().print(listing([cause], language), soft_wrap=True, end="")
+        for number, family in enumerate(_by_family(causes)):
+            if number:
+                console().print()
+            console().print(listing(family, language), soft_wrap=True)
+
+
+def _by_family(causes: Sequence["Cause"]) -> list[list["Cause"]]:
+    return [list(family) for _, family in groupby(causes, lambda cause: cause.partition(".")[0])]
 
 
 def _explain_flow(flow_id: str, state: Path | None, language: str, *, as_json: bool) -> None:

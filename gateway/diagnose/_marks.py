@@ -74,7 +74,10 @@ class Pages[M]:
                 self._by_word.setdefault(word, []).append(place)
             else:
                 self._by_piece.append((_piece(rule.parts), place))
-        self._rules = tuple((tuple(part.encode() for part in rule.parts), rule.mark) for rule in those)
+        self._rules = tuple(
+            (frozenset(needed), tuple(part.encode() for part in rule.parts), rule.mark)
+            for rule, needed in zip(those, words, strict=True)
+        )
 
     def best(self, text: str) -> M | None:
         """Find the most telling mark on a page."""
@@ -84,8 +87,8 @@ class Pages[M]:
         places = {place for piece, place in self._by_piece if piece in together}
         places.update(chain.from_iterable(self._by_word[word] for word in self._by_word.keys() & words))
         for place in sorted(places):
-            parts, mark = self._rules[place]
-            if all(part in page for part in parts):
+            needed, parts, mark = self._rules[place]
+            if needed <= words and all(part in page for part in parts):
                 return mark
         return None
 

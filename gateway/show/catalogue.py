@@ -59,9 +59,10 @@ def entry(cause: Cause, language: str) -> Group:
 def listing(causes: Sequence[Cause], language: str) -> Text:
     """Give causes, one line each: the slug, its title, who can fix it."""
     spoken, remedies = labels(language), words(language).remedies
-    text = Text()
-    for cause in causes:
-        text.append(f"  {cause.value:<{_SLUG_CELLS}}", style=tone_of(cause))
-        text.append(f"  {remedies[cause].title}")
-        text.append(f"{spoken.text('comma')}{spoken.fault(cause)}\n", style=CALM)
-    return text
+    return Text("\n").join(
+        Text()
+        .append(f"  {cause.value:<{_SLUG_CELLS}}", style=tone_of(cause))
+        .append(f"  {remedies[cause].title}")
+        .append(f"{spoken.text('comma')}{spoken.fault(cause)}", style=CALM)
+        for cause in causes
+    )

@@ -3,18 +3,15 @@
 Who names no language, such as our own command line, is given verdicts as they were stored: in the gateway's language.
 """
 
-import logging
 from typing import Any
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.diagnose.say import retold
 from gateway.diagnose.remedy import LANGUAGES
+from gateway.diagnose.say import retold
 from gateway.record.filter import BadFilterError
-
-logger = logging.getLogger("whygate.show")
 
 _MAX_HEADER_CHARS = 1_000
 _MAX_TAG_CHARS = 35
@@ -75,11 +72,7 @@ def row_in(row: dict[str, Any], language: str | None) -> dict[str, Any]:
     said = row.get("diagnosis")
     if language is None or not said or said.get("language", LANGUAGES[0]) == language:
         return row
-    try:
-        return {**row, "diagnosis": retold(said, language)}
-    except Exception:  # a verdict of another release: better in its own language than not at all
-        logger.exception("verdict of %s not said in %s", row.get("id"), language)
-        return row
+    return {**row, "diagnosis": retold(said, language)}
 
 
 def needs_words(data: str, language: str) -> bool:

@@ -82,6 +82,9 @@ def misses(rows: Iterable[Judged]) -> None:
             mark = "FAULT" if one.wrong_fault else ""
             probe = "probe" if one.row.get("needs_probe") else ""
             print(f"{one.row['id']:8} wanted {' | '.join(one.wanted):60} got {got:60} {mark:5} {probe}".rstrip())
+        vendor = one.row.get("vendor") or ""
+        if ("vendor" in one.row) and (vendor or one.said.vendor) and not (vendor and same(vendor, one.said.vendor)):
+            print(f"{one.row['id']:8} wanted vendor {vendor or '-':53} got {one.said.vendor or '-'}")
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ RULE = Rule(
         lambda seen: seen.status // 100 == 4 or seen.status == 0,
         first(
             named(
-                "billing_not_active|billing_disabled|arrearage|accountoverdueerror|billing_error|"
-                "payment_failed|account_overdue|overdue|billing_inactive|payment_past_due|accountoverdue"
+                "billing_not_active|billing_disabled|arrearage|accountoverdueerror|billing_error|payment_failed|"
+                "account_overdue|overdue|billing_inactive|payment_past_due|accountoverdue"
             ),
             said(
                 "billing|payment|invoice|subscription|card|bill|bills|账户|账号|费用",

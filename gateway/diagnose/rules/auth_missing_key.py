@@ -31,8 +31,8 @@ RULE = Rule(
             first(
                 named(
                     "credentials_missing|missing_api_key|missing_authentication|missing_token|"
-                    "missing_authorization|authorization_required|no_api_key|"
-                    "missingauthenticationtokenexception|apikeymissing|api_key_missing|missing_key"
+                    "missing_authorization|authorization_required|no_api_key|missingauthenticationtokenexception|"
+                    "apikeymissing|api_key_missing|missing_key"
                 ),
                 unless(
                     said("mismatch|expired|valid api key|max tokens|maxtokens"),

@@ -16,8 +16,8 @@ RULE = Rule(
                         "permission_error|iam_permission_denied|api_key_service_blocked|"
                         "api_key_http_referrer_blocked|service_disabled|access_token_scope_insufficient|"
                         "accessdeniedexception|accessdenied|access_denied|insufficient_scope|forbidden_scope|"
-                        "authorization_error|permissiondeniederror|model_access_denied|"
-                        "accessdenied.unpurchased|operationdenied|insufficient_privileges|not_authorized"
+                        "authorization_error|permissiondeniederror|model_access_denied|accessdenied.unpurchased|"
+                        "operationdenied|insufficient_privileges|not_authorized"
                     ),
                     said(
                         "permission|permissions|scope|scopes|role|privilege|privileges|entitlement|entitled|"

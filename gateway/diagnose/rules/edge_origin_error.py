@@ -15,7 +15,7 @@ RULE = Rule(
     cause=Cause.EDGE_ORIGIN_ERROR,
     match=first(
         shown(
-            lambda seen: seen.author.edge is Means.ORIGIN,
+            lambda seen: seen.author.edge is Means.ORIGIN and (seen.status >= 500 or not seen.status),
             "the page for a service that cannot be reached behind it",
             Basis.NAMED,
         ),

@@ -1,7 +1,7 @@
 """The company's proxy refuses the destination, without a page of a product."""
 
 from gateway.diagnose.author import Kind
-from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, hinted, only, said, shown
+from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, hinted, only, said, shown, unless
 from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
@@ -9,13 +9,16 @@ from gateway.model.failure import NetCode
 RULE = Rule(
     cause=Cause.NETWORK_PROXY_DENIED,
     match=first(
-        hinted(
-            "unsuccessful tunnel",
-            "tunnel error",
-            "err tunnel connection failed",
-            "tunneling socket could not be established",
-            "tunnel connection failed",
-            "connect tunnel failed",
+        unless(
+            heard("underlying connection|connection refused|timed out|no such host"),
+            hinted(
+                "unsuccessful tunnel",
+                "tunnel error",
+                "err tunnel connection failed",
+                "tunneling socket could not be established",
+                "tunnel connection failed",
+                "connect tunnel failed",
+            ),
         ),
         failed(NetCode.PROXY_DENIED),
         only(

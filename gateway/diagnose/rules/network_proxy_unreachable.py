@@ -35,6 +35,7 @@ RULE = Rule(
                     "what refused is a port of this machine, not the host: a proxy that is set and does not run",
                 ),
             ),
+            heard("underlying connection", "failed"),
             hinted("proxy connect aborted", "curl 5 ", "curl error 5 "),
             failed(NetCode.PROXY_UNREACHABLE),
             heard(

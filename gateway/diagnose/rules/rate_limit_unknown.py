@@ -13,10 +13,10 @@ RULE = Rule(
                 said("overloaded|high demand"),
                 first(
                     named(
-                        "rate_limit_exceeded|rate_limit_error|rate_limited|too_many_requests|"
-                        "resource_exhausted|throttlingexception|throttled|throttling|rate_limit_reached_error|"
-                        "ratelimitreached|toomanyrequestsexception|1300|limit_requests|ratelimitexceeded|"
-                        "throttling.ratequota|resource_quota_exceeded"
+                        "rate_limit_exceeded|rate_limit_error|rate_limited|too_many_requests|resource_exhausted|"
+                        "throttlingexception|throttled|throttling|rate_limit_reached_error|ratelimitreached|"
+                        "toomanyrequestsexception|1300|limit_requests|ratelimitexceeded|throttling.ratequota|"
+                        "resource_quota_exceeded"
                     ),
                     said(
                         "rate limit|rate limited|rate limiting|too many requests|throttl|resource exhausted|"

@@ -21,7 +21,7 @@ RULE = Rule(
                 said(
                     "api version|api versions|anthropic version|apiversion|版本号|version header",
                     "missing|invalid|not supported|unsupported|required|is required|enabled only|and later|"
-                    "or later|not valid|unknown|must be|specify|deprecated|不支持|缺少",
+                    "or later|not valid|not a valid|unknown|must be|specify|deprecated|不支持|缺少",
                 ),
                 said("preview", "api version"),
             ),

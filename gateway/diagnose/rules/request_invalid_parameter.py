@@ -10,8 +10,8 @@ RULE = Rule(
             in_status(400, 422, 413, 500),
             first(
                 named(
-                    "invalid_value|invalid_type|invalid_parameter|invalidparameter|invalid_argument|"
-                    "value_error|type_error|string_above_max_length|array_above_max_length|invalid_json_schema|"
+                    "invalid_value|invalid_type|invalid_parameter|invalidparameter|invalid_argument|value_error|"
+                    "type_error|string_above_max_length|array_above_max_length|invalid_json_schema|"
                     "invalid_image_url|invalid_image_format|unsupported_format|validationexception|"
                     "validation_error|literal_error|greater_than_equal|less_than_equal"
                 ),

@@ -92,11 +92,14 @@ RULE = Rule(
                     "unknown_url|invalid_url|route_not_found|no_route|endpoint_not_found|"
                     "unknownoperationexception|not_found_path"
                 ),
-                said(
-                    "url|path|route|endpoint|uri|路径|接口",
-                    "invalid url|unknown request url|unknown url|no route|not found|does not exist|"
-                    "could not be found|no matching|no such route|not a valid|check the url|unrecognized|invalid|"
-                    "unknown|no handler|不存在|无效",
+                only(
+                    lambda seen: not seen.declared.param,
+                    said(
+                        "url|path|route|endpoint|uri|路径|接口",
+                        "invalid url|unknown request url|unknown url|no route|not found|does not exist|"
+                        "could not be found|no matching|no such route|not a valid|check the url|unrecognized|invalid|"
+                        "unknown|no handler|不存在|无效",
+                    ),
                 ),
                 said(
                     "api not found|no such api|can not post|can not get|unexpected endpoint|unknown endpoint|"

@@ -7,7 +7,7 @@ from gateway.model.cause import Cause
 RULE = Rule(
     cause=Cause.REQUEST_PAYLOAD_TOO_LARGE,
     match=unless(
-        said("header|cookie|headers", "too large"),
+        said("header|cookie|headers|max tokens|max completion tokens|tokens is", "too large"),
         first(
             only(
                 in_status(4, 500, 0),

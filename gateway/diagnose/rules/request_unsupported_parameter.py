@@ -9,7 +9,7 @@ RULE = Rule(
         in_status(4),
         unless(
             first(
-                said("format|decoded", "is not supported|not supported|could not be decoded"),
+                said("its format|file format|audio format|image format|could not be decoded"),
                 said("api version|api-version|version", "enabled only|later|required|deprecated"),
                 said("content type|media type|country|region|territory|location"),
                 said("endpoint", "use the|did you mean|instead"),

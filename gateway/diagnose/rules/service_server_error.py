@@ -11,8 +11,7 @@ RULE = Rule(
             first(
                 named(
                     "server_error|api_error|internal_error|internal_server_error|internalservererror|internal|"
-                    "internalfailure|internalerror|systemerror|internalserverexception|"
-                    "internal.algo.systemerror"
+                    "internalfailure|internalerror|systemerror|internalserverexception|internal.algo.systemerror"
                 ),
                 said(
                     "internal server error|internal error|unexpected error|server had an error|"

@@ -13,9 +13,9 @@ RULE = Rule(
                 said("upstream connect error|image|url|download|downloading|fetch the", "timeout|timed out|reset"),
                 first(
                     named(
-                        "timeout_error|deadline_exceeded|timeout|request_timeout|gateway_timeout|"
-                        "requesttimeout|modeltimeoutexception|upstream_timeout|function_invocation_timeout|"
-                        "inferencetimeout|requesttimeout.algo"
+                        "timeout_error|deadline_exceeded|timeout|request_timeout|gateway_timeout|requesttimeout|"
+                        "modeltimeoutexception|upstream_timeout|function_invocation_timeout|inferencetimeout|"
+                        "requesttimeout.algo"
                     ),
                     said(
                         "timed out|timeout|time out|deadline exceeded|deadline expired|took too long|"

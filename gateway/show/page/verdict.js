@@ -5,8 +5,8 @@ import { causeTitle, clean, clock, duration, problemText, subject, waitReason } 
 import { fetchCause } from "./live.js";
 import { has, named, t } from "./words.js";
 
-// Only what is plainly an address on the web: no user name, no letters that look like others.
-const ADDRESS = /https:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][\w.~/?#&=%+:-]*)?/g;
+// What is plainly an address on the web, without a user name or letters that look like others, or stands in `marks`.
+const SPECIAL = /https:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][\w.~/?#&=%+:-]*)?(?![\w@])|`[^`]{1,200}`/g;
 
 // For the head of the drawer: in one sentence, who can fix it, how sure it is, who wrote the answer.
 export function verdictHead(flow) {
@@ -34,7 +34,7 @@ export function verdict(flow, actions) {
   }
   return [
     el("section", { class: "verdict" },
-      list(t("todo"), said.what_to_do, "ol", "todo", linked),
+      list(t("todo"), said.what_to_do, "ol", "todo", rich),
       note(waitText(said)),
       el("p", { class: "copy" }, el("button", { type: "button",
         on: { click: (event) => actions.copy(verdictText(flow), event.target) } }, t("copy.verdict"))),
@@ -75,15 +75,15 @@ function authorText(said) {
   return [by, name ? t("on_path", { name }) : ""].filter(Boolean).join(" ");
 }
 
-// Text in which addresses can be followed. Nothing else of it becomes more than text.
-function linked(said) {
+// Text in which addresses can be followed and `commands` stand out. Nothing else of it becomes more than text.
+function rich(said) {
   const text = String(said ?? "");
   const parts = [];
   let at = 0;
-  for (const found of text.matchAll(ADDRESS)) {
-    const address = found[0].replace(/[.,:;?!]+$/, "");
-    parts.push(clean(text.slice(at, found.index)), link(address));
-    at = found.index + address.length;
+  for (const found of text.matchAll(SPECIAL)) {
+    const special = found[0].replace(/[.,:;?!]+$/, "");
+    parts.push(clean(text.slice(at, found.index)), special.startsWith("`") ? el("code", {}, clean(special.slice(1, -1))) : link(special));
+    at = found.index + special.length;
   }
   return [...parts, clean(text.slice(at))];
 }
@@ -111,12 +111,12 @@ async function load(slug, content) {
 }
 
 function explained(cause) {
-  const part = (title, text) => [el("h3", {}, title), el("p", {}, clean(text))];
+  const part = (title, text) => [el("h3", {}, title), el("p", {}, ...rich(text))];
   return [
     ...part(t("about.meaning"), cause.what_it_means),
     ...part(t("about.known_by"), cause.how_we_know),
     el("h3", {}, t("about.todo")),
-    el("ol", {}, ...cause.what_to_do.map((step) => el("li", {}, ...linked(step)))),
+    el("ol", {}, ...cause.what_to_do.map((step) => el("li", {}, ...rich(step)))),
     ...part(t("about.confused"), cause.not_to_be_confused_with),
     el("h3", {}, t("about.source")), el("p", { class: "note" }, clean(cause.source)),
   ];
