@@ -22,6 +22,7 @@ _PART_CHARACTERS_MIN = 5
 _WORD = re.compile(rb"[a-z0-9\x80-\xff]+")
 _ENDS = re.compile(rb"\A[a-z0-9\x80-\xff]+|[a-z0-9\x80-\xff]+\Z")
 _APART = bytes(byte if _WORD.fullmatch(bytes((byte,))) else 0x20 for byte in range(256))
+_SPACES = tuple(chr(code).encode() for code in range(0x80, 0x3001) if chr(code).isspace())
 _SPACED = bytes(0x20 if byte < 0x80 and chr(byte).isspace() else byte for byte in range(256))
 
 type Rank = tuple[int | str, ...]
@@ -57,6 +58,15 @@ def found[M](text: str, those: Iterable[Rule[M]]) -> M | None:
     return next((rule.mark for rule in those if all(part in text for part in rule.parts)), None)
 
 
+class _Sought[M](NamedTuple):
+    """A rule for pages: what a page has to have so that it is worth a search, cheapest first."""
+
+    words: frozenset[bytes]
+    pieces: tuple[bytes, ...]
+    parts: tuple[bytes, ...]
+    mark: M
+
+
 class Pages[M]:
     """Rules for pages, each kept under the rarest word that it needs, so that a page is searched for few of them.
 
@@ -64,20 +74,16 @@ class Pages[M]:
     """
 
     def __init__(self, those: tuple[Rule[M], ...]) -> None:
-        words = [_words(rule.parts) for rule in those]
-        often = Counter(chain.from_iterable(words))
+        self._sought = tuple(_sought(rule) for rule in those)
+        often = Counter(chain.from_iterable(rule.words for rule in self._sought))
         self._by_word: dict[bytes, list[int]] = {}
         self._by_piece: list[tuple[bytes, int]] = []
-        for place, (rule, needed) in enumerate(zip(those, words, strict=True)):
-            if needed:
-                word = min(needed, key=lambda word: (often[word], -len(word), word))
+        for place, rule in enumerate(self._sought):
+            if rule.words:
+                word = min(rule.words, key=lambda word: (often[word], -len(word), word))
                 self._by_word.setdefault(word, []).append(place)
             else:
-                self._by_piece.append((_piece(rule.parts), place))
-        self._rules = tuple(
-            (frozenset(needed), tuple(part.encode() for part in rule.parts), rule.mark)
-            for rule, needed in zip(those, words, strict=True)
-        )
+                self._by_piece.append((max(rule.pieces, key=len, default=b""), place))
 
     def best(self, text: str) -> M | None:
         """Find the most telling mark on a page."""
@@ -87,9 +93,13 @@ class Pages[M]:
         places = {place for piece, place in self._by_piece if piece in together}
         places.update(chain.from_iterable(self._by_word[word] for word in self._by_word.keys() & words))
         for place in sorted(places):
-            needed, parts, mark = self._rules[place]
-            if needed <= words and all(part in page for part in parts):
-                return mark
+            rule = self._sought[place]
+            if (
+                rule.words <= words
+                and all(piece in together for piece in rule.pieces)
+                and all(part in page for part in rule.parts)
+            ):
+                return rule.mark
         return None
 
 
@@ -170,20 +180,18 @@ def _check(row: list[str], columns: list[str], seen: set[tuple[str, str]]) -> No
 
 def _page(text: str) -> bytes:
     """Give the top of a page as `framed` does, only faster."""
-    top = text[:PAGE_CHARACTERS].lower()
-    if not top.isascii():
-        top = " ".join(top.split())
-    page = top.encode("utf-8", "surrogatepass").translate(_SPACED).strip(b" ")
+    page = text[:PAGE_CHARACTERS].lower().encode("utf-8", "surrogatepass").translate(_SPACED)
+    for space in () if page.isascii() else _SPACES:
+        page = page.replace(space, b" ")
+    page = page.strip(b" ")
     while b"  " in page:
         page = page.replace(b"  ", b" ")
     return b"^" + page + (b"$" if len(text) <= PAGE_CHARACTERS else b"")
 
 
-def _words(parts: tuple[str, ...]) -> set[bytes]:
-    """Give the words that stand whole in a page with these parts: one at their ends may be part of another."""
-    return set(chain.from_iterable(_WORD.findall(_ENDS.sub(b"", part.encode())) for part in parts))
-
-
-def _piece(parts: tuple[str, ...]) -> bytes:
-    """Give the longest piece of a word in these parts, b"" where there is none."""
-    return max(chain.from_iterable(_WORD.findall(part.encode()) for part in parts), key=len, default=b"")
+def _sought[M](rule: Rule[M]) -> _Sought[M]:
+    """Tell the words that stand whole in a page with these parts from those at their ends, which may go on there."""
+    parts = tuple(part.encode() for part in rule.parts)
+    whole = frozenset(chain.from_iterable(_WORD.findall(_ENDS.sub(b"", part)) for part in parts))
+    every = frozenset(chain.from_iterable(_WORD.findall(part) for part in parts))
+    return _Sought(whole, tuple(sorted(every - whole)), parts, rule.mark)

@@ -185,10 +185,9 @@ def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:
             (("status", status), ("type", kind[:80])),
         )
     else:
-        yield Clue(
-            "status {status}, written by {author}[: {clue}]",
-            (("status", status), ("author", _who(observation)), ("clue", who.clue)),
-        )
+        yield Clue(_WRITTEN[who.kind], (("status", status), ("author", who.name)))
+        if who.clue:
+            yield Clue(who.clue, (("mark", who.mark),))
     declared = observation.declared
     named = (("code", declared.code), ("type", declared.type), ("param", declared.param))
     if observation.enveloped:
@@ -207,18 +206,15 @@ def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:
         yield Clue("the body is empty or not readable")
 
 
-def _who(observation: Observation) -> str:
-    who = observation.author
-    kind = {
-        Kind.MESH: "the provider's own mesh",
-        Kind.SERVER: "a web server",
-        Kind.RELAY: "a relay",
-        Kind.EDGE: "the edge",
-    }
-    if who.kind is Kind.OURSELVES:
-        return "whygate"
-    name = kind.get(who.kind, "a product on the path" if who.kind is Kind.MIDDLEBOX else "the provider")
-    return f"{name} ({who.name})" if who.name else name
+_WRITTEN: dict[Kind, str] = {
+    Kind.OURSELVES: "status {status}, written by whygate itself",
+    Kind.PROVIDER: "status {status}, written by the provider[ {author}]",
+    Kind.MESH: "status {status}, written by the provider's own mesh",
+    Kind.RELAY: "status {status}, written by a relay[, {author}]",
+    Kind.EDGE: "status {status}, written by the edge in front of the provider[, {author}]",
+    Kind.MIDDLEBOX: "status {status}, written by a product on the path[, {author}]",
+    Kind.SERVER: "status {status}, the stock page of a web server[, {author}]",
+}
 
 
 def _of_finding(finding: Finding | None) -> Iterator[Clue]:

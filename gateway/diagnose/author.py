@@ -37,7 +37,8 @@ class Author(NamedTuple):
 
     Attributes:
         name: Of the edge, product, relay or server; the provider's own name; empty when it has none.
-        clue: What gave it away, in a few words.
+        clue: What gave it away, as the text of a `Clue`.
+        mark: What stands for ``{mark}`` in it.
         means: For a product on the path: what its mark stands for.
         edge: The same for what stands in front of the service.
     """
@@ -45,6 +46,7 @@ class Author(NamedTuple):
     kind: Kind
     name: str = ""
     clue: str = ""
+    mark: str = ""
     means: Means | None = None
     edge: edges.Means | None = None
 
@@ -66,6 +68,15 @@ _CODE_ONLY = re.compile(r"^\s*error code:? ?(\d{3,4})\s*$")
 _TITLED = re.compile(r"<title>[^<|]{1,120}\| (5\d\d): ?[^<]{0,80}")
 _AKAMAI = re.compile(r"reference\s?(?:&#32;|&nbsp;)?(?:&#35;|#)\d")
 """Shapes that no fixed text stands for."""
+
+_CLUES = {
+    "page": "the page carries the mark \u201c{mark}\u201d",
+    "header": "the header \u201c{mark}\u201d gives it away",
+    "redirect": "it redirects to \u201c{mark}\u201d",
+    "cookie": "it sets the cookie \u201c{mark}\u201d",
+    "issuer": "the certificate names \u201c{mark}\u201d",
+    "address": "the address belongs to \u201c{mark}\u201d",
+}
 
 _OF_EDGE = {
     edges.Means.MESH: Kind.MESH,
@@ -94,18 +105,23 @@ def author(
         own: It is this provider's documented one.
     """
     if "x-whygate-flow-id" in headers or '"whygate_error"' in body[:4096]:
-        return Author(Kind.OURSELVES, "whygate", "our own header or error type")
+        return Author(Kind.OURSELVES, "whygate", "it carries whygate's own mark")
     if '"cloudflare_error"' in body[:8192]:
-        return Author(Kind.EDGE, "Cloudflare", "its problem document")
+        return Author(Kind.EDGE, "Cloudflare", "it is the edge's problem document")
     for name, who in _PROVIDER_HEADERS:
         if name in headers and not body.lstrip().startswith("<"):
-            return Author(Kind.PROVIDER, provider.name if provider is not None else who, f"the header {name}")
+            return Author(
+                Kind.PROVIDER,
+                provider.name if provider is not None else who,
+                "the header {mark} is one that only the API sets",
+                name,
+            )
     relay = _relay(headers, body)
     if enveloped and stage != "proxy":
         return _of_envelope(provider, relay, own=own)
     mark = _on_the_path(headers, body, location)
     if mark is not None and (mark.means is not Means.PRESENCE or stage == "proxy" or not headers.get("cf-ray")):
-        return Author(Kind.MIDDLEBOX, mark.vendor, f"its {mark.place.value} \u201c{mark.mark}\u201d", mark.means)
+        return Author(Kind.MIDDLEBOX, mark.vendor, _CLUES[mark.place.value], mark.mark, means=mark.means)
     if stage == "proxy":
         return Author(Kind.MIDDLEBOX, "", "it answered in place of the host")
     return _of_page(status, headers, body) or (relay if relay is not None else Author(Kind.UNKNOWN))
@@ -115,7 +131,7 @@ def _relay(headers: Mapping[str, str], body: str) -> Author | None:
     names = " ".join(headers)
     for mark, name in _RELAYS:
         if mark in body[:8192] or mark in names:
-            return Author(Kind.RELAY, name, f"\u201c{mark.rstrip('-')}\u201d")
+            return Author(Kind.RELAY, name, "a relay leaves the mark \u201c{mark}\u201d", mark.rstrip("-"))
     return None
 
 
@@ -123,10 +139,10 @@ def _of_envelope(provider: Provider | None, relay: Author | None, *, own: bool) 
     if relay is not None:
         return relay
     if provider is not None and provider.hosts and own:
-        return Author(Kind.PROVIDER, provider.name, "its documented error envelope")
+        return Author(Kind.PROVIDER, provider.name, "it is the provider's documented error envelope")
     if provider is not None and provider.hosts:
-        return Author(Kind.PROVIDER, provider.name, "an error envelope from its host")
-    return Author(Kind.RELAY, "", "an error envelope from a host that is no known provider's")
+        return Author(Kind.PROVIDER, provider.name, "it is an error envelope, and comes from the provider's host")
+    return Author(Kind.RELAY, "", "it is an error envelope from a host that is no known provider's")
 
 
 def _on_the_path(headers: Mapping[str, str], body: str, location: str) -> Mark | None:
@@ -148,20 +164,23 @@ def _of_page(status: int, headers: Mapping[str, str], body: str) -> Author | Non
     if page is not None and page.means is not edges.Means.PRESENCE:
         return _by_mark(page)
     if _CODE_ONLY.match(body[:60]) or _TITLED.search(body[:2048]):
-        return Author(Kind.EDGE, "Cloudflare", "its error page")
+        return Author(Kind.EDGE, "Cloudflare", "it is the edge's error page")
     if _AKAMAI.search(body[:4096]):
-        return Author(Kind.EDGE, "Akamai", "its reference number")
+        return Author(Kind.EDGE, "Akamai", "it bears the edge's reference number")
     if not headers.get("cf-ray") and (product := vendors.mentioned(body)):
-        return Author(Kind.MIDDLEBOX, product, "its name on the page", Means.PRESENCE)
+        return Author(Kind.MIDDLEBOX, product, "the page names the product", means=Means.PRESENCE)
     if page is not None:
         return _by_mark(page)
     if front is not None and (html or not body.strip()):
         # On an answer that is no API's, whoever stands in front of the service wrote it.
         return _by_mark(front)
-    return Author(Kind.UNKNOWN, "", "a web page where an API's answer belongs") if html and status >= 400 else None
+    return (
+        Author(Kind.UNKNOWN, "", "it is a web page where an API's answer belongs") if html and status >= 400 else None
+    )
 
 
 def _by_mark(mark: edges.EdgeMark) -> Author:
     kind = _OF_EDGE.get(mark.means, Kind.EDGE)
-    clue = f"its {mark.place.value} \u201c{mark.mark}\u201d"
-    return Author(kind, mark.name, clue, edge=mark.means if mark.means in _SPEAKS else None)
+    return Author(
+        kind, mark.name, _CLUES[mark.place.value], mark.mark, edge=mark.means if mark.means in _SPEAKS else None
+    )

@@ -6,6 +6,7 @@ and ``needs_probe`` beside it). Rows with ``needs_probe`` count apart, and there
 """
 
 import argparse
+import re
 import statistics
 import sys
 import time
@@ -22,6 +23,7 @@ from gateway.model.cause import Cause
 from gateway.model.diagnosis import Diagnosis
 
 FILES = ("http_failures.jsonl", "network_failures.jsonl")
+NO_NAMES = frozenset({"proxy", "vpn", "dns", "filter", "server", "client", "national", "security", "our", "own", "the"})
 USUAL = Path(__file__).parents[3] / "shared" / "corpus"
 
 
@@ -60,9 +62,9 @@ def judged(path: Path, judge: Judge) -> list[Judged]:
 
 
 def same(vendor: str, said: str) -> bool:
-    """Whether the product is the same one: one of the names stands in the other."""
-    one, other = vendor.lower(), said.lower()
-    return bool(said) and (one in other or other in one or one.split()[0] == other.split()[0])
+    """Whether the product is the same one: a word that is a name stands in both."""
+    one, other = (set(re.findall(r"[a-z0-9]{3,}", name.lower())) - NO_NAMES for name in (vendor, said))
+    return bool(one & other)
 
 
 def share(title: str, part: int, whole: int) -> None:

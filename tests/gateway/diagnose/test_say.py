@@ -55,7 +55,9 @@ def test_there_and_back_is_where_it_began(verdict: Diagnosis) -> None:
         {"cause": None},
     ],
 )
-def test_a_verdict_that_cannot_be_said_again_is_given_back_as_it_is(verdict: Diagnosis, changes: dict[str, Any]) -> None:
+def test_a_verdict_that_cannot_be_said_again_is_given_back_as_it_is(
+    verdict: Diagnosis, changes: dict[str, Any]
+) -> None:
     """Older versions kept neither facts nor clues, newer ones may know more causes."""
     stored = as_stored(verdict) | changes
     assert retold(stored, "it") == stored

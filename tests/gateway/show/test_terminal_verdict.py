@@ -163,7 +163,14 @@ def test_a_list_has_one_line_for_each_cause() -> None:
 
 
 def test_a_real_verdict_reads_from_top_to_bottom() -> None:
-    row = {"observed": {"stage": "http", "status": 403, "headers": {"server": "Zscaler/6.2"}, "body": "<html><title>Internet Security by Zscaler</title>"}}
+    row = {
+        "observed": {
+            "stage": "http",
+            "status": 403,
+            "headers": {"server": "Zscaler/6.2"},
+            "body": "<html><title>Internet Security by Zscaler</title>",
+        }
+    }
     text = printed(a_row_of(Judge().judge(of_row(row))))
     assert "written by Zscaler" in text
     order = [text.index(heading) for heading in ("network.blocked_page", "What to do", "What we saw")]
