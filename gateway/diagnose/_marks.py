@@ -22,7 +22,6 @@ _PART_CHARACTERS_MIN = 5
 _WORD = re.compile(rb"[a-z0-9\x80-\xff]+")
 _ENDS = re.compile(rb"\A[a-z0-9\x80-\xff]+|[a-z0-9\x80-\xff]+\Z")
 _APART = bytes(byte if _WORD.fullmatch(bytes((byte,))) else 0x20 for byte in range(256))
-_SPACES = tuple(chr(code).encode() for code in range(0x80, 0x3001) if chr(code).isspace())
 _SPACED = bytes(0x20 if byte < 0x80 and chr(byte).isspace() else byte for byte in range(256))
 
 type Rank = tuple[int | str, ...]
@@ -180,10 +179,10 @@ def _check(row: list[str], columns: list[str], seen: set[tuple[str, str]]) -> No
 
 def _page(text: str) -> bytes:
     """Give the top of a page as `framed` does, only faster."""
-    page = text[:PAGE_CHARACTERS].lower().encode("utf-8", "surrogatepass").translate(_SPACED)
-    for space in () if page.isascii() else _SPACES:
-        page = page.replace(space, b" ")
-    page = page.strip(b" ")
+    top = text[:PAGE_CHARACTERS].lower()
+    if not top.isascii():
+        top = " ".join(top.split())
+    page = top.encode("utf-8", "surrogatepass").translate(_SPACED).strip(b" ")
     while b"  " in page:
         page = page.replace(b"  ", b" ")
     return b"^" + page + (b"$" if len(text) <= PAGE_CHARACTERS else b"")

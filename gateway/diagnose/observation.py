@@ -19,10 +19,11 @@ from gateway.model.failure import NetCode, Phase
 from gateway.model.provider import Declared
 
 PAGE_CHARACTERS = 65_536
+TOP_CHARACTERS = 24_576
 _EXCEPTION_EACH = 4_000
 _CODE_HEADERS = ("x-amzn-errortype", "x-ms-error-code", "x-vercel-error")
 _PRINTED = ("issuer", "issued by", "cn=", "cn =", "o=", "certificate is valid for", "subject:")
-_HIDDEN = re.compile(r"<(script|style)\b[^>]{0,400}>[^<]{0,20000}|<!--[^<]{0,2000}-->|<[^>]{0,2000}>", re.IGNORECASE)
+_HIDDEN = re.compile(r"<(script|style)\b[^>]{0,400}>[^<]{0,20000}|<!--[^<]{0,2000}-->|<[^<>]{0,2000}>", re.IGNORECASE)
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,300})", re.IGNORECASE)
 
 
@@ -73,9 +74,9 @@ class Observation:
 
     @cached_property
     def raw(self) -> str:
-        """The start of the body in lower case."""
+        """The start of the body in lower case; whoever writes a page says so at its top."""
         events = self.evidence.stream_error.decode("utf-8", "replace")
-        return (events or self.evidence.text)[:PAGE_CHARACTERS].lower()
+        return (events or self.evidence.text)[:TOP_CHARACTERS].lower()
 
     @cached_property
     def read(self) -> Read:
@@ -126,7 +127,7 @@ class Observation:
     @cached_property
     def page(self) -> Text:
         """The words that a reader of the body sees."""
-        text = self.evidence.text[:PAGE_CHARACTERS]
+        text = self.evidence.text[:TOP_CHARACTERS]
         if self.is_page:
             text = f"{self.title}\n{html.unescape(_HIDDEN.sub(' ', text))}"
         return Text(" ".join(text.split(" ")))

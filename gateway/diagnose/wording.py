@@ -11,6 +11,8 @@ from functools import lru_cache
 MAX_CHARACTERS = 4_000
 """Of one message. What is wrong stands at its beginning; behind that comes what the caller had sent."""
 
+MAX_SENTENCES = 120
+
 _NOISE = re.compile(r"[^\w.!?\u3002\uff01\uff1f\uff1b;\n]+|_+")
 _END = re.compile(r"[.!?;](?=\s|$)|[\u3002\uff01\uff1f\uff1b\n]")
 _DOTS = re.compile(r"[.!?;]+(?=\s|$)")
@@ -32,7 +34,7 @@ class Text:
         bounded = text[:MAX_CHARACTERS]
         plain = _plain(_QUALIFIED.sub(" ", bounded) if by_line else bounded)
         lines = [_clean(line) for line in (plain.split("\n") if by_line else _END.split(plain))]
-        self.sentences = tuple(line for line in lines if line != "  ")
+        self.sentences = tuple(line for line in lines if line != "  ")[:MAX_SENTENCES]
         """Each with one space at both ends."""
         self.whole = "".join(self.sentences)
 
@@ -42,6 +44,8 @@ class Text:
 
     def says(self, groups: Groups) -> bool:
         """Whether one sentence holds a member of every group."""
+        if not all(any(part in self.whole for part in group) for group in groups):
+            return False  # most rules end here
         return any(all(any(part in sentence for part in group) for group in groups) for sentence in self.sentences)
 
     def has(self, *parts: str) -> bool:
