@@ -8,7 +8,8 @@ import pytest
 
 from gateway._discover import discover
 from gateway.cache.backend import Backend
-from gateway.diagnose.remedies.en import ENGLISH
+from gateway.diagnose.engine import RULES
+from gateway.diagnose.remedy import LANGUAGES, words
 from gateway.model.cause import Cause
 from gateway.model.provider import Provider
 
@@ -30,8 +31,15 @@ def test_modules_are_short_as_a_rule() -> None:
     assert statistics.median(path.read_text().count("\n") for path in MODULES) <= MEDIAN_LINES_MAX
 
 
-def test_every_cause_has_words() -> None:
-    assert set(ENGLISH) == set(Cause)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_cause_has_words(language: str) -> None:
+    assert set(words(language).remedies) == set(Cause)
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if not cause.startswith("proxy.")])
+def test_every_cause_that_evidence_decides_has_a_rule_and_every_cause_a_scenario(cause: Cause) -> None:
+    assert cause in RULES or cause is Cause.UNKNOWN
+    assert list((ROOT / "tests" / "scenarios" / cause.value).iterdir())
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ _FLOW_ID = re.compile(r"[0-9a-f]{26}")
 _LIKE_A_SLUG = re.compile(r"[a-z_0-9]{2,40}(?:\.[a-z_0-9]{1,60})?")
 _OF_A_FAILURE = re.compile(
     r"error|exception|traceback|fail|refus|denied|forbidden|timed? ?-?out|panic|abort|fatal|unable|could ?n.t|can ?not"
-    r"|block|invalid|unauthori|unreachable|reset by|错误|失败|异常|超时|拒绝|errore|impossibile|negato",
+    r"|block|invalid|unauthori|unreachable|reset by|错误|失败|异常|超时|拒绝|errore|negato",
     re.IGNORECASE,
 )
 """Words without which a text that nothing explains is hardly about a failure."""
@@ -61,12 +61,19 @@ def explain(  # noqa: PLR0917 - each is an option of the command line
         from gateway.cli.explain_lines import explain_lines  # noqa: PLC0415
 
         raise typer.Exit(explain_lines(jsonl, language))
-    if _FLOW_ID.fullmatch(what) and not Path(what).exists():
+    if _FLOW_ID.fullmatch(what) and not _is_there(what):
         _explain_flow(what, state, language, as_json=as_json)
     elif causes := _causes(what):
         _explain_causes(causes, language, as_json=as_json)
     else:
         _explain_material(what or "-", language, as_json=as_json)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return Path(name).expanduser().exists()
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def _language(lang: Language | None, config: Path | None) -> str:
@@ -127,7 +134,7 @@ def _explain_material(name: str, language: str, *, as_json: bool) -> None:
     from gateway.explain.judge import Judge  # noqa: PLC0415
     from gateway.explain.paste import read  # noqa: PLC0415
 
-    if name != "-" and not Path(name).expanduser().exists() and (meant := _meant(name)):
+    if name != "-" and not _is_there(name) and (meant := _meant(name)):
         raise UserError(
             f"No cause and no file is called {name}", "", f"Did you mean {meant}? All causes: whygate explain"
         )
@@ -171,7 +178,7 @@ def _success(text: str, seen: Sequence["Seen"]) -> str:
 
     calls = entries_of(json_of(text.lstrip("\ufeff").strip()))
     if calls is not None:
-        return f"No call of this HAR file failed; it holds {len(calls)}."
+        return f"No call of this HAR file failed; it holds {len(calls)}." if calls else "This HAR file holds no call."
     answered = [str(one.status) for one in seen if one.status is not None]
     if answered:
         return f"It was answered with status {answered[-1]}, and nothing in it looks like a failure."

@@ -29,7 +29,7 @@ def opened(name: str) -> BinaryIO:
         return sys.stdin.buffer
     try:
         return Path(name).expanduser().open("rb")
-    except (OSError, ValueError) as exc:
+    except (OSError, RuntimeError, ValueError) as exc:
         raise _unreadable(name, exc) from exc
 
 

@@ -164,7 +164,7 @@ def _of_attempt(observation: Observation) -> Iterator[Clue]:
         yield Clue("the stream ended cleanly, but without the event that ends an answer of this protocol")
     if evidence.buffered_seconds:
         yield Clue(
-            "the stream said nothing for {seconds} s and then came all at once: something on the way holds streams back",
+            "nothing came for {seconds} s and then all at once: something on the way holds streams back",
             (("seconds", f"{evidence.buffered_seconds:.0f}"),),
         )
 
@@ -188,7 +188,11 @@ def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:
         yield Clue(_WRITTEN[who.kind], (("status", status), ("author", who.name)))
         if who.clue:
             yield Clue(who.clue, (("mark", who.mark),))
-    declared = observation.declared
+    yield from _of_body(observation, cause)
+
+
+def _of_body(observation: Observation, cause: Cause) -> Iterator[Clue]:
+    declared, evidence = observation.declared, observation.evidence
     named = (("code", declared.code), ("type", declared.type), ("param", declared.param))
     if observation.enveloped:
         said = ", ".join(f"{name} {value[:120]}" for name, value in named if value)

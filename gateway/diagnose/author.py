@@ -4,9 +4,8 @@ It is asked before the status is read: a 503 of a firewall is no outage, and a 4
 Order: our own mark, the provider's own headers or envelope, a product on the path by page, header or redirect, the
 edge's pages, a relay's envelope, a web server's stock page, a mesh's text. What shows none of these is `unknown`.
 
-Sources (read 2026-11): developers.cloudflare.com/support/troubleshooting/http-status-codes (52x, 1xxx, challenge pages),
-docs.aws.amazon.com/AmazonCloudFront (generated error pages), techdocs.akamai.com (reference numbers),
-envoyproxy.io/docs (response code details), nginx and Apache stock pages, vercel.com/docs/errors.
+The marks stand in two tables with their sources: `vendors` for what is on the client's path, `edges` for what stands in
+front of the service.
 """
 
 import re

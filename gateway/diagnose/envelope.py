@@ -1,9 +1,10 @@
 """What an error says, in whatever envelope: the provider's own reader first, then every shape that services write.
 
 Shapes (read 2026-11): OpenAI and all who follow it, Anthropic, Google's ``google.rpc.Status``, FastAPI's ``detail``,
-RFC 9457 problem documents, OAuth (RFC 6749 section 5.2), AWS (``__type``), Volcengine and Alibaba (``ResponseMetadata``,
-flat ``code``/``message``), Baidu (``error_code``/``error_msg``), MiniMax (``base_resp``), Cloudflare (``errors[]``),
-Apigee (``fault``), Batch objects (``errors.data[]``), XML of object stores, server-sent events, JSON inside a string.
+RFC 9457 problem documents, OAuth (RFC 6749 section 5.2), AWS (``__type``), Volcengine and Alibaba
+(``ResponseMetadata``, flat ``code``/``message``), Baidu (``error_code``/``error_msg``), MiniMax (``base_resp``),
+Cloudflare (``errors[]``), Apigee (``fault``), Batch objects (``errors.data[]``), XML of object stores, server-sent
+events, JSON inside a string.
 """
 
 import re
@@ -18,8 +19,8 @@ _DEPTH = 6
 _WIDTH = 24
 _EVENTS = 200
 _MESSAGE = (
-    "message", "status_details", "msg", "detail", "error_msg", "error_message", "errorMessage", "status_msg", "error_description",
-    "Message", "faultstring", "description", "title", "reason", "err", "errors", "Error",
+    "message", "status_details", "msg", "detail", "error_msg", "error_message", "errorMessage", "status_msg",
+    "error_description", "Message", "faultstring", "description", "title", "reason", "err", "errors", "Error",
 )  # fmt: skip
 _CODE = (
     "code", "error_code", "errorCode", "status_code", "statusCode", "Code", "__type", "error_number", "blockReason",
@@ -65,8 +66,9 @@ class Read(NamedTuple):
 
 
 _ILL = re.compile(
-    rb'"error": ?(?:\{|"[^"])|"error_code": ?[1-9]|"status_code": ?[1-9]|"errors": ?\[ ?\{|"success": ?false|"blockReason"'
-    rb'|content_filter|SAFETY|PROHIBITED|"refusal": ?"|"sensitive"|RECITATION|_CALL"|"stop_reason": ?"refusal"'
+    rb'"error": ?(?:\{|"[^"])|"error_code": ?[1-9]|"status_code": ?[1-9]|"errors": ?\[ ?\{|"success": ?false'
+    rb'|"blockReason"|content_filter|SAFETY|PROHIBITED|"refusal": ?"|"sensitive"|RECITATION|_CALL"'
+    rb'|"stop_reason": ?"refusal"'
 )
 """What hardly any good answer holds; looked for before anything is parsed."""
 
@@ -110,7 +112,7 @@ def read(text: str, provider: Provider | None) -> Read | None:
 
 
 def _documents(body: str) -> Iterator[object]:
-    """Give what is JSON in a body: all of it, the data of its events, what is packed in a string, what follows words."""
+    """Give what is JSON in a body: all of it, the data of its events, what is packed in a string or follows words."""
     whole = _json(body)
     if whole is not None:
         yield whole
@@ -226,7 +228,7 @@ _BAD_ENDS = frozenset(
         "guardrail_intervened",
         "network_error",
         "repetition_truncation",
-    }  # fmt: skip
+    }
 )
 
 

@@ -1,8 +1,8 @@
 """The numbers of this very call, out of the words of its refusal: limits, what was asked, what is too much. Pure.
 
-Wordings (read 2026-11): OpenAI ("maximum context length is N tokens. However, you requested M tokens"; "Limit N, Used M,
-Requested K"), Anthropic ("prompt is too long: M tokens > N maximum"; "A + B > N"), Google ("token count (M) exceeds the
-maximum number of tokens allowed (N)"), vLLM, DashScope ("Range of input length should be [1, N]").
+Wordings (read 2026-11): OpenAI ("maximum context length is N tokens. However, you requested M tokens"; "Limit N, Used
+M, Requested K"), Anthropic ("prompt is too long: M tokens > N maximum"; "A + B > N"), Google ("token count (M)
+exceeds the maximum number of tokens allowed (N)"), vLLM, DashScope ("Range of input length should be [1, N]").
 """
 
 import re
@@ -13,19 +13,22 @@ from gateway.model.cause import Cause
 _CHARACTERS = 4_000
 _N = r"(\d{1,3}(?:,\d{3}){1,4}|\d{1,12})"
 _LIMIT = re.compile(
-    rf"(?:maximum context length(?: is| of)?|context length(?: is| of)?|context window(?: is| of)?|maximum(?: number)?(?: of)?(?: input)? tokens(?: allowed)?(?: is| of)?|"
-    rf"supports at most|at most|up to|limit(?: is|:)?|less than or equal to|max(?:imum)?(?: is|:)?|less than|allowed|tokens >)[ (]{{1,3}}{_N}",
+    rf"(?:(?:maximum context length|context length|context window)(?: is| of)?"
+    rf"|maximum(?: number)?(?: of)?(?: input)? tokens(?: allowed)?(?: is| of)?|supports at most|at most|up to"
+    rf"|limit(?: is|:)?|less than or equal to|max(?:imum)?(?: is|:)?|less than|allowed|tokens >)[ (]{{1,3}}{_N}",
     re.IGNORECASE,
 )
 _AFTER = re.compile(rf"> ?{_N} maximum|{_N} tokens? maximum|\[\d{{1,6}}, ?{_N}\]", re.IGNORECASE)
 _ASKED = re.compile(
-    rf"(?:you requested(?: about| a total of| up to)?|requested(?: about)?:?|resulted in|prompt contains|input (?:token )?count|token count|too long:|"
-    rf"provided|too large:|contains|has|received|got|with|you sent|prefill|exceeds?|tokens:)[ (]{{1,3}}{_N}",
+    rf"(?:you requested(?: about| a total of| up to)?|requested(?: about)?:?|resulted in|prompt contains"
+    rf"|input (?:token )?count|token count|too long:|provided|too large:|contains|has|received|got|with|you sent"
+    rf"|prefill|exceeds?|tokens:)[ (]{{1,3}}{_N}",
     re.IGNORECASE,
 )
 _USED = re.compile(rf"(?:used|current):? {{1,2}}{_N}", re.IGNORECASE)
 _PROMPT = re.compile(
-    rf"{_N} (?:in your prompt|in the messages|of text input|in the prompt|from the input)|input length and `?max_tokens`? exceed context limit: {_N}",
+    rf"{_N} (?:in your prompt|in the messages|of text input|in the prompt|from the input)"
+    rf"|input length and `?max_tokens`? exceed context limit: {_N}",
     re.IGNORECASE,
 )
 _OUTPUT_MIN = 16

@@ -35,7 +35,7 @@ class Observation:
 
     @cached_property
     def status(self) -> int:
-        """Of the answer, as it is meant: an error inside a 200 that names a status of its own has that one; 0 for none."""
+        """Of the answer, as it is meant: an error inside a 200 may name a status of its own. 0 when there is none."""
         wire = self.wire_status
         if wire not in {0, 101, 200} or not self.enveloped:
             return wire

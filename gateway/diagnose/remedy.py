@@ -22,7 +22,7 @@ PLACEHOLDERS: Final = (
     "provider", "model", "host", "status", "detail",  # of every call
     "vendor", "issuer", "address", "proxy",  # who stands on the path
     "limit", "used", "requested", "over", "max_tokens", "wait", "seconds",  # numbers of this very call
-    "keys_page", "limits_page", "billing_page", "status_page", "models_page", "settings_page",  # addresses of its provider
+    "keys_page", "limits_page", "billing_page", "status_page", "models_page", "settings_page",  # of its provider
     "variable", "count",
 )  # fmt: skip
 """Facts that a text may name. A text in [square brackets] is left out as a whole when one of its facts is missing."""

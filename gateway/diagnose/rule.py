@@ -89,7 +89,7 @@ def heard(*alternatives: str) -> Test:
 
 
 def hinted(*phrases: str) -> Test:
-    """Look for a phrase that only names the tool's own code or general term: weaker than words that say what is wrong."""
+    """Look for a phrase that is a tool's own code or general term: weaker than words that say what is wrong."""
 
     def test(observation: Observation) -> Finding | None:
         return Finding(Basis.SHOWN, "the client's general words") if observation.words.has(*phrases) else None

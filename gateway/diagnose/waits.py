@@ -13,16 +13,17 @@ from email.utils import parsedate_to_datetime
 MAX_SECONDS = 400 * 86_400.0
 
 _UNITS = {
-    "ms": 1e-3, "milliseconds": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0,
-    "m": 60.0, "min": 60.0, "mins": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hr": 3600.0, "hrs": 3600.0,
-    "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0, "\u79d2": 1.0, "\u5206\u949f": 60.0, "\u5c0f\u65f6": 3600.0,
+    "ms": 1e-3, "milliseconds": 1e-3, "millisecond": 1e-3, "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0,
+    "seconds": 1.0, "m": 60.0, "min": 60.0, "mins": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0, "hr": 3600.0,
+    "hrs": 3600.0, "hour": 3600.0, "hours": 3600.0, "d": 86400.0, "day": 86400.0, "days": 86400.0, "秒": 1.0,
+    "分钟": 60.0, "小时": 3600.0,
 }  # fmt: skip
 _LEAD = re.compile(
-    r"(?:try again|retry|wait|retry after|reset|resets|available|reset after|again)(?: again)?(?: in| after| for)? {1,3}(?:about |approximately |another )?(?=\d)"
-    r"|\u8bf7\u5728 ?(?=\d)|\u7b49\u5f85 ?(?=\d)",
+    r"(?:try again|retry|wait|retry after|reset|resets|available|reset after|again)(?: again)?(?: in| after| for)?"
+    r" {1,3}(?:about |approximately |another )?(?=\d)|请在 ?(?=\d)|等待 ?(?=\d)",
     re.IGNORECASE,
 )
-_PART = re.compile(r" {0,2}(\d{1,9}(?:\.\d{1,9})?) {0,2}([a-z]{1,12}|\u79d2|\u5206\u949f|\u5c0f\u65f6)", re.IGNORECASE)
+_PART = re.compile(r" {0,2}(\d{1,9}(?:\.\d{1,9})?) {0,2}([a-z]{1,12}|秒|分钟|小时)", re.IGNORECASE)
 _SECONDS_FIELDS = ("resets_in_seconds", "clears_in", "retry_after", "retry_after_seconds", "retryafter", "retry-after")
 _DELAY = re.compile(r'"retrydelay": ?"(\d{1,8}(?:\.\d{1,9})?)s"')
 

@@ -18,7 +18,7 @@ def _inside(seen: Observation) -> bool:
     """Whether what was asked for is local. A proxy's page names it; a redirect to an address inside does not count."""
     host = seen.evidence.host
     local = host in {"localhost", "host.docker.internal", "::1"} or host.startswith(
-        ("127.", "0.0.0.0", "192.168.", "10.")
+        ("127.", "0.0.0.0", "192.168.", "10.")  # noqa: S104 - compared, not bound
     )
     return local or bool(_LOCAL.search(seen.raw[:16000]))
 

@@ -8,9 +8,10 @@ from gateway.diagnose.rule import Basis, Rule, first, only, said, shown, status
 from gateway.model.cause import Cause
 
 _CODES = re.compile(
-    r"(?:error code:? ?|\"error_code\": ?|error reference number: ?|errorcode: ?|cf-error-code\">|error )(?:10(?:0[5-9]|10|12|20|34))\b"
+    r"(?:error code:? ?|\"error_code\": ?|error reference number: ?|errorcode: ?|cf-error-code\">|error )"
+    r"(?:10(?:0[5-9]|10|12|20|34))\b"
 )
-"""Cloudflare's 1005-1010, 1012, 1020 and 1034; source: developers.cloudflare.com, cloudflare-1xxx-errors (read 2026-11)."""
+"""Cloudflare's 1005-1010, 1012, 1020 and 1034 (developers.cloudflare.com, cloudflare-1xxx-errors, read 2026-11)."""
 
 RULE = Rule(
     cause=Cause.EDGE_BLOCKED,

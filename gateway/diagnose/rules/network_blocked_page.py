@@ -37,7 +37,6 @@ _LOGIN = (
     "room number",
     "accesso",
     "anmelden",
-    "connexion",
 )
 
 

@@ -1,4 +1,4 @@
-"""The name resolved to an address that is not the service's: a filter's sinkhole, a forged answer, this machine itself."""
+"""The name resolved to an address that is not the service's: a filter's sinkhole, a forgery, this machine."""
 
 import ipaddress
 import re
@@ -58,14 +58,26 @@ def _named_addresses(seen: Observation) -> list[str]:
         and mark.means in {Means.SINKHOLE, Means.POISON}
     ]
     nowhere = [
-        one for one in found if one == "0.0.0.0" and "ocal (0.0.0.0" not in text and (":443" in text or "443)" in text)
+        one
+        for one in found
+        if one == "0.0.0.0" and "ocal (0.0.0.0" not in text and (":443" in text or "443)" in text)  # noqa: S104 - compared, not bound
     ]
     return bad + nowhere
+
+
+def _is_filters_name(address: str) -> bool:
+    """Whether a resolver answered with another name, that of a block page or a sinkhole."""
+    return any(word in address.lower() for word in ("block", "sinkhole", "filter", "forbidden")) and "." in address
 
 
 RULE = Rule(
     cause=Cause.NETWORK_DNS_TAMPERED,
     match=first(
+        shown(
+            lambda seen: any(_is_filters_name(address) for address in seen.evidence.addresses),
+            "the name leads to a host that says of itself that it blocks",
+            Basis.NAMED,
+        ),
         shown(
             lambda seen: seen.resolved is not None and seen.resolved.means in {Means.SINKHOLE, Means.POISON},
             "the address belongs to somebody else",

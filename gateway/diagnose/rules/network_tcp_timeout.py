@@ -24,7 +24,10 @@ RULE = Rule(
         ),
         heard("etimedout"),
         unless(heard("read tcp"), heard("i/o timeout")),
-        only(lambda seen: seen.evidence.stage == "tcp", heard("timed out|timeout|aborted due to timeout|deadline")),
+        unless(
+            heard("read tcp|read udp"),
+            only(lambda seen: seen.evidence.stage == "tcp", heard("timed out|timeout|aborted due to timeout|deadline")),
+        ),
         only(
             lambda seen: seen.evidence.stage in {"tcp", "proxy", "tls", "http", ""} and not seen.answered,
             shown(

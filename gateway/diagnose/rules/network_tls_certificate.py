@@ -1,4 +1,4 @@
-"""The certificate is genuine, and wrong for this connection: expired, not yet valid, of another name, an incomplete chain."""
+"""The certificate is genuine, and wrong here: expired, not yet valid, of another name, or without its chain."""
 
 from gateway.diagnose.authorities import is_default, is_public
 from gateway.diagnose.rule import Basis, Layer, Rule, failed, first, heard, hinted, only, said, shown

@@ -24,8 +24,8 @@ RULE = Rule(
         heard(
             "vpn|wireguard|openvpn|tailscale|warp|clash|sing box|v2ray|xray|vless|vmess|shadowsocks|trojan|"
             "anyconnect|globalprotect|surge|fake ip|tun mode|utun",
-            "block|fail|failed|reset|drop|conflict|interfer|hijack|timeout|timed out|route|rejected|unreachable|"
-            "only while|broken|refused|can not",
+            "block|fail|failed|reset|drop|conflict|interferes|interference|hijack|timeout|timed out|route|"
+            "rejected|unreachable|only while|broken|refused|can not",
         ),
     ),
     layer=Layer.NETWORK,

@@ -43,8 +43,8 @@ RULE = Rule(
                     "too long|too many tokens|too large for|exceeds the maximum number of tokens|"
                     "exceeds the maximum token|maximum number of tokens|token limit|tokens maximum|"
                     "length should be|reduce the length|exceed context|must have less than|must be less than|"
-                    "longest supported|max input tokens|maximum input|maximum context|tokens exceed|truncat|"
-                    "longer than the|exceeds the model|exceeded max|maximum length|max length|"
+                    "longest supported|max input tokens|maximum input|maximum context|tokens exceed|truncated|"
+                    "truncation|longer than the|exceeds the model|exceeded max|maximum length|max length|"
                     "tokens in the prompt",
                 ),
                 said(

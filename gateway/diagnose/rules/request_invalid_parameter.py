@@ -1,4 +1,4 @@
-"""A value is wrong in kind, range or form: what is left of the errors about a request when nothing more special is said."""
+"""A value is wrong in kind, range or form: what is left of a request's errors when nothing more special is said."""
 
 from gateway.diagnose.rule import Rule, first, in_status, named, only, said, status
 from gateway.model.cause import Cause

@@ -97,8 +97,8 @@ RULE = Rule(
                     said(
                         "url|path|route|endpoint|uri|路径|接口",
                         "invalid url|unknown request url|unknown url|no route|not found|does not exist|"
-                        "could not be found|no matching|no such route|not a valid|check the url|unrecognized|invalid|"
-                        "unknown|no handler|不存在|无效",
+                        "could not be found|no matching|no such route|not a valid|check the url|unrecognized|"
+                        "invalid|unknown|no handler|不存在|无效",
                     ),
                 ),
                 said(

@@ -1,4 +1,4 @@
-"""An id is unknown: a file, a thread, a response, a job. A model is `request.model_not_found`, a path `request.invalid_url`."""
+"""An id is unknown: of a file, a thread, a response, a job. Models and paths have causes of their own."""
 
 from gateway.diagnose.rule import Basis, Rule, first, in_status, only, said, shown, status, unless
 from gateway.model.cause import Cause
