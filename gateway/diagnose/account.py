@@ -16,7 +16,7 @@ from gateway.model.diagnosis import Clue, Diagnosis, Facts, RuledOut
 from gateway.model.failure import NetCode, Phase
 from gateway.model.provider import StatedLimit
 from gateway.model.secret import scrub
-from gateway.providers._pages import PAGES
+from gateway.providers._pages import NAMES, PAGES
 
 _DETAIL_CHARACTERS = 300
 _LIMITS_MAX = 6
@@ -103,7 +103,7 @@ def _facts(observation: Observation, cause: Cause, detail: str, wait: float | No
     variable = _VARIABLE.search(evidence.exception[:8000])
     numbers = read_numbers(cause, observation.declared.message) if not detail else {}
     facts = {
-        "provider": name,
+        "provider": NAMES.get(name, name),
         "model": evidence.model,
         "host": evidence.host,
         "status": str(observation.wire_status or ""),
@@ -123,9 +123,16 @@ def _facts(observation: Observation, cause: Cause, detail: str, wait: float | No
 
 
 def _first_line(observation: Observation) -> str:
-    """Give what a client said last and shortest: the line that people copy."""
-    lines = [line.strip() for line in observation.evidence.exception[-4000:].splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+    """Give the line in which a client says most: of a chain of exceptions the cause, not "Connection error."."""
+    lines = [line.strip() for line in observation.evidence.exception.splitlines()[:_LINES_MAX] if line.strip()]
+    return max(reversed(lines), key=lambda line: len(set(_TELLS.findall(line[:1000].lower()))), default="")
+
+
+_LINES_MAX = 400
+_TELLS = re.compile(
+    r"errno|certificate|verify|refused|resolve|getaddrinfo|timed out|timeout|reset|unreachable|ssl|tls|proxy|tunnel"
+    r"|unknown|invalid|missing|denied|forbidden|limit|quota|eof|closed|\b[45]\d\d\b|enotfound|econn|x509|handshake"
+)
 
 
 def _clues(observation: Observation, cause: Cause, finding: Finding | None, wait: float | None) -> tuple[Clue, ...]:
@@ -158,7 +165,7 @@ def _of_attempt(observation: Observation) -> Iterator[Clue]:
             ),
         )
         yield Clue("the request may have reached the provider" if failure.sent else "the request was never sent")
-    elif evidence.exception:
+    elif evidence.exception and not observation.enveloped:
         yield Clue("the client says: {detail}", (("detail", scrub(_first_line(observation)[:_DETAIL_CHARACTERS])),))
     if evidence.stream_truncated:
         yield Clue("the stream ended cleanly, but without the event that ends an answer of this protocol")
@@ -181,11 +188,11 @@ def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:
     elif who.kind is Kind.UNKNOWN:
         kind = observation.headers.get("content-type", "")
         yield Clue(
-            "status {status}[ with content-type {type}], without an error envelope of an API",
+            "[status {status}, ][content-type {type}, ]no error envelope of an API",
             (("status", status), ("type", kind[:80])),
         )
     else:
-        yield Clue(_WRITTEN[who.kind], (("status", status), ("author", who.name)))
+        yield Clue(_WRITTEN[who.kind], (("status", status), ("author", NAMES.get(who.name, who.name))))
         if who.clue:
             yield Clue(who.clue, (("mark", who.mark),))
     yield from _of_body(observation, cause)
@@ -211,13 +218,13 @@ def _of_body(observation: Observation, cause: Cause) -> Iterator[Clue]:
 
 
 _WRITTEN: dict[Kind, str] = {
-    Kind.OURSELVES: "status {status}, written by whygate itself",
-    Kind.PROVIDER: "status {status}, written by the provider[ {author}]",
-    Kind.MESH: "status {status}, written by the provider's own mesh",
-    Kind.RELAY: "status {status}, written by a relay[, {author}]",
-    Kind.EDGE: "status {status}, written by the edge in front of the provider[, {author}]",
-    Kind.MIDDLEBOX: "status {status}, written by a product on the path[, {author}]",
-    Kind.SERVER: "status {status}, the stock page of a web server[, {author}]",
+    Kind.OURSELVES: "[status {status}, ]written by whygate itself",
+    Kind.PROVIDER: "[status {status}, ]written by the provider[ {author}]",
+    Kind.MESH: "[status {status}, ]written by the provider's own mesh",
+    Kind.RELAY: "[status {status}, ]written by a relay[, {author}]",
+    Kind.EDGE: "[status {status}, ]written by the edge in front of the provider[, {author}]",
+    Kind.MIDDLEBOX: "[status {status}, ]written by a product on the path[, {author}]",
+    Kind.SERVER: "[status {status}, ]the stock page of a web server[, {author}]",
 }
 
 
@@ -310,9 +317,9 @@ def _excluded(
         for one in _WENT_WELL.get(failure.phase, ()):
             yield one, Clue("that phase went well")
     for one, other in aside:
-        if other.basis is Basis.STATUS:
+        if other.basis is Basis.STATUS and observation.wire_status:
             yield one, Clue("only its status {status} would speak for it", (("status", str(observation.wire_status)),))
-        elif finding is not None:
+        elif finding is not None and other.basis is not Basis.STATUS:
             yield one, Clue("something more special was found")
     if observation.by(Kind.PROVIDER) and observation.answered:
         yield Cause.NETWORK_BLOCKED_PAGE, Clue("the provider itself answered")

@@ -141,7 +141,9 @@ def _of_envelope(provider: Provider | None, relay: Author | None, *, own: bool) 
         return Author(Kind.PROVIDER, provider.name, "it is the provider's documented error envelope")
     if provider is not None and provider.hosts:
         return Author(Kind.PROVIDER, provider.name, "it is an error envelope, and comes from the provider's host")
-    return Author(Kind.RELAY, "", "it is an error envelope from a host that is no known provider's")
+    if provider is not None:
+        return Author(Kind.RELAY, "", "it is an error envelope from a host that is no known provider's")
+    return Author(Kind.PROVIDER, "", "it is an error envelope of an API")
 
 
 def _on_the_path(headers: Mapping[str, str], body: str, location: str) -> Mark | None:

@@ -25,6 +25,19 @@ _KIN = (
 """Other hosts of the same house: their errors are written in the same way."""
 
 
+_SPOKEN = (
+    ("azure", ("openai.azure.com", "azure openai", "aka.ms/oai", "azureopenai")),
+    ("openrouter", ("openrouter.ai",)),
+    ("groq", ("console.groq.com", "groq.", "api.groq.com")),
+    ("mistral", ("mistralai", "api.mistral.ai", "console.mistral.ai")),
+    ("deepseek", ("api.deepseek.com", "platform.deepseek.com")),
+    ("moonshot", ("platform.moonshot", "api.moonshot")),
+    ("anthropic", ("anthropic.", "console.anthropic.com", "platform.claude.com", "docs.claude.com")),
+    ("gemini", ("google.genai", "generativelanguage", "ai.google.dev", "google.api_core")),
+    ("openai", ("platform.openai.com", "help.openai.com", "openai.", "api.openai.com")),
+)
+"""Modules of SDKs, and pages that errors point to; the most special first, since many SDKs build on OpenAI's."""
+
 _STATUS = re.compile(r"(?<![\d.:])([45]\d\d)(?![\d.:])")
 """A status in the words about an answer to CONNECT; no part of an address or a port."""
 
@@ -57,7 +70,7 @@ class Judge:
         )
         index = dict(seen.request_headers)
         return Evidence(
-            provider=self.provider(host, parts_port(seen.url)),
+            provider=self.provider(host, parts_port(seen.url)) if host else self._spoken_of(seen),
             host=host,
             model=seen.model,
             call=CallShape(
@@ -77,6 +90,12 @@ class Judge:
             addresses=seen.dns_answers,
             attempts=1,
         )
+
+    def _spoken_of(self, seen: Seen) -> Provider | None:
+        """Give the provider whose SDK or pages the words name, where nobody says which host was asked."""
+        text = f"{seen.body[:8000]} {seen.exception}".lower()
+        name = next((name for name, marks in _SPOKEN if any(mark in text for mark in marks)), "")
+        return self._providers.get(name) or next((one for one in self._providers.values() if one.name == name), None)
 
     def judge(self, seen: Seen) -> Diagnosis:
         """Give the verdict."""

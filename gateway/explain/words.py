@@ -79,6 +79,9 @@ _HOSTS = (
     re.compile(r"\bfor ([\w-]{1,63}\.[\w.-]{1,255}):(\d{1,5}) not known"),
 )
 
+_SOURCE_FILE = re.compile(r"^_|\.(?:c|py|js|ts|go|rs|rb|java|cc|cpp|mjs)$")
+"""``(_ssl.c:1006)`` is a place in a program, not a host."""
+
 _TRIED = re.compile(
     r"(?:dial tcp |connect E[A-Z]{3,20} |connect to )\[?"
     r"((?:\d{1,3}\.){3}\d{1,3}|[0-9a-f]{1,4}:[0-9a-f:]{2,40}(?=\]))\]?[: ]"
@@ -236,7 +239,7 @@ def url_in(text: str) -> tuple[str, str]:
         scheme = "https" if pool["tls"] else "http"
         return "", _address(scheme, pool["host"], pool["port"]) + (path[1].rstrip(":") if path else "")
     for pattern in _HOSTS:
-        if host := pattern.search(text):
+        if (host := pattern.search(text)) and not _SOURCE_FILE.search(host[1]):
             plain = host[2] == "80" or host[1] == "localhost" or host[1].startswith("127.")
             return "", _address("http" if plain else "https", host[1].rstrip("."), host[2])
     return "", ""

@@ -10,6 +10,27 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "openai": "OpenAI",
+        "anthropic": "Anthropic",
+        "azure": "Azure OpenAI",
+        "gemini": "Google Gemini",
+        "deepseek": "DeepSeek",
+        "groq": "Groq",
+        "mistral": "Mistral",
+        "openrouter": "OpenRouter",
+        "xai": "xAI",
+        "moonshot": "Moonshot",
+        "dashscope": "DashScope",
+        "zhipu": "Zhipu",
+        "together": "Together AI",
+        "fireworks": "Fireworks AI",
+        "openai_compatible": "",
+    }
+)
+"""As they write themselves."""
+
 KINDS: Final = ("keys", "limits", "billing", "status", "models", "settings")
 """What a page is about; ``settings`` are those of the organisation."""
 

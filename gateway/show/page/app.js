@@ -27,6 +27,7 @@ let lostSince = null;
 let drawing = false;
 let asked = 0;
 let opened = null;
+let drawn = null;
 let titled = false;
 
 const rows = new Rows($("flows"), openFlow);
@@ -217,14 +218,22 @@ async function openFlow(id) {
 }
 
 function drawOne(flow) {
-  $("drawer").replaceChildren(...drawDrawer(flow, { close: closeFlow, copy, filter: (cause) => { closeFlow(); setFilters({ cause }); } }));
-  show($("drawer"), true);
+  const drawer = $("drawer");
+  const parts = drawDrawer(flow, { close: closeFlow, copy, filter: (cause) => { closeFlow(); setFilters({ cause }); } });
+  // The same call, drawn anew: what the reader has opened or closed in it stays so, and the focus stays in it.
+  const folds = new Map(drawn === flow.id ? [...drawer.querySelectorAll("details")].map((one) => [one.dataset.name, one.open]) : []);
+  const focused = drawn === flow.id && drawer.contains(document.activeElement);
+  drawer.replaceChildren(...parts);
+  for (const one of drawer.querySelectorAll("details")) if (folds.has(one.dataset.name)) one.open = folds.get(one.dataset.name);
+  if (focused) drawer.focus({ preventScroll: true });
+  drawn = flow.id;
+  show(drawer, true);
   document.body.classList.add("with-drawer");
 }
 
 function closeFlow() {
   const id = opened;
-  opened = null;
+  opened = drawn = null;
   show($("drawer"), false);
   document.body.classList.remove("with-drawer");
   history.replaceState(null, "", location.pathname + location.search);

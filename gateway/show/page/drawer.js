@@ -18,7 +18,7 @@ export function drawDrawer(flow, actions) {
     facts(flow),
     headers("headers.answer", flow.response_headers),
     headers("headers.request", flow.request_headers),
-    flow.body ? el("details", { open: true }, el("summary", {}, t("body")),
+    flow.body ? el("details", { open: true, "data-name": "body" }, el("summary", {}, t("body")),
       el("pre", { tabindex: "0", translate: "no" }, clean(pretty(flow.body)))) : "",
     el("p", { class: "actions" },
       copyButton(t("copy.json"), () => JSON.stringify(flow, null, 2)),
@@ -97,7 +97,7 @@ function facts(flow) {
 
 function headers(title, pairs) {
   if (!pairs?.length) return "";
-  return el("details", {}, el("summary", {}, t(title, { n: pairs.length })),
+  return el("details", { "data-name": title }, el("summary", {}, t(title, { n: pairs.length })),
     el("dl", { class: "headers" }, ...pairs.flatMap(([name, value]) => [el("dt", {}, clean(name)), el("dd", {}, clean(value))])));
 }
 

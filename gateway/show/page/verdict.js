@@ -6,7 +6,7 @@ import { fetchCause } from "./live.js";
 import { has, named, t } from "./words.js";
 
 // What is plainly an address on the web, without a user name or letters that look like others, or stands in `marks`.
-const SPECIAL = /https:\/\/[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][\w.~/?#&=%+:-]*)?(?![\w@])|`[^`]{1,200}`/g;
+const SPECIAL = /https:\/\/(?![^\s/?#]*@)[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][\w.~/?#&=%+:-]*)?(?![\w@])|`[^`]{1,200}`/g;
 
 // For the head of the drawer: in one sentence, who can fix it, how sure it is, who wrote the answer.
 export function verdictHead(flow) {
@@ -99,7 +99,7 @@ const known = new Map();
 
 function about(slug) {
   const content = el("div", { class: "about" }, el("p", { class: "note" }, t("about.loading")));
-  return el("details", { on: { toggle: (event) => { if (event.target.open) load(slug, content); } } },
+  return el("details", { "data-name": "about", on: { toggle: (event) => { if (event.target.open) load(slug, content); } } },
     el("summary", {}, t("about")), content);
 }
 
