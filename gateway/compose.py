@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from gateway._discover import discover
 from gateway.cache.backend import Backend
 from gateway.diagnose.recent import Recent
+from gateway.diagnose.remedy import LANGUAGES, words
 from gateway.egress.budget import RetryBudget
 from gateway.egress.fence import Fence
 from gateway.egress.network import Via, Ways, is_local, parse_via, ways_from
@@ -110,6 +111,8 @@ def compose(
     settings: Settings, clock: Clock, secret: bytes, sink: EventSink, upstream: Upstream, *, bounds: Fence | None = None
 ) -> Stages:
     """Put the stages together."""
+    for language in {LANGUAGES[0], settings.diagnose.language}:
+        words(language)  # read now, not when the first call fails
     cache, limits, estimates = settings.cache, settings.limits, Estimates()
     stores = discover("gateway.cache.backends", "BACKEND", Backend)
     return Stages(
