@@ -15,7 +15,7 @@ from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.say import say
 from gateway.egress.classify import classify
 from gateway.egress.headers import request_headers
-from gateway.egress.relay import Relayed, read_usage, relay_bytes, relay_events
+from gateway.egress.relay import ILL_END, Relayed, read_usage, relay_bytes, relay_events
 from gateway.egress.resolve import BarredError, LoopError, NotAllowedError
 from gateway.egress.retry import Retry, Stop, next_step, stated_wait_seconds
 from gateway.egress.send import Incoming, Outgoing
@@ -31,6 +31,7 @@ from gateway.model.event import Live
 from gateway.model.exchange import Admitted, Answered, Outcome
 from gateway.model.failure import NetFailure, Phase
 from gateway.model.flow import State
+from gateway.model.provider import StreamNews
 from gateway.refusing import refuse
 from gateway.reply import Reply, cache_status, failure_status, marks, own_error, passed_on, verdict
 from gateway.stages import Stages
@@ -210,12 +211,19 @@ class Asking:
             last_byte = route.endpoint.last_byte if plain else b""
             relayed = await relay_bytes(incoming, self._reply, KEEP_BYTES, last_byte)
         self._retime(relayed.failure)
-        inside = self._inside(head, relayed.body or b"") if relayed.failure is None else None
+        whole = relayed.failure is None and not relayed.truncated and not _is_events(head)
+        inside = self._inside(head, relayed.body or b"") if whole else None
         return self._answered(head, relayed, first_byte_at, inside)
 
     def _inside(self, head: ReplyHead, body: bytes) -> Diagnosis | None:
         """Give the verdict on an answer that calls itself a success and says inside that it is none."""
-        if self._route.foreign or not body or len(body) > EXCERPT_BYTES or not _is_json(head):
+        if self._route.foreign or not body or len(body) > EXCERPT_BYTES:
+            return None
+        shape = self._route.endpoint.stream
+        if shape is not None and _is_events(head):
+            ill = shape.read(body) is StreamNews.FAILED or ILL_END.search(body)
+            return diagnose(self._evidence(head=head, stream_error=body)) if ill else None
+        if not _is_json(head):
             return None
         if head.header(b"content-encoding") not in {None, "identity"}:
             body = (readable(body, head.header(b"content-encoding"), None) or "").encode()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from gateway.diagnose import vendors
 from gateway.diagnose.author import Kind
+from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.numbers import read_numbers
 from gateway.diagnose.observation import Observation
 from gateway.diagnose.past import past
@@ -70,7 +71,7 @@ def account(
             wait_seconds=wait,
             facts=_facts(observation, cause, detail, wait),
             clues=(*clues, *(() if ours else _clues(observation, cause, finding, wait))),
-            ruled_out=() if ours else tuple(_ruled_out(observation, cause, finding, alternatives, aside)),
+            ruled_out=() if ours else tuple(_ruled_out(observation, cause, alternatives, aside)),
         )
     )
 
@@ -97,7 +98,8 @@ def _facts(observation: Observation, cause: Cause, detail: str, wait: float | No
     words = (
         detail
         or observation.declared.message
-        or (failure.detail if failure is not None else "")
+        or (observation.title if observation.by(Kind.MIDDLEBOX, Kind.EDGE) else "")
+        or (failure.detail if failure is not None and not _came_from_elsewhere(evidence) else "")
         or _first_line(observation)
     )
     variable = _VARIABLE.search(evidence.exception[:8000])
@@ -116,7 +118,7 @@ def _facts(observation: Observation, cause: Cause, detail: str, wait: float | No
         "seconds": f"{evidence.waited_seconds:.0f}" if evidence.waited_seconds >= 1 else "",
         "variable": variable[1].upper() if variable is not None else "",
         "count": str(evidence.history.same_body or "") or (str(evidence.attempts) if evidence.attempts > 1 else ""),
-        **{key: f"{value:,}".replace(",", " ") for key, value in numbers.items()},
+        **{key: str(value) for key, value in numbers.items()},
         **{f"{kind}_page": address for kind, address in PAGES.get(name, {}).items()},
     }
     return tuple((key, value) for key, value in facts.items() if value)
@@ -178,7 +180,11 @@ def _of_attempt(observation: Observation) -> Iterator[Clue]:
 
 def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:
     evidence = observation.evidence
-    if not observation.answered or evidence.client_left or (evidence.failure is not None and not evidence.text):
+    if (
+        not observation.answered
+        or evidence.client_left
+        or (evidence.failure is not None and not _came_from_elsewhere(evidence))
+    ):
         return
     status, who = str(observation.wire_status or ""), observation.author
     if evidence.stream_error and not observation.declared.message:
@@ -196,6 +202,11 @@ def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:
         if who.clue:
             yield Clue(who.clue, (("mark", who.mark),))
     yield from _of_body(observation, cause)
+
+
+def _came_from_elsewhere(evidence: Evidence) -> bool:
+    """Whether somebody else answered in place of the host that could not be reached."""
+    return evidence.stage == "proxy" or (bool(evidence.certificate.issuer) and evidence.head is not None)
 
 
 def _of_body(observation: Observation, cause: Cause) -> Iterator[Clue]:
@@ -298,20 +309,17 @@ def _of_client(observation: Observation) -> Iterator[Clue]:
 def _ruled_out(
     observation: Observation,
     cause: Cause,
-    finding: Finding | None,
     alternatives: tuple[Cause, ...],
     aside: tuple[tuple[Cause, Finding], ...],
 ) -> Iterator[RuledOut]:
     seen: set[Cause] = {cause, *alternatives}
-    for one, why in _excluded(observation, finding, aside):
+    for one, why in _excluded(observation, aside):
         if one not in seen and len(seen) <= _RULED_OUT_MAX + len(alternatives):
             seen.add(one)
             yield RuledOut(one, "", why)
 
 
-def _excluded(
-    observation: Observation, finding: Finding | None, aside: tuple[tuple[Cause, Finding], ...]
-) -> Iterator[tuple[Cause, Clue]]:
+def _excluded(observation: Observation, aside: tuple[tuple[Cause, Finding], ...]) -> Iterator[tuple[Cause, Clue]]:
     failure = observation.evidence.failure
     if failure is not None and failure.code not in _AT_PROXY:
         for one in _WENT_WELL.get(failure.phase, ()):
@@ -319,8 +327,6 @@ def _excluded(
     for one, other in aside:
         if other.basis is Basis.STATUS and observation.wire_status:
             yield one, Clue("only its status {status} would speak for it", (("status", str(observation.wire_status)),))
-        elif finding is not None and other.basis is not Basis.STATUS:
-            yield one, Clue("something more special was found")
     if observation.by(Kind.PROVIDER) and observation.answered:
         yield Cause.NETWORK_BLOCKED_PAGE, Clue("the provider itself answered")
         if observation.enveloped:

@@ -8,6 +8,7 @@ from gateway.model.cause import Cause, Fault
 from gateway.model.diagnosis import Clue
 
 _NOISE_SECONDS = 1.0
+_OFTEN = 4
 
 
 def past(observation: Observation, cause: Cause) -> Iterator[Clue]:
@@ -25,7 +26,7 @@ def past(observation: Observation, cause: Cause) -> Iterator[Clue]:
         )
     if before.retry_after_ignored:
         yield Clue("this app called again before the stated wait was over")
-    if before.same_body > 1:
+    if before.same_body >= _OFTEN:
         yield Clue("the very same request came {count} times within a minute", (("count", str(before.same_body)),))
     yield from _scope(observation, cause)
     if cause.startswith("client.") and before.usual_seconds:

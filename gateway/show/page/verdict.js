@@ -8,7 +8,7 @@ import { has, named, t } from "./words.js";
 // What is plainly an address on the web, without a user name or letters that look like others, or stands in `marks`.
 const SPECIAL = /https:\/\/(?![^\s/?#]*@)[A-Za-z0-9.-]+(?::\d{1,5})?(?:[/?#][\w.~/?#&=%+:-]*)?(?![\w@])|`[^`]{1,200}`/g;
 
-// For the head of the drawer: in one sentence, who can fix it, how sure it is, who wrote the answer.
+// For the head of the drawer: in one sentence, who can fix it, how sure that is.
 export function verdictHead(flow) {
   const said = flow.diagnosis;
   const hint = `precision.${flow.precision}.hint`;
