@@ -64,7 +64,7 @@ class History:
         others_fail: Other clients fail at this host as well.
         others_work: Other clients get good answers from it.
         same_body: How often this client sent the very same body within a minute before.
-        restarts: How many of those an SDK called a first try.
+        restarts: How many of those an SDK called a first try, if it called others a repetition: a loop around it.
         sent_since_limit: How many calls we sent in the window in which ``remaining`` fell by ``remaining_fell``.
         remaining_fell: How far the provider's own count fell meanwhile; 0 when it says nothing.
         retry_after_ignored: This client called again before a stated wait was over.

@@ -117,7 +117,7 @@ class Recent:
             others_fail=any(one.cause is not None and not one.left for one in others),
             others_work=any(one.cause is None for one in others),
             same_body=len(same) + 1 if same else 0,
-            restarts=sum(one.retries == 0 for one in same),
+            restarts=sum(one.retries == 0 for one in same) if any(one.retries for one in same) else 0,
             sent_since_limit=sent,
             remaining_fell=fell,
             retry_after_ignored=_ignored(calls, client, now),
