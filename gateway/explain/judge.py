@@ -126,8 +126,15 @@ def _unfolded(seen: Seen) -> Seen:
         seen = replace(seen, status=int(found[1]))
     if seen.body or not seen.exception or seen.stage in {"dns", "tcp", "tls", "proxy"}:
         return seen
-    inside = next((one for one in read(seen.exception) if one.body), None)
+    inside = next((one for one in read(seen.exception) if _is_answer(one, seen)), None)
     if inside is None:
         return seen
     status, headers = seen.status or inside.status, seen.headers or inside.headers
     return replace(seen, body=inside.body, status=status, headers=headers, url=seen.url or inside.url)
+
+
+def _is_answer(inside: Seen, seen: Seen) -> bool:
+    """Whether what stands in the words is an answer, and no program's own line of log."""
+    body = inside.body.lstrip()
+    alike = body.startswith("<") or '"error":{' in body[:400].replace(" ", "")
+    return bool(body) and (alike or bool(inside.status or seen.status))

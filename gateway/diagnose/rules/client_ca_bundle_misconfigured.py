@@ -18,7 +18,8 @@ RULE = Rule(
             "cannot open|fopen|finds no",
         ),
         heard(
-            "trustanchors parameter must be non empty|error setting certificate verify locations|"
+            "no ca certificates|no native certs|no native root|no certificates were loaded|no root certificates|"
+            "no valid native|trustanchors parameter must be non empty|error setting certificate verify locations|"
             "error setting certificate file|no suitable tls ca|could not find a suitable tls ca|"
             "error adding trust anchors"
         ),

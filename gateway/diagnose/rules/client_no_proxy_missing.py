@@ -24,13 +24,25 @@ def _inside(seen: Observation) -> bool:
 
 
 _TARGET = re.compile(
-    r"(?:->|for url ['\"]|url: ?['\"]?|host=['\"])(?:https?://)?(?:localhost|127\.\d|192\.168\.|10\.\d{1,3}\.|\[::1\]|host\.docker\.internal)"
+    r"(?:->|for url:? ['\"]|url: ?['\"]?|host=['\"])(?:https?://)?(?:localhost|127\.\d|192\.168\.|10\.\d{1,3}\.|\[::1\]|host\.docker\.internal)"
 )
 """What was asked for, as clients print it; the proxy's own address is often local, too."""
+
+_GATEWAY_ERROR = re.compile(
+    r"\b50[234] (?:Server Error|Bad Gateway|Service Unavailable|Gateway Time)"
+    r"|'50[234] (?:Bad Gateway|Service Unavailable|Gateway)"
+)
 
 RULE = Rule(
     cause=Cause.CLIENT_NO_PROXY_MISSING,
     match=first(
+        only(
+            lambda seen: not seen.enveloped and bool(_GATEWAY_ERROR.search(seen.evidence.exception[:4000])),
+            shown(
+                lambda seen: bool(_TARGET.search(seen.evidence.exception[:4000])),
+                "an error as gateways answer it, for an address of this machine",
+            ),
+        ),
         only(
             lambda seen: (
                 seen.evidence.stage == "proxy"

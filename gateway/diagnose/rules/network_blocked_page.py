@@ -1,5 +1,8 @@
 """A security product's page, header or redirect answers in place of the service."""
 
+import re
+
+from gateway.diagnose import vendors
 from gateway.diagnose.author import Kind
 from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Rule, first, only, said, shown, unless
@@ -45,11 +48,21 @@ def _plainly_denied(seen: Observation) -> bool:
     return seen.failed(NetCode.PROXY_DENIED) and seen.author.means is not Means.BLOCK
 
 
+_URL = re.compile(r"https?://[^\s\"'<>)]{4,400}")
+
+
+def _names_a_block_page(seen: Observation) -> bool:
+    """Whether an address in the client's words is that of a product's page."""
+    marks = (vendors.in_redirect(url) for url in _URL.findall(seen.evidence.exception[:8000])[:10])
+    return any(mark is not None and mark.means is Means.BLOCK for mark in marks)
+
+
 RULE = Rule(
     cause=Cause.NETWORK_BLOCKED_PAGE,
     match=unless(
         shown(_plainly_denied, ""),
         first(
+            shown(_names_a_block_page, "the client was led to a block page", Basis.NAMED),
             shown(lambda seen: seen.author.means is Means.BLOCK, "a product's block page", Basis.NAMED),
             only(
                 lambda seen: seen.author.means is Means.DENIED,
@@ -103,18 +116,19 @@ RULE = Rule(
                 lambda seen: not seen.enveloped and seen.by(Kind.UNKNOWN, Kind.SERVER, Kind.MIDDLEBOX),
                 first(
                     said(
-                        "web page|website|web site|site|page|url|domain|access|category|request|destination|"
-                        "content|application|internet|link|доступ|ресурс|sitio|pagina|página|situs|sito|seite|"
-                        "网站|网页|访问",
+                        "operation|action|web page|website|web site|site|page|url|domain|access|category|request|"
+                        "destination|content|application|internet|link|доступ|ресурс|sitio|pagina|página|situs|"
+                        "sito|seite|网站|网页|访问",
                         "has been blocked|is blocked|blocked by|been blocked|blocked due|blocked because|"
                         "company policy|web filter|content filter|content filtering|filtering policy|"
                         "security policy|internet policy|usage policy|network policy|policy violation|"
-                        "network administrator|system administrator|it department|not permitted by|"
-                        "corporate policy|restricted by|is restricted|blocked url|non raggiungibile|"
-                        "organization's policy|prohibited by|blocked page|blocked in accordance|denied by policy|"
-                        "access control configuration|court order|legislation|phishing|malware|"
-                        "internet usage policy|your organization|ограничен|заблокирован|bloqueado|bloqué|"
-                        "engellen|diblokir|bị chặn|bloccato|gesperrt|blockiert|已被阻止|被拦截|禁止访问|阻断|拦截",
+                        "network administrator|system administrator|it department|it administrator|"
+                        "your administrator|not permitted by|corporate policy|restricted by|is restricted|"
+                        "blocked url|non raggiungibile|organization's policy|prohibited by|blocked page|"
+                        "blocked in accordance|denied by policy|access control configuration|court order|"
+                        "legislation|phishing|malware|internet usage policy|your organization|ограничен|"
+                        "заблокирован|bloqueado|bloqué|engellen|diblokir|bị chặn|bloccato|gesperrt|blockiert|"
+                        "已被阻止|被拦截|禁止访问|阻断|拦截",
                     ),
                     shown(_redirects, "a redirect to a block page inside the network"),
                 ),

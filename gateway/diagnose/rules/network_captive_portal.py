@@ -28,6 +28,11 @@ def _page(seen: Observation) -> bool:
 RULE = Rule(
     cause=Cause.NETWORK_CAPTIVE_PORTAL,
     match=first(
+        shown(
+            lambda seen: seen.issuer is not None and seen.issuer.means is Means.PORTAL,
+            "the certificate is a login portal's",
+            Basis.NAMED,
+        ),
         shown(lambda seen: seen.author.means is Means.PORTAL, "the page or redirect of a login portal", Basis.NAMED),
         shown(lambda seen: seen.status == 511, "status 511, which stands for a login to the network", Basis.NAMED),
         only(

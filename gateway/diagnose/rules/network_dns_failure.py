@@ -11,7 +11,8 @@ RULE = Rule(
         hinted("curl 6 ", "curl error 6 "),
         failed(NetCode.DNS_FAILURE, NetCode.DNS_TIMEOUT),
         heard(
-            "typo in the url or port|name or service not known|temporary failure in name resolution|"
+            "host ist unbekannt|kein host bekannt|hôte inconnu|host desconocido|host sconosciuto|хост неизвестен|"
+            "ホストは不明|typo in the url or port|name or service not known|temporary failure in name resolution|"
             "name resolution|could not resolve host|could not resolve|nodename nor servname|getaddrinfo|"
             "enotfound|eai again|eai_again|no such host|unknown host|nxdomain|servfail|name not resolved|"
             "err name not resolved|failed to lookup address|dns error|dns lookup|dns resolution|"

@@ -42,7 +42,12 @@ RULE = Rule(
         ),
         only(
             lambda seen: seen.words.has(
-                "ipv6", "enetunreach", "network is unreachable", "no route to host", "ehostunreach"
+                "ipv6",
+                "enetunreach",
+                "network is unreachable",
+                "no route to host",
+                "ehostunreach",
+                "cannot assign requested address",
             ),
             shown(_six, "the address that could not be reached is one of IPv6", Basis.NAMED),
         ),

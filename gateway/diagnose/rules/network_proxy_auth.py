@@ -17,6 +17,7 @@ RULE = Rule(
         ),
         shown(lambda seen: seen.author.means is Means.SIGN_IN, "the proxy's page asks who is there", Basis.NAMED),
         shown(lambda seen: "proxy-authenticate" in seen.headers, "the header proxy-authenticate", Basis.NAMED),
+        heard("cache access denied"),
         heard("socks", "authentication failed|username|password"),
         heard(
             "rejected by the socks5 server|socks5 authentication|socks authentication|407|proxy authentication|"

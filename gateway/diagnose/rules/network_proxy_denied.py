@@ -22,6 +22,13 @@ RULE = Rule(
         ),
         failed(NetCode.PROXY_DENIED),
         only(
+            lambda seen: seen.evidence.stage == "proxy",
+            heard(
+                "denied|forbidden|not allowed by|blocked by",
+                "url|uniform resource locator|destination|host|request|policy|rule|administrator|site|access",
+            ),
+        ),
+        only(
             lambda seen: seen.evidence.stage == "proxy" and not seen.is_page,
             first(
                 shown(

@@ -12,8 +12,9 @@ RULE = Rule(
             hinted("curl 7 ", "curl error 7 "),
             failed(NetCode.CONNECTION_REFUSED),
             heard(
-                "connection refused|econnrefused|actively refused|errno 111|winerror 10061|os error 10061|"
-                "os error 111|err connection refused|connect call failed|connection was refused|"
+                "拒否され|expressément refusée|denegó expresamente|rifiuto persistente|recusou ativamente|"
+                "отверг запрос|거부했|connection refused|econnrefused|actively refused|errno 111|winerror 10061|"
+                "os error 10061|os error 111|err connection refused|connect call failed|connection was refused|"
                 "target machine actively|10061|verbindung verweigert|积极拒绝|拒绝连接|连接被拒绝|verweigerte|"
                 "refusee|rechazada|rifiutata"
             ),

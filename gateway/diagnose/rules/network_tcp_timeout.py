@@ -10,13 +10,16 @@ RULE = Rule(
         hinted("curl 28 ", "curl error 28 "),
         failed(NetCode.CONNECT_TIMEOUT),
         heard(
-            "信号灯超时|connect timeout|connection timed out|connecttimeout|connect etimedout|connect timed out|"
-            "connection timeout|und err connect timeout|err connection timed out|err timed out|winerror 10060|"
-            "errno 110|10060|os error 110|os error 10060|did not properly respond|connection attempt failed|"
-            "handshake operation timed out|handshake timed out|connection establishment timed out|"
-            "timed out connecting|timed out while connecting|ssl connection timeout|tls handshake timeout|"
-            "timeout connecting|connecting timed out|connection to host timed out|zeitüberschreitung|连接超时|"
-            "连接尝试失败|connect() timed out|handshake did not complete within|没有正确答复"
+            "信号灯超时|verbindungsversuch ist fehlgeschlagen|nicht richtig reagiert|pas répondu convenablement|"
+            "no respondió adecuadamente|non ha risposto correttamente|não respondeu corretamente|"
+            "не получен нужный отклик|正しく応答しなかった|응답하지 않|connect timeout|connection timed out|"
+            "connecttimeout|connect etimedout|connect timed out|connection timeout|und err connect timeout|"
+            "err connection timed out|err timed out|winerror 10060|errno 110|10060|os error 110|os error 10060|"
+            "did not properly respond|connection attempt failed|handshake operation timed out|"
+            "handshake timed out|connection establishment timed out|timed out connecting|"
+            "timed out while connecting|ssl connection timeout|tls handshake timeout|timeout connecting|"
+            "connecting timed out|connection to host timed out|zeitüberschreitung|连接超时|连接尝试失败|"
+            "connect() timed out|handshake did not complete within|没有正确答复"
         ),
         heard(
             "failed to connect|could not connect|couldn't connect|unable to connect|cannot connect|dial tcp|etimedout",

@@ -39,6 +39,14 @@ RULE = Rule(
         ),
         only(
             lambda seen: (
+                is_public(seen.evidence.certificate.issuer) and not seen.evidence.exception and seen.issuer is None
+            ),
+            shown(
+                lambda seen: bool(seen.evidence.certificate.subject), "a public authority signed it, for another name"
+            ),
+        ),
+        only(
+            lambda seen: (
                 is_public(seen.issuer_text)
                 and seen.issuer is None
                 and seen.words.has(

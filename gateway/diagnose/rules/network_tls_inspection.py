@@ -34,17 +34,19 @@ RULE = Rule(
         ),
         failed(NetCode.TLS_UNTRUSTED_ISSUER),
         heard(
-            "no revocation check|crypt e revocation|cert signature failure|nicht vertrauenswürdigen|"
-            "locally verify|errors in the certificate chain|revocation status unknown|self signed certificate|"
-            "self-signed certificate|selfsigned|self signed cert in chain|unable to get local issuer|"
-            "unable to get issuer|unable to verify the first certificate|unable to verify leaf signature|"
-            "depth zero self signed|unable to find valid certification path|pkix path building|unknown authority|"
-            "signed by unknown|unknown ca|unknownissuer|unknown issuer|certificate verify failed|"
-            "cert authority invalid|err cert authority invalid|untrusted root|not trusted by the trust provider|"
-            "partialchain|remote certificate chain|remotecertificatechainerrors|trust relationship|"
-            "certificate is not trusted|not trusted|self signed|invalid peer certificate|"
-            "sec error unknown issuer|certificate_verify_failed|certificateverifyfailed|ssl certificate problem|"
-            "issuer is not recognized|cert untrusted|kein vertrauensw"
+            "远程证书无效|remotezertifikat|remote certificate is invalid|certificat distant|certificado remoto|"
+            "certificato remoto|リモート証明書|удаленный сертификат|no revocation check|crypt e revocation|"
+            "cert signature failure|nicht vertrauenswürdigen|locally verify|errors in the certificate chain|"
+            "revocation status unknown|self signed certificate|self-signed certificate|selfsigned|"
+            "self signed cert in chain|unable to get local issuer|unable to get issuer|"
+            "unable to verify the first certificate|unable to verify leaf signature|depth zero self signed|"
+            "unable to find valid certification path|pkix path building|unknown authority|signed by unknown|"
+            "unknown ca|unknownissuer|unknown issuer|certificate verify failed|cert authority invalid|"
+            "err cert authority invalid|untrusted root|not trusted by the trust provider|partialchain|"
+            "remote certificate chain|remotecertificatechainerrors|trust relationship|certificate is not trusted|"
+            "not trusted|self signed|invalid peer certificate|sec error unknown issuer|certificate_verify_failed|"
+            "certificateverifyfailed|ssl certificate problem|issuer is not recognized|cert untrusted|"
+            "kein vertrauensw"
         ),
         heard(
             "zscaler|netskope|fortinet|fortigate|umbrella|palo alto|globalprotect|blue coat|bluecoat|mcafee|"
