@@ -10,7 +10,22 @@ from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
 
-_WORDS = ("block", "deny", "denied", "warn", "filter", "webcat", "forbidden", "policy", "restrict", "notify")
+_WORDS = (
+    "block",
+    "blok",
+    "bloqu",
+    "blocc",
+    "sperr",
+    "deny",
+    "denied",
+    "warn",
+    "filter",
+    "webcat",
+    "forbidden",
+    "policy",
+    "restrict",
+    "notify",
+)
 
 
 def _redirects(seen: Observation) -> bool:

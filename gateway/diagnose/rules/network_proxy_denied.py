@@ -10,7 +10,10 @@ RULE = Rule(
     cause=Cause.NETWORK_PROXY_DENIED,
     match=first(
         unless(
-            heard("underlying connection|connection refused|timed out|no such host"),
+            heard(
+                "underlying connection|connection refused|timed out|no such host|etimedout|econnrefused|"
+                "enotfound|eai again|getaddrinfo"
+            ),
             hinted(
                 "unsuccessful tunnel",
                 "tunnel error",

@@ -36,6 +36,7 @@ RULE = Rule(
                 ),
             ),
             heard("underlying connection", "failed"),
+            heard("tunneling socket|tunnel|proxy connection", "etimedout|econnrefused|enotfound|getaddrinfo|eai again"),
             hinted("proxy connect aborted", "curl 5 ", "curl error 5 "),
             failed(NetCode.PROXY_UNREACHABLE),
             heard(
