@@ -88,6 +88,7 @@ class Judge:
             exception=seen.exception,
             certificate=Certificate(subject=seen.cert_subject, issuer=seen.cert_issuer),
             addresses=seen.dns_answers,
+            stream_truncated=_is_cut(seen),
             attempts=1,
         )
 
@@ -138,3 +139,22 @@ def _is_answer(inside: Seen, seen: Seen) -> bool:
     body = inside.body.lstrip()
     alike = body.startswith("<") or '"error":{' in body[:400].replace(" ", "")
     return bool(body) and (alike or bool(inside.status or seen.status))
+
+
+_ENDS = (
+    "[DONE]",
+    '"finish_reason":"',
+    '"finish_reason": "',
+    "message_stop",
+    "response.completed",
+    "response.incomplete",
+    "finishReason",
+)
+
+
+def _is_cut(seen: Seen) -> bool:
+    """Whether a stream of events that had begun well shows no end of any protocol, and no error."""
+    kind = next((value for name, value in seen.headers if name == "content-type"), "")
+    if seen.status != 200 or not kind.startswith("text/event-stream") or "data:" not in seen.body:
+        return False
+    return '"error"' not in seen.body and not any(end in seen.body for end in _ENDS)

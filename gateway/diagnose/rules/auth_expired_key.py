@@ -16,7 +16,7 @@ RULE = Rule(
                     "refresh_token_reused|invalid_grant|expired_token|expiredtoken|revoked_api_key"
                 ),
                 unless(
-                    said("account", "deactivated|suspended|disabled"),
+                    said("account|authentication", "deactivated|suspended|disabled"),
                     said(
                         "api key|apikey|key|token|credential|credentials|session|secret|令牌|密钥",
                         "expired|revoked|disabled|is blocked|deleted|rotated|invalidated|leaked|compromised|"

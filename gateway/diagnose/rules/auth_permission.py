@@ -12,8 +12,8 @@ RULE = Rule(
                 said("country|region|territory"),
                 first(
                     named(
-                        "permissiondenied|permission_denied|insufficient_permissions|missing_scope|"
-                        "permission_error|iam_permission_denied|api_key_service_blocked|"
+                        "authenticationtypedisabled|permissiondenied|permission_denied|insufficient_permissions|"
+                        "missing_scope|permission_error|iam_permission_denied|api_key_service_blocked|"
                         "api_key_http_referrer_blocked|service_disabled|access_token_scope_insufficient|"
                         "accessdeniedexception|accessdenied|access_denied|insufficient_scope|forbidden_scope|"
                         "authorization_error|permissiondeniederror|model_access_denied|accessdenied.unpurchased|"

@@ -77,6 +77,10 @@ RULE = Rule(
     match=unless(
         shown(_plainly_denied, ""),
         first(
+            only(
+                lambda seen: not seen.enveloped and seen.by(Kind.UNKNOWN) and "block" in seen.title,
+                shown(lambda _seen: True, "the title of the page speaks of blocking"),
+            ),
             shown(_names_a_block_page, "the client was led to a block page", Basis.NAMED),
             shown(lambda seen: seen.author.means is Means.BLOCK, "a product's block page", Basis.NAMED),
             only(

@@ -7,7 +7,7 @@ from gateway.model.failure import NetCode, Phase
 RULE = Rule(
     cause=Cause.NETWORK_CONNECTION_RESET,
     match=first(
-        hinted("curl 52 ", "curl error 52 ", "curl 55 ", "curl error 55 ", "curl 56 ", "curl error 56 "),
+        hinted("code 1005", "curl 52 ", "curl error 52 ", "curl 55 ", "curl error 55 ", "curl 56 ", "curl error 56 "),
         only(
             lambda seen: seen.evidence.failure is not None and seen.evidence.failure.phase is not Phase.BODY,
             failed(NetCode.CONNECTION_RESET),

@@ -1,7 +1,7 @@
 """The connection works, and takes far longer than it usually does here."""
 
 from gateway.diagnose.observation import Observation
-from gateway.diagnose.rule import Layer, Rule, shown
+from gateway.diagnose.rule import Layer, Rule, first, heard, shown
 from gateway.model.cause import Cause
 from gateway.model.failure import Phase
 
@@ -21,7 +21,10 @@ def _slow(seen: Observation) -> float:
 
 RULE = Rule(
     cause=Cause.NETWORK_DEGRADED,
-    match=shown(lambda seen: _slow(seen) > 0, "connecting took far longer than it usually does"),
+    match=first(
+        shown(lambda seen: _slow(seen) > 0, "connecting took far longer than it usually does"),
+        heard("packet loss|packets transmitted"),
+    ),
     layer=Layer.NETWORK,
     authors=None,
     general=1,

@@ -8,7 +8,7 @@ RULE = Rule(
     cause=Cause.NETWORK_DNS_FAILURE,
     match=first(
         heard("lookup", "refused|timeout|timed out|no such host|misbehaving"),
-        hinted("curl 6 ", "curl error 6 "),
+        hinted("code 1003", "curl 6 ", "curl error 6 "),
         failed(NetCode.DNS_FAILURE, NetCode.DNS_TIMEOUT),
         heard(
             "host ist unbekannt|kein host bekannt|hôte inconnu|host desconocido|host sconosciuto|хост неизвестен|"

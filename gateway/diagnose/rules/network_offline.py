@@ -9,9 +9,11 @@ RULE = Rule(
     match=first(
         failed(NetCode.NETWORK_UNREACHABLE),
         heard(
-            "network is unreachable|network unreachable|enetunreach|err internet disconnected|"
-            "internet disconnected|no internet connection|not connected to the internet|network is down|enetdown|"
-            "no route to host|ehostunreach|no network|you are offline|internet connection appears to be offline"
+            "オフライン|code 1009|keine internetverbindung|sin conexión a internet|pas connecté à internet|"
+            "non connesso a internet|network is unreachable|network unreachable|enetunreach|"
+            "err internet disconnected|internet disconnected|no internet connection|"
+            "not connected to the internet|network is down|enetdown|no route to host|ehostunreach|no network|"
+            "you are offline|internet connection appears to be offline"
         ),
     ),
     layer=Layer.NETWORK,

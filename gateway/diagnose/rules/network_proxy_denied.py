@@ -24,6 +24,7 @@ RULE = Rule(
             ),
         ),
         failed(NetCode.PROXY_DENIED),
+        only(lambda seen: seen.evidence.stage == "proxy", hinted("forbidden")),
         only(
             lambda seen: seen.evidence.stage == "proxy",
             heard(

@@ -1,7 +1,7 @@
 """The way to the company's proxy is written down wrong: scheme, port, or a variable that is not read."""
 
 from gateway.diagnose.observation import Observation
-from gateway.diagnose.rule import Layer, Rule, failed, first, heard, only, shown, unless
+from gateway.diagnose.rule import Layer, Rule, failed, first, heard, only, said, shown, unless
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode
 
@@ -30,6 +30,7 @@ RULE = Rule(
                 "only http proxies|your proxy appears to only use http|to using https scheme"
             ),
             heard("proxy url", "invalid|scheme|malformed|parse|unsupported|missing"),
+            only(lambda seen: seen.evidence.stage == "proxy", said("plain http request")),
             only(
                 lambda seen: seen.evidence.stage == "proxy",
                 heard("invalid port|invalid url|unsupported protocol|no host supplied"),
@@ -68,6 +69,7 @@ RULE = Rule(
         "client.proxy_unsupported_scheme",
         "network.tls_certificate",
         "network.proxy_denied",
+        "client.malformed_request",
         "network.dns_failure",
     ),
 )

@@ -9,7 +9,7 @@ RULE = Rule(
     match=unless(
         heard("proxy", "refused|actively refused"),
         first(
-            hinted("curl 7 ", "curl error 7 "),
+            hinted("code 1004", "curl 7 ", "curl error 7 "),
             failed(NetCode.CONNECTION_REFUSED),
             heard(
                 "拒否され|expressément refusée|denegó expresamente|rifiuto persistente|recusou ativamente|"

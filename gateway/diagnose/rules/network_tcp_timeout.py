@@ -7,7 +7,7 @@ from gateway.model.failure import NetCode
 RULE = Rule(
     cause=Cause.NETWORK_TCP_TIMEOUT,
     match=first(
-        hinted("curl 28 ", "curl error 28 "),
+        unless(heard("bytes received"), hinted("curl 28 ", "curl error 28 ", "code 1001")),
         failed(NetCode.CONNECT_TIMEOUT),
         heard(
             "信号灯超时|verbindungsversuch ist fehlgeschlagen|nicht richtig reagiert|pas répondu convenablement|"

@@ -31,7 +31,7 @@ RULE = Rule(
                     ),
                     said(
                         "quota|配额",
-                        "insufficient|used up|exhausted|not enough|has been exhausted|不足|用尽|已用",
+                        "out of|insufficient|used up|exhausted|not enough|has been exhausted|不足|用尽|已用",
                     ),
                     said("free", "quota|allocated|trial|credits", "exhausted|exceeded|used up|expired|ended|over"),
                 ),

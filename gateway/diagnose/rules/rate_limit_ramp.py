@@ -16,5 +16,11 @@ RULE = Rule(
             ),
         ),
     ),
-    outranks=("rate_limit.unknown", "rate_limit.requests", "rate_limit.tokens"),
+    outranks=(
+        "service.overloaded",
+        "service.unavailable",
+        "rate_limit.unknown",
+        "rate_limit.requests",
+        "rate_limit.tokens",
+    ),
 )

@@ -57,6 +57,7 @@ RULE = Rule(
                     "长度超|超长|过长|超过最大|超出最大|最大长度|超过了模型|超出模型|超过限制|超出限制",
                 ),
                 said("range of input length"),
+                said("tokens", "max new tokens|max tokens", "must be"),
             ),
         ),
     ),

@@ -36,7 +36,10 @@ RULE = Rule(
         status(529),
     ),
     outranks=(
-        "rate_limit.",
+        "rate_limit.unknown",
+        "rate_limit.requests",
+        "rate_limit.tokens",
+        "rate_limit.concurrency",
         "service.server_error",
         "service.unavailable",
         "request.invalid_parameter",
