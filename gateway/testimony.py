@@ -26,8 +26,7 @@ _TELLING = frozenset({Means.BLOCK, Means.PORTAL, Means.SIGN_IN, Means.DENIED})
 
 def shape_of(call: Call, route: Route) -> CallShape:
     """Give what the app asked, without anything that it wants kept to itself."""
-    stated = route.document or {}
-    limits = (stated.get(name) for name in route.endpoint.max_output_fields)
+    limits = (_field(route.document, name) for name in route.endpoint.max_output_fields)
     query = call.target.partition(b"?")[2].decode("latin-1")
     return CallShape(
         method=call.method,
@@ -45,6 +44,14 @@ def shape_of(call: Call, route: Route) -> CallShape:
     )
 
 
+def _field(document: dict[str, object] | None, name: str) -> object:
+    """Give a field of the body; a dot goes one object deeper."""
+    value: object = document
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
 def credential(headers: Mapping[bytes, bytes], provider: Provider, query: str) -> str:
     """Say how the credential stands there; see `CallShape.credential`."""
     for name in provider.key_headers:
@@ -59,7 +66,8 @@ def credential(headers: Mapping[bytes, bytes], provider: Provider, query: str) -
         if scheme.lower() in {b"bearer", b"basic"}:
             return "bearer" if rest.strip() and b" " not in rest.strip() else "blank"
         return "bare"
-    return "key" if any(name.decode() + "=" in query for name in provider.key_query) else "none"
+    named = {pair.partition("=")[0] for pair in query.split("&")}
+    return "key" if any(name.decode() in named for name in provider.key_query) else "none"
 
 
 def evidence_of(
@@ -145,12 +153,7 @@ def happened(answered: Answered, cause: str | None, now: float) -> Happened:
     call, route, outcome = answered.admitted.call, answered.admitted.route, answered.outcome
     last = answered.attempts[-1] if answered.attempts else None
     connecting = [mark for mark in last.marks if mark.phase in {Phase.CONNECT, Phase.TLS}] if last is not None else []
-    remaining, wait = None, 0.0
-    if last is not None and last.head is not None:
-        stated = route.provider.read_limits(last.head.headers) if cause is not None else ()
-        remaining = next((one.remaining for one in stated if one.kind == "requests"), None)
-        if cause is not None and outcome.diagnosis is not None:
-            wait = outcome.diagnosis.wait_seconds or 0.0
+    wait = outcome.diagnosis.wait_seconds if cause is not None and outcome.diagnosis is not None else None
     return Happened(
         at=now,
         host=route.upstream.host,
@@ -161,8 +164,9 @@ def happened(answered: Answered, cause: str | None, now: float) -> Happened:
         seconds=now - call.arrived,
         connect_seconds=sum(mark.end_ms - mark.start_ms for mark in connecting) / 1000,
         size_bytes=len(call.body),
-        remaining=remaining,
-        stated_wait=wait,
+        headers=last.head.headers if last is not None and last.head is not None else (),
+        read_limits=route.provider.read_limits,
+        stated_wait=wait or 0.0,
         body=_fingerprint(call.body) if cause is not None else 0,
         retries=route.retry_count,
         left=outcome.client_left,

@@ -20,6 +20,7 @@ from gateway.model.secret import scrub
 from gateway.providers._pages import NAMES, PAGES
 
 _DETAIL_CHARACTERS = 300
+_SPARE_CHARACTERS = 8_192
 _LIMITS_MAX = 6
 _RULED_OUT_MAX = 6
 _VARIABLE = re.compile(
@@ -37,7 +38,15 @@ _WENT_WELL: dict[Phase, tuple[Cause, ...]] = {
 }
 """What a failure in a phase excludes: the phases before it went well."""
 
-_GENERAL = frozenset({"its words", "the client's words", "the client's general words", "the attempt itself"})
+_GENERAL = frozenset(
+    {
+        "its words",
+        "the client's words",
+        "the client's general words",
+        "the attempt itself",
+        "the app closed its connection",
+    }
+)
 _AT_PROXY = frozenset(
     {NetCode.PROXY_AUTH, NetCode.PROXY_DENIED, NetCode.PROXY_MISCONFIGURED, NetCode.PROXY_UPSTREAM_ERROR}
 )
@@ -80,6 +89,11 @@ _RESETS = frozenset({Cause.QUOTA_PLAN_WINDOW, Cause.RATE_LIMIT_DAILY})
 """Nobody waits for these in a queue, but they do end by themselves."""
 
 
+def _shown(text: str, characters: int = _DETAIL_CHARACTERS) -> str:
+    """Give the start of a text on one line and without credentials; cut only after these are struck out."""
+    return " ".join(scrub(text[:_SPARE_CHARACTERS]).split())[:characters]
+
+
 def _vendor(observation: Observation) -> str:
     """Name the product on the path: by its page, its certificate, its address, by what the client says of it."""
     if observation.by(Kind.MIDDLEBOX, Kind.EDGE) and observation.author.name:
@@ -98,7 +112,7 @@ def _facts(observation: Observation, cause: Cause, detail: str, wait: float | No
     words = (
         detail
         or observation.declared.message
-        or (observation.title if observation.by(Kind.MIDDLEBOX, Kind.EDGE) else "")
+        or (observation.heading if observation.by(Kind.MIDDLEBOX, Kind.EDGE) else "")
         or (failure.detail if failure is not None and not _came_from_elsewhere(evidence) else "")
         or _first_line(observation)
     )
@@ -109,9 +123,9 @@ def _facts(observation: Observation, cause: Cause, detail: str, wait: float | No
         "model": evidence.model,
         "host": evidence.host,
         "status": str(observation.wire_status or ""),
-        "detail": scrub(words[:_DETAIL_CHARACTERS]).rstrip(" ."),
+        "detail": _shown(words).rstrip(" ."),
         "vendor": _vendor(observation) if not detail else "",
-        "issuer": evidence.certificate.issuer[:_DETAIL_CHARACTERS],
+        "issuer": _shown(evidence.certificate.issuer),
         "address": ", ".join(evidence.addresses[:3]),
         "proxy": evidence.proxy,
         "wait": span(wait) if wait is not None else "",
@@ -138,7 +152,7 @@ _TELLS = re.compile(
 
 
 def _clues(observation: Observation, cause: Cause, finding: Finding | None, wait: float | None) -> tuple[Clue, ...]:
-    return tuple(
+    every = (
         clue
         for part in (
             _of_attempt(observation),
@@ -152,6 +166,7 @@ def _clues(observation: Observation, cause: Cause, finding: Finding | None, wait
         )
         for clue in part
     )
+    return tuple(dict.fromkeys(every))
 
 
 def _of_attempt(observation: Observation) -> Iterator[Clue]:
@@ -163,12 +178,12 @@ def _of_attempt(observation: Observation) -> Iterator[Clue]:
             (
                 ("count", str(max(1, evidence.attempts))),
                 ("phase", failure.phase.value),
-                ("detail", scrub(failure.detail)),
+                ("detail", _shown(failure.detail)),
             ),
         )
         yield Clue("the request may have reached the provider" if failure.sent else "the request was never sent")
     elif evidence.exception and not observation.enveloped:
-        yield Clue("the client says: {detail}", (("detail", scrub(_first_line(observation)[:_DETAIL_CHARACTERS])),))
+        yield Clue("the client says: {detail}", (("detail", _shown(_first_line(observation))),))
     if evidence.stream_truncated:
         yield Clue("the stream ended cleanly, but without the event that ends an answer of this protocol")
     if evidence.buffered_seconds:
@@ -195,7 +210,7 @@ def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:
         kind = observation.headers.get("content-type", "")
         yield Clue(
             "[status {status}, ][content-type {type}, ]no error envelope of an API",
-            (("status", status), ("type", kind[:80])),
+            (("status", status), ("type", _shown(kind, 80))),
         )
     else:
         yield Clue(_WRITTEN[who.kind], (("status", status), ("author", NAMES.get(who.name, who.name))))
@@ -213,17 +228,15 @@ def _of_body(observation: Observation, cause: Cause) -> Iterator[Clue]:
     declared, evidence = observation.declared, observation.evidence
     named = (("code", declared.code), ("type", declared.type), ("param", declared.param))
     if observation.enveloped:
-        said = ", ".join(f"{name} {value[:120]}" for name, value in named if value)
+        said = ", ".join(f"{name} {_shown(value, 120)}" for name, value in named if value)
         if said:
-            yield Clue("it names {names}", (("names", scrub(said)),))
+            yield Clue("it names {names}", (("names", _shown(said)),))
         if declared.message:
-            yield Clue(
-                "it says: {detail}", (("detail", scrub(" ".join(declared.message[:_DETAIL_CHARACTERS].split()))),)
-            )
+            yield Clue("it says: {detail}", (("detail", _shown(declared.message)),))
         return
-    start = " ".join((observation.title or evidence.text[:400]).split())[:120]
+    start = observation.heading or evidence.text[:_SPARE_CHARACTERS]
     if start:
-        yield Clue("the body begins: {detail}", (("detail", scrub(start)),))
+        yield Clue("the body begins: {detail}", (("detail", _shown(start, 120)),))
     elif cause is Cause.UNKNOWN or observation.status >= 400:
         yield Clue("the body is empty or not readable")
 
@@ -247,7 +260,7 @@ def _of_finding(finding: Finding | None) -> Iterator[Clue]:
 def _of_path(observation: Observation) -> Iterator[Clue]:
     evidence = observation.evidence
     if evidence.certificate.issuer:
-        yield Clue("the certificate was issued by {issuer}", (("issuer", evidence.certificate.issuer[:200]),))
+        yield Clue("the certificate was issued by {issuer}", (("issuer", _shown(evidence.certificate.issuer, 200)),))
     if evidence.addresses and (
         observation.resolved is not None or evidence.failure is not None or not observation.answered
     ):
@@ -259,7 +272,7 @@ def _of_path(observation: Observation) -> Iterator[Clue]:
     if evidence.proxy:
         yield Clue("the way led through the proxy {proxy}", (("proxy", evidence.proxy),))
     if evidence.incident:
-        yield Clue("its status page says: {detail}", (("detail", evidence.incident[:200]),))
+        yield Clue("its status page says: {detail}", (("detail", _shown(evidence.incident, 200)),))
 
 
 def _of_limits(observation: Observation, cause: Cause) -> Iterator[Clue]:

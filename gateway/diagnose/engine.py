@@ -22,8 +22,10 @@ from gateway.diagnose.account import account
 from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Finding, Layer, Rule
+from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause, Precision
 from gateway.model.diagnosis import Clue, Diagnosis
+from gateway.model.failure import NetCode
 
 logger = logging.getLogger("whygate.diagnose")
 
@@ -68,6 +70,10 @@ def _diagnose(evidence: Evidence) -> Diagnosis:
     if evidence.internal_error is not None:
         cause = Cause.PROXY_INTERNAL_ERROR
         return account(observation, cause, precision=Precision.DECLARED, detail=evidence.internal_error)
+    if evidence.failure is not None and evidence.failure.code is NetCode.OUT_OF_DESCRIPTORS:
+        return account(
+            observation, Cause.PROXY_OVERLOADED, precision=Precision.DECLARED, detail=evidence.failure.detail
+        )
     verdict = weigh(candidates(observation))
     if verdict.winner is None:
         return account(observation, Cause.UNKNOWN)
@@ -93,7 +99,13 @@ def candidates(observation: Observation) -> list[Candidate]:
         finding = rule.match(observation)
         if finding is not None:
             found.append(Candidate(rule, finding))
-    return found if left else [*found, *_provider(observation, found)]
+    if left:
+        return found
+    said = list(_provider(observation, found))
+    if said and said[0].finding.basis is Basis.STATUS:
+        # What a provider documents of its statuses goes before what they mean in general.
+        found = [one for one in found if one.finding.basis > Basis.STATUS or one.rule.layer is not Layer.ANSWER]
+    return [*found, *said]
 
 
 def _may_speak(rule: Rule, observation: Observation) -> bool:
@@ -162,9 +174,12 @@ def _outranks(one: Candidate, other: Candidate) -> bool:
 def _precision(observation: Observation, winner: Candidate) -> Precision:
     if winner.rule.cause is Cause.SERVICE_INCIDENT:
         return Precision.CONFIRMED
+    if observation.evidence.client_left and winner.rule.cause is Cause.CLIENT_DISCONNECTED:
+        return Precision.DECLARED
     if winner.finding.basis is not Basis.NAMED:
         return Precision.INFERRED
     if winner.rule.layer is not Layer.NETWORK:
         return Precision.DECLARED
-    seen = observation.issuer is not None or observation.resolved is not None
+    resolved = observation.resolved
+    seen = observation.issuer is not None or (resolved is not None and resolved.means is not Means.NAT64)
     return Precision.CONFIRMED if seen else Precision.INFERRED

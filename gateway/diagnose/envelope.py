@@ -23,13 +23,14 @@ _MESSAGE = (
     "error_description", "Message", "faultstring", "description", "title", "reason", "err", "errors", "Error",
 )  # fmt: skip
 _CODE = (
-    "code", "error_code", "errorCode", "status_code", "statusCode", "Code", "__type", "error_number", "blockReason",
-    "finish_reason", "finishReason", "stop_reason", "biz_code",
+    "code", "error_code", "errorCode", "errorcode", "status_code", "statusCode", "Code", "__type", "error_number",
+    "blockReason", "finish_reason", "finishReason", "stop_reason", "biz_code",
 )  # fmt: skip
 _TYPE = ("type", "error_type", "errorType", "status", "Type")
 _INNER = (
     "error",
     "errors",
+    "training_files",
     "response",
     "detail",
     "fault",
@@ -42,6 +43,7 @@ _INNER = (
 )
 _ANSWER = frozenset({"choices", "candidates", "content", "output_text"})
 _XML = re.compile(r"<(Code|Message)>([^<]{1,2000})</")
+_FIELD = re.compile(r'"(code|type|status|reason|message)"\s{0,8}:\s{0,8}"([^"\\]{1,2000})')
 _BRACE = re.compile(r"[{\[]")
 
 
@@ -102,7 +104,7 @@ def read(text: str, provider: Provider | None) -> Read | None:
         if best.declared.message:
             break
     if best is None:
-        return _xml(body)
+        return _xml(body) or (_torn(body) if _json(body) is None else None)
     if own is not None and not best.quoted:
         merged = Declared(*(ours or theirs for ours, theirs in zip(own, best.declared, strict=True)))
         if len(best.declared.message) > len(own.message):
@@ -115,9 +117,9 @@ def _documents(body: str) -> Iterator[object]:
     """Give what is JSON in a body: all of it, the data of its events, what is packed in a string or follows words."""
     whole = _json(body)
     if whole is not None:
-        yield whole
         if isinstance(whole, str) and (inner := _json(whole)) is not None:
             yield inner
+        yield whole
         return
     if "data:" in body[:4096]:
         for line in body.splitlines()[:_EVENTS]:
@@ -149,7 +151,7 @@ def _read_document(document: object) -> Read | None:
         return None
     error = next((level for level in levels if _text(level)), None)
     root = levels[0]
-    if error is None and not any(_codes(level) for level in levels):
+    if error is None and not any(_says_why(level) for level in levels):
         return None
     if _ANSWER & root.keys() and not _failed(levels):
         return None
@@ -171,10 +173,23 @@ def _read_document(document: object) -> Read | None:
         declared,
         codes,
         numbers,
-        ill=any(_end(level) in _BAD_ENDS for level in levels),
+        ill=any(_end(level) in _BAD_ENDS or bool(level.get("blockReason")) for level in levels),
         job=any(map(_has_failed, levels)),
         quoted=inner is not None,
     )
+
+
+def _says_why(level: dict[str, object]) -> bool:
+    """Whether an object without a message names an error all the same; a `type` or `object` alone is any answer's."""
+    named = any(level.get(name) not in {None, "", 0, "0", "OK"} for name in _ERRORS if _is_word(level.get(name)))
+    return named or bool(level.get("error")) or _end(level) in _BAD_ENDS or _has_failed(level)
+
+
+_ERRORS = ("code", "error_code", "errorCode", "errorcode", "status_code", "Code", "__type", "blockReason", "reason")
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str | int) and not isinstance(value, bool)
 
 
 def _behind(levels: list[dict[str, object]]) -> Read | None:
@@ -287,13 +302,27 @@ def _codes(level: dict[str, object]) -> frozenset[str]:
 
 
 def _lower(*values: object) -> frozenset[str]:
-    return frozenset(str(value).lower()[:200] for value in values if value not in (None, "", True, False))
+    words = (str(value).rpartition("#")[2] for value in values if value not in (None, "", True, False))
+    return frozenset(word.lower()[:200] for word in words)
 
 
 def _numbers(level: dict[str, object]) -> Iterator[tuple[str, float]]:
     for name, value in list(level.items())[:_WIDTH]:
         if isinstance(value, int | float) and not isinstance(value, bool):
             yield str(name), float(value)
+
+
+def _torn(body: str) -> Read | None:
+    """Read an object whose end is missing: cut by a window, or by whoever copied it."""
+    if not body.startswith(("{", "[{")) or '"error' not in body[:2048]:
+        return None
+    parts: dict[str, str] = {}
+    for name, value in _FIELD.findall(body[:8192]):
+        parts.setdefault(name, value)
+    if not parts:
+        return None
+    declared = Declared(parts.get("code", ""), parts.get("type", parts.get("status", "")), parts.get("message", ""), "")
+    return Read(declared, _lower(*(parts.get(name, "") for name in ("code", "type", "status", "reason"))), {})
 
 
 def _xml(body: str) -> Read | None:

@@ -31,26 +31,37 @@ _PROMPT = re.compile(
     rf"|input length and `?max_tokens`? exceed context limit: {_N}",
     re.IGNORECASE,
 )
+_ALONE = re.compile(rf"(?<![-\w.]){_N}(?![-\w])")
+"""No part of a model's name, a date or an id."""
+
+_SUM = re.compile(rf"{_N} \+ {_N} > {_N}")
+"""What the prompt takes, what is kept for the answer, and the room that there is for both."""
+
 _OUTPUT_MIN = 16
 
 
 def read_numbers(cause: Cause, message: str) -> Mapping[str, int]:
     """Give ``limit``, ``used``, ``requested``, ``over`` and ``max_tokens`` as far as the message states them."""
     text = message[:_CHARACTERS]
+    if cause is Cause.REQUEST_CONTEXT_LENGTH and (total := _SUM.search(text)) is not None:
+        prompt, output, room = (int(one.replace(",", "")) for one in total.groups())
+        over = {"limit": room, "requested": prompt + output, "over": prompt + output - room}
+        return over | ({"max_tokens": room - prompt} if room - prompt >= _OUTPUT_MIN else {})
     found = {
         "limit": _first(_LIMIT, text) or _first(_AFTER, text),
         "used": _first(_USED, text),
         "requested": _first(_ASKED, text),
     }
-    prompt = _first(_PROMPT, text)
+    before = _first(_PROMPT, text)
     limit, asked, used = found["limit"], found["requested"], found["used"]
     if cause is Cause.REQUEST_CONTEXT_LENGTH and (limit is None or asked is None or asked <= limit):
-        limit, asked = _pair(text)
+        low, high = _pair(text)
+        limit, asked = (low, high) if high is not None else (limit, None)
         found |= {"limit": limit, "requested": asked}
     if limit is not None and asked is not None:
         found["over"] = asked + (used or 0) - limit
-        if cause is Cause.REQUEST_CONTEXT_LENGTH and prompt is not None and limit - prompt >= _OUTPUT_MIN:
-            found["max_tokens"] = limit - prompt
+        if cause is Cause.REQUEST_CONTEXT_LENGTH and before is not None and limit - before >= _OUTPUT_MIN:
+            found["max_tokens"] = limit - before
     if cause is Cause.REQUEST_INVALID_PARAMETER and limit is not None:
         found["max_tokens"] = limit
     return {name: value for name, value in found.items() if value is not None and value > 0}
@@ -63,5 +74,5 @@ def _first(pattern: re.Pattern[str], text: str) -> int | None:
 
 def _pair(text: str) -> tuple[int | None, int | None]:
     """Give the smaller and the larger of two numbers: a limit and what was above it."""
-    numbers = sorted({int(one.replace(",", "")) for one in re.findall(_N, text)[:20]} - set(range(100)))
+    numbers = sorted({int(one.replace(",", "")) for one in _ALONE.findall(text)[:20]} - set(range(100)))
     return (numbers[0], numbers[-1]) if len(numbers) == 2 else (None, None)

@@ -82,7 +82,8 @@ class Observation:
     def read(self) -> Read:
         """The envelope, with the codes that stand in headers; empty when there is none."""
         found = self._read or NOTHING
-        extra = [self.headers.get(name, "").partition(":")[0].strip().lower() for name in _CODE_HEADERS]
+        named = (self.headers.get(name, "").partition(":")[0].rpartition("#")[2] for name in _CODE_HEADERS)
+        extra = [name.strip().lower() for name in named]
         return found._replace(codes=found.codes | frozenset(extra) - {""})
 
     @cached_property
@@ -109,10 +110,15 @@ class Observation:
         )
 
     @cached_property
-    def title(self) -> str:
-        """Of the page, in lower case."""
-        found = _TITLE.search(self.raw)
+    def heading(self) -> str:
+        """The title of the page, as it stands there."""
+        found = _TITLE.search(self.evidence.text[:TOP_CHARACTERS])
         return " ".join(found[1].split()) if found else ""
+
+    @property
+    def title(self) -> str:
+        """The same in lower case."""
+        return self.heading.lower()
 
     @cached_property
     def message(self) -> Text:
@@ -155,7 +161,7 @@ class Observation:
         """Who wrote the answer."""
         evidence = self.evidence
         provider = evidence.provider
-        body = self.evidence.text
+        body = self.evidence.text[:PAGE_CHARACTERS]
         own = (
             provider is not None and self.enveloped and provider.read_error(body.encode("utf-8", "replace")) is not None
         )

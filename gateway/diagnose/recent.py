@@ -4,10 +4,12 @@ It holds fingerprints and times, never a key or a text. The caller gives the tim
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from gateway.diagnose.evidence import History
+from gateway.model.call import Headers
+from gateway.model.provider import StatedLimit, no_limits
 
 WINDOW_SECONDS = 600.0
 BODY_WINDOW_SECONDS = 60.0
@@ -29,7 +31,8 @@ class Happened:
         cause: None when it went well.
         seconds: From arrival to the end.
         connect_seconds: For connecting, TLS included; 0 when a kept connection was used.
-        remaining: How many requests the answer's headers say are left, None when they do not.
+        headers: Of the answer; what they say of limits is read only when something fails.
+        read_limits: The provider's reader of them.
         stated_wait: How long the answer said to wait, 0 when it did not.
         body: Fingerprint of the request's body; 0 for none.
         retries: How many retries the app's SDK said went before.
@@ -45,7 +48,8 @@ class Happened:
     seconds: float
     connect_seconds: float = 0.0
     size_bytes: int = 0
-    remaining: int | None = None
+    headers: Headers = ()
+    read_limits: Callable[[Headers], tuple[StatedLimit, ...]] = no_limits
     stated_wait: float = 0.0
     body: int = 0
     retries: int = 0
@@ -80,6 +84,7 @@ class Recent:
             place = self._places[one.host] = _Place()
             if len(self._places) > PLACES_MAX:
                 self._places.popitem(last=False)
+        self._places.move_to_end(one.host)
         place.calls.append(one)
         if one.connect_seconds > 0 and (one.cause is None or not one.cause.startswith("network.")):
             place.connects.append(one.connect_seconds)
@@ -105,7 +110,11 @@ class Recent:
         if place is None:
             return History()
         calls = [one for one in place.calls if now - one.at <= WINDOW_SECONDS]
-        same = [one for one in calls if body and one.body == body and now - one.at <= BODY_WINDOW_SECONDS]
+        same = [
+            one
+            for one in calls
+            if body and one.body == body and one.client == client and now - one.at <= BODY_WINDOW_SECONDS
+        ]
         others = [one for one in calls if one.client != client]
         worked = place.good.get(key)
         fell, sent = _fell(calls, key)
@@ -129,21 +138,22 @@ class Recent:
 
 
 def _fell(calls: list[Happened], key: str) -> tuple[int, int]:
-    """Give how far the provider's count fell over the last window, and how many calls of ours that were."""
-    counted = [one for one in calls if one.key == key and one.remaining is not None]
+    """Give how far the provider's count of requests fell over the last window, and how many calls of ours that were."""
+    counted = [(one.at, left) for one in calls if one.key == key and (left := _left(one)) is not None]
     first = 0
     for at in range(1, len(counted)):
-        before, after = counted[at - 1].remaining, counted[at].remaining
-        if before is not None and after is not None and (after > before or counted[at].at - counted[first].at > 60):
+        if counted[at][1] > counted[at - 1][1] or counted[at][0] - counted[first][0] > BODY_WINDOW_SECONDS:
             first = at
     window = counted[first:]
     if len(window) < 2:
         return 0, 0
-    begin, end = window[0].remaining, window[-1].remaining
-    assert begin is not None
-    assert end is not None
-    sent = sum(1 for one in calls if one.key == key and window[0].at < one.at <= window[-1].at)
-    return begin - end, sent
+    (began, before), (ended, after) = window[0], window[-1]
+    return before - after, sum(one.key == key and began < one.at <= ended for one in calls)
+
+
+def _left(one: Happened) -> int | None:
+    """Give how many requests the answer's headers say are left."""
+    return next((stated.remaining for stated in one.read_limits(one.headers) if stated.kind == "requests"), None)
 
 
 def _ignored(calls: list[Happened], client: str, now: float) -> bool:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import h11
 from cryptography import x509
 
-from gateway.egress.dial import Dialer, ProxyRefusedError, ProxyUnreachableError
+from gateway.egress.dial import Dialer, ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError
 from gateway.egress.timeline import Timeline
 from gateway.model.call import Headers, Origin
 from gateway.model.failure import NetCode, NetFailure, Surroundings
@@ -67,7 +67,7 @@ async def _served(dialer: Dialer, origin: Origin) -> _Served | None:
                 return None
             protocol.connection_made(secured)
             served = await _asked(secured, reader, origin, served)
-    except (TimeoutError, OSError, ValueError, ProxyRefusedError, ProxyUnreachableError):
+    except (TimeoutError, OSError, ValueError, ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError):
         pass
     except Exception:
         logger.exception("looking at %s", origin.host)

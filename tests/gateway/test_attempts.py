@@ -15,7 +15,7 @@ from gateway.identify.identify import Identifier
 from gateway.identify.locate import Locator
 from gateway.limit.gate import LimitRule
 from gateway.model.call import Origin
-from gateway.model.cause import Cause
+from gateway.model.cause import Cause, Precision
 from gateway.model.exchange import Concluded
 from gateway.model.failure import Phase
 from gateway.providers.openai import PROVIDER as OPENAI
@@ -162,7 +162,7 @@ async def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
     wrapped.__cause__ = error
     made = stages(upstream=_never_sent(wrapped))
     exchange = await ask(made)
-    assert (exchange.status, exchange.header("x-whygate-cause")) == (502, "network.tls_certificate")
+    assert (exchange.status, exchange.header("x-whygate-cause")) == (502, "network.tls_inspection")
     assert len(only_row(made).answered.attempts) == 1
 
 
@@ -237,7 +237,8 @@ async def test_an_error_page_of_any_size_goes_through_whole() -> None:
     exchange = await ask(made)
     assert exchange.body == page
     row = only_row(made)
-    assert _cause(row) is Cause.UNKNOWN
+    assert row.diagnosis is not None
+    assert (row.diagnosis.cause, row.diagnosis.precision) == (Cause.SERVICE_UNAVAILABLE, Precision.INFERRED)
     assert len(row.answered.outcome.excerpt) <= 65_536
 
 
@@ -252,6 +253,24 @@ async def test_an_error_that_comes_slowly_is_given_on_as_it_comes(monkeypatch: p
     assert await exchange.done()
     assert exchange.body == b"slowly"
     only_row(made)
+
+
+async def test_a_success_that_fails_inside_goes_through_with_its_cause() -> None:
+    made = stages(json_answer({"error": {"code": "insufficient_quota", "message": "no credit"}}))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.header("x-whygate-cause")) == (200, "quota.exhausted")
+    assert orjson.loads(exchange.body)["error"]["message"] == "no credit"
+    row = only_row(made)
+    assert _cause(row) is Cause.QUOTA_EXHAUSTED
+    assert row.answered.outcome.excerpt == exchange.body
+    assert len(row.answered.attempts) == 1
+
+
+async def test_a_success_that_speaks_of_errors_is_one() -> None:
+    made = stages(json_answer({"choices": [{"message": {"content": '{"error": {"message": "no"}}'}}], "error": None}))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.header("x-whygate-cause")) == (200, None)
+    assert _cause(only_row(made)) is None
 
 
 async def test_an_empty_answer_is_an_answer() -> None:

@@ -85,16 +85,18 @@ async def test_what_the_app_asked_is_what_the_provider_gets() -> None:
 
 async def test_a_base_url_reaches_the_provider_through_any_http_client() -> None:
     """Through httpx2's own ASGI transport."""
-    made = stages(json_answer(GOOD), error_answer(401, "invalid_api_key"))
+    made = stages(json_answer(GOOD), error_answer(401, "invalid_api_key"), error_answer(401, "invalid_api_key"))
     async with httpx2.AsyncClient(
         transport=httpx2.ASGITransport(Gateway(made)), base_url="http://127.0.0.1:8080"
     ) as http:
         good = await http.post("/openai/v1/chat/completions", content=CHAT, headers={"authorization": "Bearer sk-test"})
-        bad = await http.post("/openai/v1/chat/completions", content=CHAT)
+        bad = await http.post("/openai/v1/chat/completions", content=CHAT, headers={"authorization": "Bearer sk-old"})
+        none = await http.post("/openai/v1/chat/completions", content=CHAT)
     assert (good.status_code, good.json()) == (200, GOOD)
     assert (bad.status_code, bad.headers["x-whygate-cause"]) == (401, "auth.invalid_key")
+    assert (none.status_code, none.headers["x-whygate-cause"]) == (401, "auth.missing_key")
     assert dict(_upstream(made).asked[0].headers)[b"host"] == b"api.openai.com"
-    assert [row.answered.admitted.call.mode for row in _rows(made)] == [Mode.BASE_URL] * 2
+    assert [row.answered.admitted.call.mode for row in _rows(made)] == [Mode.BASE_URL] * 3
 
 
 # refused
@@ -251,6 +253,31 @@ async def test_a_store_that_fails_behind_the_answer_costs_no_row() -> None:
     await exchange.done()
     assert (exchange.status, exchange.ended) == (200, True)
     assert only_row(made).answered.outcome.complete
+
+
+# what went before
+
+
+async def test_a_failure_is_told_with_what_went_before_it() -> None:
+    clock = HandClock()
+    made = stages(json_answer(GOOD), error_answer(401, "invalid_api_key"), clock=clock)
+    await ask(made)
+    clock.seconds += 300
+    await ask(made)
+    diagnosis = _rows(made)[-1].diagnosis
+    assert "this key last worked 5 min ago" in diagnosis.evidence
+
+
+async def test_an_app_that_does_not_wait_is_told_so() -> None:
+    clock = HandClock()
+    slower = error_answer(429, "rate_limit_exceeded", "slower", (b"retry-after", b"300"))
+    made = stages(slower, slower, clock=clock)
+    await ask(made)
+    clock.seconds += 2
+    await ask(made)
+    told = [row.diagnosis.evidence for row in _rows(made)]
+    line = "this app called again before the stated wait was over"
+    assert [line in evidence for evidence in told] == [False, True]
 
 
 # live

@@ -10,7 +10,7 @@ RULE = Rule(
         heard(
             "tls ca certificate bundle|ca certificate bundle|ca bundle|cacert|ca file|cafile|ca certs|"
             "ca certificates|ssl cert file|requests ca bundle|node extra ca certs|curl ca bundle|"
-            "certificate bundle|cacert.pem|trust store|truststore|trustanchors|ca path|capath|extra certs|"
+            "certificate bundle|cacert pem|trust store|truststore|trustanchors|ca path|capath|extra certs|"
             "extra ca|certificate verify locations|verify locations|ca cert|pem",
             "not find|no such file|invalid path|does not exist|ignoring|error loading|failed to load|"
             "can not load|could not load|error setting|empty|no certs|bad|problem with the ssl ca cert|"

@@ -171,6 +171,5 @@ RULE = Rule(
         "auth.",
         "request.",
         "network.proxy_denied",
-        "network.proxy_upstream_error_hint",
     ),
 )

@@ -28,5 +28,5 @@ RULE = Rule(
     ),
     layer=Layer.NETWORK,
     authors=None,
-    outranks=("network.tcp_refused", "network.tcp_timeout", "network.offline_hint"),
+    outranks=("network.tcp_refused", "network.tcp_timeout"),
 )

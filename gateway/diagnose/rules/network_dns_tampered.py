@@ -121,7 +121,6 @@ RULE = Rule(
         "network.tls_inspection",
         "network.dns_failure",
         "network.offline",
-        "network.blocked_page_hint",
         "network.proxy_upstream_error",
         "service.unavailable",
         "edge.origin_error",

@@ -7,6 +7,7 @@ from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Layer, Rule, first, heard, only, shown
 from gateway.diagnose.vendors import Means
 from gateway.model.cause import Cause
+from gateway.model.failure import NetCode, Phase
 
 _TOKEN = re.compile(r"[0-9a-fA-F:]{6,45}")
 
@@ -35,7 +36,10 @@ RULE = Rule(
                 seen.resolved is not None
                 and seen.resolved.means is Means.NAT64
                 and not seen.enveloped
-                and (_timeout(seen) or seen.evidence.failure is not None)
+                and (
+                    _timeout(seen)
+                    or seen.failed(NetCode.CONNECT_TIMEOUT, NetCode.NETWORK_UNREACHABLE, phase=Phase.CONNECT)
+                )
             ),
             "only addresses of a network with IPv6 alone were tried",
             Basis.NAMED,

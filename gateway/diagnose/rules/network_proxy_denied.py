@@ -70,6 +70,5 @@ RULE = Rule(
         "network.proxy_unreachable",
         "auth.",
         "edge.",
-        "network.proxy_misconfigured_hint",
     ),
 )

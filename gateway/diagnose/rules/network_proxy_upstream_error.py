@@ -47,6 +47,5 @@ RULE = Rule(
         "network.tcp_timeout",
         "network.tcp_refused",
         "network.connection_reset",
-        "network.blocked_page_hint",
     ),
 )

@@ -35,7 +35,7 @@ RULE = Rule(
                     "httpclient timeout",
                     "timed out after",
                     "operation timed out",
-                    "client.timeout exceeded",
+                    "client timeout exceeded",
                     "the request timed out",
                     "the operation timed out",
                 )

@@ -59,7 +59,6 @@ RULE = Rule(
     authors=None,
     outranks=(
         "network.tls_handshake",
-        "network.tls_certificate_hint",
         "network.connection_reset",
         "network.tcp_timeout",
     ),

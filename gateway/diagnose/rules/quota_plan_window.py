@@ -41,5 +41,5 @@ RULE = Rule(
             ),
         ),
     ),
-    outranks=("rate_limit.", "quota.exhausted", "account.plan_required", "quota.spend_limit_hint"),
+    outranks=("rate_limit.", "quota.exhausted", "account.plan_required"),
 )

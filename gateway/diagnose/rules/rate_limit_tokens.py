@@ -44,7 +44,6 @@ RULE = Rule(
     outranks=(
         "rate_limit.unknown",
         "request.payload_too_large",
-        "rate_limit.requests_hint",
         "request.context_length",
         "quota.exhausted",
     ),

@@ -6,7 +6,10 @@ from gateway.model.cause import Cause
 RULE = Rule(
     cause=Cause.SERVICE_INCIDENT,
     match=shown(
-        lambda seen: bool(seen.evidence.incident) and (seen.status >= 500 or seen.evidence.failure is not None),
+        lambda seen: (
+            bool(seen.evidence.incident)
+            and (seen.status >= 500 or (seen.evidence.failure is not None and seen.evidence.failure.sent))
+        ),
         "an open incident on the provider's status page",
         Basis.NAMED,
     ),

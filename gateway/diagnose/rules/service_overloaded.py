@@ -39,7 +39,6 @@ RULE = Rule(
         "rate_limit.unknown",
         "rate_limit.requests",
         "rate_limit.tokens",
-        "rate_limit.concurrency",
         "service.server_error",
         "service.unavailable",
         "request.invalid_parameter",
