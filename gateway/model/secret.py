@@ -20,8 +20,8 @@ _SECRET = re.compile(
     r"|(?P<userinfo>://)[^/\s@\"'<>]{1,256}(?=@)"
     r"|(?P<ours>/~)[\w.~-]{16,256}(?![\w.~-])"
     r"|(?<![\w-])eyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"
-    r"|(?<![A-Za-z0-9])(?:sk|pk|rk|ak|sess|whsec)[-_][\w*.-]{8,}"
-    r"|(?<![A-Za-z0-9])(?:org|proj)[-_](?=[\w*.-]{0,40}[\dA-Z*])[\w*.-]{8,}"
+    r"|(?<![A-Za-z0-9])(?:(?:sk|pk|rk|ak|sess|whsec)[-_]|(?:org|proj)-)[\w*.-]{8,}"
+    r"|(?<![A-Za-z0-9])(?:org|proj)_(?=[\w*.-]{0,40}[\dA-Z*])[\w*.-]{8,}"
     r"|(?<![A-Za-z0-9])(?:xai|pplx)-[A-Za-z0-9*]{20,}"
     r"|(?<![A-Za-z0-9])(?:gsk_|hf_|r8_|nvapi-|ghp_|gho_|ghs_|github_pat_|glpat-|xox[abprs]-|ya29\.)[\w*.-]{8,}"
     r"|(?<![A-Za-z0-9])AIza[\w-]{20,}|(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Z0-9])",
