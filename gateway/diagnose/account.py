@@ -47,6 +47,9 @@ _GENERAL = frozenset(
         "the app closed its connection",
     }
 )
+_BARE = re.compile(r"status \d+$|the code ")
+"""What stands in another line already."""
+
 _AT_PROXY = frozenset(
     {NetCode.PROXY_AUTH, NetCode.PROXY_DENIED, NetCode.PROXY_MISCONFIGURED, NetCode.PROXY_UPSTREAM_ERROR}
 )
@@ -253,7 +256,7 @@ _WRITTEN: dict[Kind, str] = {
 
 
 def _of_finding(finding: Finding | None) -> Iterator[Clue]:
-    if finding is not None and finding.seen not in _GENERAL and not finding.seen.startswith(("status ", "the code ")):
+    if finding is not None and finding.seen not in _GENERAL and not _BARE.match(finding.seen):
         yield Clue(finding.seen)
 
 

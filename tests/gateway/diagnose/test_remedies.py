@@ -228,15 +228,6 @@ def test_a_translation_says_as_much_as_the_english(language: str, cause: Cause) 
         assert names_of(text) == names_of(there[name]), name
 
 
-@pytest.mark.parametrize("language", PRESENT)
-def test_clues_are_the_same_in_every_language(language: str) -> None:
-    english, clues = words("en").clues, words(language).clues
-    assert list(clues) == list(english)
-    for name, text in clues.items():
-        assert text.strip(), name
-        assert names_of(text) == names_of(english[name]), name
-
-
 @pytest.mark.parametrize(("language", "cause"), EVERYWHERE)
 def test_no_remedy_evades_a_policy_or_weakens_security_or_blames(language: str, cause: Cause) -> None:
     for text in every_text(words(language).remedies[cause]):
