@@ -12,10 +12,6 @@ from gateway.simulate.failure import Behaviour, Failure, UnknownFailureError, fi
 from gateway.simulate.provider import Provider as Face
 from tests.e2e.world import Job, Result, World, job
 
-_PAGE = "a page of an edge or a middlebox; who wrote an answer is not told yet"
-_TEXT = "plain text without an envelope: its author is not known"
-_WORDS = "only the message tells it, and that wording is from reports, not from documentation"
-_SAME = "the provider answers both alike"
 
 _SAYS_OTHERWISE = "the app did send a good header; only the simulated provider claims that it did not"
 
