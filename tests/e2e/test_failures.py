@@ -12,7 +12,6 @@ from gateway.simulate.failure import Behaviour, Failure, UnknownFailureError, fi
 from gateway.simulate.provider import Provider as Face
 from tests.e2e.world import Job, Result, World, job
 
-
 _SAYS_OTHERWISE = "the app did send a good header; only the simulated provider claims that it did not"
 
 NOT_EXACT_YET: dict[tuple[str, str], tuple[str, str]] = {
