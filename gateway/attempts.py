@@ -204,7 +204,13 @@ class Asking:
             return self._answered(head, relayed, first_byte_at, inside)
         if (shape := route.endpoint.stream) is not None and _is_events(head):
             relayed = await relay_events(
-                incoming, self._reply, shape, route.provider, partial(self._explain, head), keep_bytes=KEEP_BYTES
+                incoming,
+                self._reply,
+                shape,
+                route.provider,
+                partial(self._explain, head),
+                now=self._stages.clock.now,
+                keep_bytes=KEEP_BYTES,
             )
         else:
             plain = head.header(b"content-encoding") in {None, "identity"}
@@ -301,7 +307,7 @@ class Asking:
             complete=diagnosis is None,
             usage=usage,
             bytes_out=relayed.size_bytes,
-            first_byte_at=first_byte_at,
+            first_byte_at=relayed.first_at or first_byte_at,
             body=relayed.body if self._wanted() else None,
             diagnosis=diagnosis,
         )

@@ -21,6 +21,11 @@ BODY_BYTES_MAX = 1_048_576
 """A larger body is not fingerprinted: nobody repeats such a request by the dozen."""
 
 _STATED = ((b"x-whygate-timeout-ms", 0.001), (b"x-stainless-read-timeout", 1.0), (b"x-stainless-timeout", 1.0))
+_STREAM_BYTES_MIN = 16_384
+_SILENT_SECONDS_MIN = 2.0
+_WRITTEN_BYTES_PER_SECOND = 2_000_000
+"""The fastest hosts write 3,000 tokens a second (2026-11), an event of 200 to 300 bytes each: less than half of it."""
+
 _TELLING = frozenset({Means.BLOCK, Means.PORTAL, Means.SIGN_IN, Means.DENIED})
 
 
@@ -170,7 +175,18 @@ def happened(answered: Answered, cause: str | None, now: float) -> Happened:
         body=_fingerprint(call.body) if cause is not None else 0,
         retries=route.retry_count,
         left=outcome.client_left,
+        held_back_seconds=_held_back(answered, now) if cause is None and route.stream else None,
     )
+
+
+def _held_back(answered: Answered, now: float) -> float | None:
+    """Give how long a stream stayed silent before it came faster than anybody writes; None when it is too short."""
+    outcome = answered.outcome
+    if outcome.first_byte_at is None or outcome.bytes_out < _STREAM_BYTES_MIN or not answered.attempts:
+        return None
+    silent = outcome.first_byte_at - answered.admitted.call.arrived - answered.queued_seconds
+    at_once = now - outcome.first_byte_at < outcome.bytes_out / _WRITTEN_BYTES_PER_SECOND
+    return silent if at_once and silent >= _SILENT_SECONDS_MIN else 0.0
 
 
 def _client(call: Call, route: Route) -> str:

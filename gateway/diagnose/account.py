@@ -189,11 +189,6 @@ def _of_attempt(observation: Observation) -> Iterator[Clue]:
         yield Clue("the client says: {detail}", (("detail", _shown(_first_line(observation))),))
     if evidence.stream_truncated:
         yield Clue("the stream ended cleanly, but without the event that ends an answer of this protocol")
-    if evidence.buffered_seconds:
-        yield Clue(
-            "nothing came for {seconds} s and then all at once: something on the way holds streams back",
-            (("seconds", f"{evidence.buffered_seconds:.0f}"),),
-        )
 
 
 def _of_answer(observation: Observation, cause: Cause) -> Iterator[Clue]:

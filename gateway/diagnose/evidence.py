@@ -72,6 +72,8 @@ class History:
         gave_up_seconds: After how long this client usually hangs up; 0 when it does not.
         usual_connect_seconds: How long connecting to the host takes usually; 0 when nothing is known.
         small_passed: Smaller requests to the same host passed meanwhile.
+        held_back_seconds: How long the last good stream of the host stayed silent before all of it came at once; 0 when
+            it flowed.
     """
 
     key_worked_seconds: float | None = None
@@ -89,6 +91,7 @@ class History:
     gave_up_seconds: float = 0.0
     usual_connect_seconds: float = 0.0
     small_passed: bool = False
+    held_back_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +114,6 @@ class Evidence:
         refused: What a stage of ours refused.
         stream_error: The events of a 2xx stream that announced an error.
         stream_truncated: The stream ended cleanly without its end mark.
-        buffered_seconds: How long a stream said nothing before all of it came at once; 0 when it did not.
         client_left: The app hung up first.
         waited_seconds: From arrival to the end.
         stated_seconds: How long the app says that it waits; 0 when it does not say.
@@ -137,7 +139,6 @@ class Evidence:
     refused: Refuse | None = None
     stream_error: bytes = b""
     stream_truncated: bool = False
-    buffered_seconds: float = 0.0
     client_left: bool = False
     waited_seconds: float = 0.0
     stated_seconds: float = 0.0

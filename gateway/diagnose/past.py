@@ -9,6 +9,16 @@ from gateway.model.diagnosis import Clue
 
 _NOISE_SECONDS = 1.0
 _OFTEN = 4
+_HELD_BACK = frozenset(
+    {
+        Cause.CLIENT_DISCONNECTED,
+        Cause.CLIENT_TIMEOUT_TOO_SHORT,
+        Cause.NETWORK_READ_TIMEOUT,
+        Cause.NETWORK_STREAM_INTERRUPTED,
+        Cause.SERVICE_STREAM_STALLED,
+    }
+)
+"""What befalls an app to which nothing comes."""
 
 
 def past(observation: Observation, cause: Cause) -> Iterator[Clue]:
@@ -28,6 +38,12 @@ def past(observation: Observation, cause: Cause) -> Iterator[Clue]:
         yield Clue("this app called again before the stated wait was over")
     if before.same_body >= _OFTEN:
         yield Clue("the very same request came {count} times within a minute", (("count", str(before.same_body)),))
+    if before.held_back_seconds and observation.evidence.call.stream and cause in _HELD_BACK:
+        yield Clue(
+            "the last stream from {host} stayed silent for {seconds} s and then came all at once: something on the way "
+            "holds streams back",
+            (("host", observation.evidence.host), ("seconds", f"{before.held_back_seconds:.0f}")),
+        )
     yield from _scope(observation, cause)
     if cause.startswith("client.") and before.usual_seconds:
         yield Clue(

@@ -37,6 +37,8 @@ class Happened:
         body: Fingerprint of the request's body; 0 for none.
         retries: How many retries the app's SDK said went before.
         left: The app hung up.
+        held_back_seconds: How long a stream stayed silent before all of it came at once, 0 when it flowed; None for
+            what was no stream, or too short to tell.
     """
 
     at: float
@@ -54,6 +56,7 @@ class Happened:
     body: int = 0
     retries: int = 0
     left: bool = False
+    held_back_seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +71,8 @@ class _Place:
     failing_since: float | None = None
     took: deque[tuple[str, float]] = field(default_factory=lambda: deque(maxlen=KEPT))
     connects: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    held_back_seconds: float = 0.0
+    held_back_at: float = 0.0
 
 
 class Recent:
@@ -103,6 +108,8 @@ class Recent:
         if one.size_bytes <= LARGE_BYTES:
             place.small_at = one.at
         place.took.append((one.model, one.seconds))
+        if one.held_back_seconds is not None:
+            place.held_back_seconds, place.held_back_at = one.held_back_seconds, one.at
 
     def look(self, now: float, host: str, *, model: str, key: str, client: str, body: int) -> History:
         """Give what matters to a call that has just failed."""
@@ -134,6 +141,7 @@ class Recent:
             gave_up_seconds=_gave_up(calls, client),
             usual_connect_seconds=_quantile(place.connects, 0.5),
             small_passed=place.small_at is not None and now - place.small_at <= WINDOW_SECONDS,
+            held_back_seconds=place.held_back_seconds if now - place.held_back_at <= WINDOW_SECONDS else 0.0,
         )
 
 

@@ -46,6 +46,7 @@ class Relayed:
         body: All of it when it was not larger than what was to be kept, else None.
         failure: The body did not come whole.
         truncated: A stream ended cleanly without its end mark.
+        first_at: When the first bytes of a stream came, None when none did or nobody asked.
         filtered: The events that say that the answer ended before its end, for a filter or a failure.
         stream_error: The events with which the provider itself ended the stream in an error.
     """
@@ -57,6 +58,7 @@ class Relayed:
     truncated: bool = False
     stream_error: bytes = b""
     filtered: bytes = b""
+    first_at: float | None = None
 
 
 Explain = Callable[[NetFailure], tuple[str, str]]
@@ -96,14 +98,21 @@ async def relay_bytes(incoming: Body, sink: Sink, keep_bytes: int, last_byte: by
 
 
 async def relay_events(
-    incoming: Body, sink: Sink, shape: StreamShape, provider: Provider, explain: Explain, *, keep_bytes: int
+    incoming: Body,
+    sink: Sink,
+    shape: StreamShape,
+    provider: Provider,
+    explain: Explain,
+    *,
+    now: Callable[[], float],
+    keep_bytes: int,
 ) -> Relayed:
     """Relay a stream of events of a known protocol.
 
     An app that hangs up behind the end mark, or behind the provider's own error event, has its answer: the cancellation
     that this brings is not passed on.
     """
-    reader = _Reader(shape, provider, keep_bytes)
+    reader = _Reader(shape, provider, keep_bytes, now)
     try:
         return await _relay(incoming, sink, shape, explain, reader)
     except asyncio.CancelledError:
@@ -121,6 +130,8 @@ async def _relay(incoming: Body, sink: Sink, shape: StreamShape, explain: Explai
         except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
             data, failure = b"", classify(error, Phase.BODY)
         if data:
+            if reader.first_at is None:
+                reader.first_at = reader.now()
             ready, whole = splitter.feed(data)
             if whole:
                 reader.read(whole)
@@ -155,8 +166,8 @@ ILL_END = re.compile(
 class _Reader:
     """Reads events as they pass: end, error, usage."""
 
-    def __init__(self, shape: StreamShape, provider: Provider, keep_bytes: int) -> None:
-        self._shape, self._provider, self._keep_bytes = shape, provider, keep_bytes
+    def __init__(self, shape: StreamShape, provider: Provider, keep_bytes: int, now: Callable[[], float]) -> None:
+        self._shape, self._provider, self._keep_bytes, self.now = shape, provider, keep_bytes, now
         # An object, and not null.
         self._usage_marks = tuple(field + mark for field in provider.usage_fields for mark in (b":{", b": {"))
         self._kept: list[bytes] | None = []
@@ -164,6 +175,7 @@ class _Reader:
         self._usage: Usage | None = None
         self._error = self._filtered = b""
         self.ended = self.failed = False
+        self.first_at: float | None = None
         self.events = 0
 
     def read(self, events: bytes) -> None:
@@ -216,6 +228,7 @@ class _Reader:
             truncated=truncated,
             stream_error=self._error,
             filtered=self._filtered,
+            first_at=self.first_at,
         )
 
 

@@ -1,7 +1,7 @@
 """From what happened on the path to evidence: the shape of a call without its secrets, and what stood around it."""
 
 import gzip
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -170,8 +170,6 @@ def test_a_call_for_no_provider_has_none() -> None:
 
 
 def _nameless() -> Any:
-    from dataclasses import replace
-
     return replace(OPENAI, name="")
 
 
@@ -303,6 +301,26 @@ def test_what_a_good_answer_says_is_left_is_kept() -> None:
     good = ReplyHead(status=200, headers=SPENT.headers)
     kept = happened(_over(call, a_route(call), head=good), None, 1001.0)
     assert [one.remaining for one in kept.read_limits(kept.headers) if one.kind == "requests"] == [7]
+
+
+@pytest.mark.parametrize(
+    ("first", "end", "size", "held"),
+    [
+        (1012.0, 1012.005, 40_000, 12.0),
+        (1000.4, 1012.0, 40_000, 0.0),
+        (1000.2, 1000.201, 40_000, 0.0),
+        (1012.0, 1012.001, 900, None),
+    ],
+    ids=["all at once", "as it was written", "a quick one", "too short to tell"],
+)
+def test_a_stream_that_was_held_back_on_the_way_is_known_by_its_haste(
+    first: float, end: float, size: int, held: float | None
+) -> None:
+    call = _call(body=b'{"model": "gpt-5", "stream": true, "messages": []}')
+    over = _over(call, a_route(call), head=ReplyHead(status=200, headers=()))
+    over = replace(over, outcome=replace(over.outcome, first_byte_at=first, bytes_out=size))
+    assert happened(over, None, end).held_back_seconds == (None if held is None else pytest.approx(held))
+    assert happened(over, Cause.SERVICE_STREAM_ERROR.value, end).held_back_seconds is None
 
 
 def test_an_app_that_left_is_kept_as_one() -> None:

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from gateway.diagnose.account import account
-from gateway.diagnose.evidence import Certificate, Evidence, History
+from gateway.diagnose.evidence import CallShape, Certificate, Evidence, History
 from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Basis, Finding
 from gateway.diagnose.say import say
@@ -136,8 +136,12 @@ def test_addresses_that_worked_are_no_evidence() -> None:
 
 
 def test_a_stream_that_was_held_back_is_told() -> None:
-    told = _told(Cause.CLIENT_TIMEOUT_TOO_SHORT, buffered_seconds=42.0)
+    before = History(held_back_seconds=42.0)
+    told = _told(Cause.CLIENT_TIMEOUT_TOO_SHORT, history=before, call=CallShape(stream=True))
     assert any("42 s" in line and "holds streams back" in line for line in told.evidence)
+    assert not any(
+        "holds streams back" in line for line in _told(Cause.CLIENT_TIMEOUT_TOO_SHORT, history=before).evidence
+    )
 
 
 def test_our_own_refusals_need_no_evidence_of_others() -> None:

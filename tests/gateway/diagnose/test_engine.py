@@ -735,7 +735,6 @@ _EVIDENCE = st.builds(
     refused=st.none() | st.builds(Refuse, cause=st.sampled_from(Cause), status=st.integers(0, 999), why=_WORDS),
     stream_error=st.just(b"") | st.binary(max_size=200) | _BODY.map(lambda text: b"data: " + text.encode("utf-8", "replace")),
     stream_truncated=st.booleans(),
-    buffered_seconds=st.sampled_from([0.0, 12.0]),
     client_left=st.booleans(),
     waited_seconds=_SECONDS,
     stated_seconds=_SECONDS,

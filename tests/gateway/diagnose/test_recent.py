@@ -202,6 +202,17 @@ def test_only_small_requests_prove_that_small_ones_pass() -> None:
     assert not _look(_call(size_bytes=1_000)).small_passed
 
 
+def test_a_stream_that_came_all_at_once_is_remembered_until_one_flows() -> None:
+    held, flowed, plain = (
+        _good(NOW - 50, held_back_seconds=12.0),
+        _good(NOW - 40, held_back_seconds=0.0),
+        _good(NOW - 30),
+    )
+    assert _look(held, plain).held_back_seconds == 12.0
+    assert _look(held, flowed).held_back_seconds == 0.0
+    assert _look(_good(NOW - WINDOW_SECONDS - 1, held_back_seconds=12.0)).held_back_seconds == 0.0
+
+
 # bounds
 
 

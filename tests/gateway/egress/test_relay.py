@@ -86,7 +86,7 @@ async def _relay(
         explained.append(failure)
         return "the.cause", "the words"
 
-    relayed = await relay_events(_incoming(*pieces), sink, shape, provider, explain, keep_bytes=keep)
+    relayed = await relay_events(_incoming(*pieces), sink, shape, provider, explain, now=lambda: 7.0, keep_bytes=keep)
     assert sink.ended != sink.aborted, "every answer ends in one way"
     return sink, relayed, explained
 
@@ -295,7 +295,7 @@ async def test_an_app_that_hangs_up_behind_the_end_mark_has_its_answer(shape: st
     never, sink = asyncio.Event(), Sink()
     incoming = _incoming(event, end, never)
     task = asyncio.ensure_future(
-        relay_events(incoming, sink, protocol, provider, lambda _: ("", ""), keep_bytes=1_000_000)
+        relay_events(incoming, sink, protocol, provider, lambda _: ("", ""), now=lambda: 7.0, keep_bytes=1_000_000)
     )
     await sink.has(2)
     task.cancel()
@@ -308,7 +308,9 @@ async def test_an_app_that_hangs_up_before_the_end_mark_cancels(shape: str) -> N
     protocol, provider, event, _ = SHAPES[shape]
     never, sink = asyncio.Event(), Sink()
     task = asyncio.ensure_future(
-        relay_events(_incoming(event, never), sink, protocol, provider, lambda _: ("", ""), keep_bytes=1_000_000)
+        relay_events(
+            _incoming(event, never), sink, protocol, provider, lambda _: ("", ""), now=lambda: 7.0, keep_bytes=1_000_000
+        )
     )
     await sink.has(1)
     task.cancel()
