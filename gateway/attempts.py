@@ -307,7 +307,7 @@ class Asking:
             complete=diagnosis is None,
             usage=usage,
             bytes_out=relayed.size_bytes,
-            first_byte_at=relayed.first_at or first_byte_at,
+            first_byte_at=first_byte_at if relayed.first_at is None else relayed.first_at,
             body=relayed.body if self._wanted() else None,
             diagnosis=diagnosis,
         )

@@ -10,7 +10,7 @@ from gateway.diagnose.recent import Happened
 from gateway.diagnose.vendors import Means
 from gateway.excerpt import readable
 from gateway.model.attempt import Attempt, ReplyHead
-from gateway.model.call import Call
+from gateway.model.call import Call, Headers
 from gateway.model.exchange import Answered
 from gateway.model.failure import NetFailure, Phase, Surroundings
 from gateway.model.provider import Provider
@@ -31,30 +31,19 @@ _TELLING = frozenset({Means.BLOCK, Means.PORTAL, Means.SIGN_IN, Means.DENIED})
 
 def shape_of(call: Call, route: Route) -> CallShape:
     """Give what the app asked, without anything that it wants kept to itself."""
-    limits = (_field(route.document, name) for name in route.endpoint.max_output_fields)
     query = call.target.partition(b"?")[2].decode("latin-1")
     return CallShape(
         method=call.method,
         path=route.target.partition(b"?")[0].decode("latin-1"),
-        api_version=dict(pair.partition("=")[::2] for pair in query.split("&")).get("api-version", ""),
         plain=route.upstream.scheme == "http",
         credential=credential(call.index, route.provider, query),
         organization=any(name in call.index for name in route.provider.scope_headers),
         content_type=call.header(b"content-type") or "",
         size_bytes=len(call.body),
         input_tokens=route.input_tokens,
-        max_tokens=next((value for value in limits if type(value) is int and value > 0), 0),
         stream=route.stream,
         retries=route.retry_count,
     )
-
-
-def _field(document: dict[str, object] | None, name: str) -> object:
-    """Give a field of the body; a dot goes one object deeper."""
-    value: object = document
-    for part in name.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def credential(headers: Mapping[bytes, bytes], provider: Provider, query: str) -> str:
@@ -169,7 +158,7 @@ def happened(answered: Answered, cause: str | None, now: float) -> Happened:
         seconds=now - call.arrived,
         connect_seconds=sum(mark.end_ms - mark.start_ms for mark in connecting) / 1000,
         size_bytes=len(call.body),
-        headers=last.head.headers if last is not None and last.head is not None else (),
+        limits=() if last is None or last.head is None else _limits_in(last.head.headers),
         read_limits=route.provider.read_limits,
         stated_wait=wait or 0.0,
         body=_fingerprint(call.body) if cause is not None else 0,
@@ -179,10 +168,15 @@ def happened(answered: Answered, cause: str | None, now: float) -> Happened:
     )
 
 
+def _limits_in(headers: Headers) -> Headers:
+    """Keep what tells of limits, and nothing else of an answer."""
+    return tuple(pair for pair in headers if b"limit" in pair[0])
+
+
 def _held_back(answered: Answered, now: float) -> float | None:
-    """Give how long a stream stayed silent before it came faster than anybody writes; None when it is too short."""
+    """Give how long a stream stayed silent before it came faster than anybody writes; None when nobody can tell."""
     outcome = answered.outcome
-    if outcome.first_byte_at is None or outcome.bytes_out < _STREAM_BYTES_MIN or not answered.attempts:
+    if outcome.first_byte_at is None or outcome.bytes_out < _STREAM_BYTES_MIN or len(answered.attempts) != 1:
         return None
     silent = outcome.first_byte_at - answered.admitted.call.arrived - answered.queued_seconds
     at_once = now - outcome.first_byte_at < outcome.bytes_out / _WRITTEN_BYTES_PER_SECOND

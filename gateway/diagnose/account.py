@@ -69,6 +69,7 @@ def account(
     """Give the verdict with all that there is to say about it."""
     ours = bool(detail)
     wait = observation.wait_seconds if observation.answered and not ours else None
+    vendor = _vendor(observation)
     return say(
         Diagnosis(
             cause=cause,
@@ -77,11 +78,11 @@ def account(
             title="",
             what_happened="",
             alternatives=alternatives,
-            vendor=_vendor(observation),
+            vendor=vendor,
             author=observation.author.kind.value if observation.answered and not ours else "",
             waiting_helps=cause.again is not Again.NEVER or (wait is not None and cause in _RESETS),
             wait_seconds=wait,
-            facts=_facts(observation, cause, detail, wait),
+            facts=_facts(observation, cause, detail, wait, vendor),
             clues=(*clues, *(() if ours else _clues(observation, cause, finding, wait))),
             ruled_out=() if ours else tuple(_ruled_out(observation, cause, alternatives, aside)),
         )
@@ -108,7 +109,7 @@ def _vendor(observation: Observation) -> str:
     return vendors.mentioned(f"{certificate.issuer} {certificate.subject} {observation.evidence.exception}")
 
 
-def _facts(observation: Observation, cause: Cause, detail: str, wait: float | None) -> Facts:
+def _facts(observation: Observation, cause: Cause, detail: str, wait: float | None, vendor: str) -> Facts:
     evidence = observation.evidence
     name = evidence.provider.name if evidence.provider is not None else ""
     failure = evidence.failure
@@ -127,7 +128,7 @@ def _facts(observation: Observation, cause: Cause, detail: str, wait: float | No
         "host": evidence.host,
         "status": str(observation.wire_status or ""),
         "detail": _shown(words).rstrip(" ."),
-        "vendor": _vendor(observation) if not detail else "",
+        "vendor": vendor if not detail else "",
         "issuer": _shown(evidence.certificate.issuer),
         "address": ", ".join(evidence.addresses[:3]),
         "proxy": evidence.proxy,

@@ -34,6 +34,8 @@ RULES: dict[Cause, Rule] = {rule.cause: rule for rule in discover("gateway.diagn
 
 ALTERNATIVES_MAX = 3
 
+_ORDER = {cause: at for at, cause in enumerate(Cause)}
+
 
 class Candidate(NamedTuple):
     """A rule that found its cause."""
@@ -135,10 +137,9 @@ def _provider(observation: Observation, found: Iterable[Candidate]) -> Iterable[
 
 def weigh(found: list[Candidate]) -> Verdict:
     """Decide between candidates. Pure; the order of ``found`` does not matter."""
-    order = list(Cause)
     ranked = sorted(
         found,
-        key=lambda one: (one.rule.general, -one.finding.basis, -one.rule.layer, order.index(one.rule.cause)),
+        key=lambda one: (one.rule.general, -one.finding.basis, -one.rule.layer, _ORDER[one.rule.cause]),
     )
     strong = [one for one in ranked if one.finding.basis > Basis.STATUS] or ranked
     kept: list[Candidate] = []
@@ -164,7 +165,7 @@ def weigh(found: list[Candidate]) -> Verdict:
 
 
 def _outranks(one: Candidate, other: Candidate) -> bool:
-    """Whether one sets the other aside; a finding that rests on a status alone sets nothing aside."""
+    """Whether one sets the other aside."""
     slug = other.rule.cause.value
     return one.rule.cause.value != slug and any(
         slug == name or (name.endswith(".") and slug.startswith(name)) for name in one.rule.outranks

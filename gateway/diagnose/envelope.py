@@ -55,6 +55,7 @@ class Read(NamedTuple):
         codes: Every code, type, reason and name found anywhere in the envelope, lower-case.
         numbers: Numbers of the envelope that speak of time or amount, by name.
         quoted: The envelope quotes another one, whose words these are.
+        own: It is the envelope that this provider documents.
         ill: An answer that ended for a filter or a failure.
         job: It is an object that stands for work that failed: a batch, a file, a fine-tuning job.
     """
@@ -65,6 +66,7 @@ class Read(NamedTuple):
     job: bool = False
     ill: bool = False
     quoted: bool = False
+    own: bool = False
 
 
 _ILL = re.compile(
@@ -104,7 +106,8 @@ def read(text: str, provider: Provider | None) -> Read | None:
         if best.declared.message:
             break
     if best is None:
-        return _xml(body) or (_torn(body) if _json(body) is None else None)
+        return _xml(body) or (None if documents else _torn(body))
+    best = best._replace(own=own is not None)
     if own is not None and not best.quoted:
         merged = Declared(*(ours or theirs for ours, theirs in zip(own, best.declared, strict=True)))
         if len(best.declared.message) > len(own.message):
@@ -294,7 +297,7 @@ def _first(level: dict[str, object], names: tuple[str, ...]) -> str:
     return ""
 
 
-_NAMES = (*_CODE, *_TYPE, "reason", "error", "quotaId", "finishReason", "error_code", "plan_type", "Code", "object")
+_NAMES = (*_CODE, *_TYPE, "reason", "error", "quotaId", "plan_type", "object")
 
 
 def _codes(level: dict[str, object]) -> frozenset[str]:

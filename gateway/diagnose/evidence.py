@@ -15,7 +15,6 @@ class CallShape:
     Attributes:
         method: In upper case.
         path: Without the query.
-        api_version: Of the query, empty when it names none.
         plain: Over ``http://``.
         credential: How the credential stood: ``none``, ``bearer``, ``key``, ``bare`` (an Authorization without scheme),
             ``blank`` (white space or line breaks in it, or nothing behind the scheme); empty when nobody looked.
@@ -23,7 +22,6 @@ class CallShape:
         content_type: Of the request, empty when it sent none or nobody looked.
         size_bytes: Of its body.
         input_tokens: Estimate.
-        max_tokens: What it allows for the answer at most; 0 when it does not say.
         stream: It asks for a stream.
         retries: How many retries the SDK says went before.
         notes: What a person adds about the request.
@@ -31,14 +29,12 @@ class CallShape:
 
     method: str = ""
     path: str = ""
-    api_version: str = ""
     plain: bool = False
     credential: str = ""
     organization: bool = False
     content_type: str = ""
     size_bytes: int = 0
     input_tokens: int = 0
-    max_tokens: int = 0
     stream: bool = False
     retries: int = 0
     notes: str = ""
@@ -101,7 +97,6 @@ class Evidence:
     Attributes:
         provider: None when the call was for no provider.
         host: Where it went.
-        url_host: The host that the app had asked for, when it is known to differ from ``host``.
         head: The answer's head, None when none came.
         text: The start of the answer's body, decoded, at most 64 KiB.
         stage: Where the answer comes from, if it was not the host: ``proxy`` for an answer to CONNECT.
@@ -124,7 +119,6 @@ class Evidence:
 
     provider: Provider | None
     host: str
-    url_host: str = ""
     model: str = ""
     call: CallShape = field(default_factory=CallShape)
     head: ReplyHead | None = None

@@ -21,6 +21,9 @@ from gateway.model.provider import Declared
 PAGE_CHARACTERS = 65_536
 TOP_CHARACTERS = 24_576
 _EXCEPTION_EACH = 4_000
+_SHORT, _APART = 0.2, 0.3
+"""Shares of an allowance: what counts as nearly spent, and how much more of the other must be left."""
+
 _CODE_HEADERS = ("x-amzn-errortype", "x-ms-error-code", "x-vercel-error")
 _PRINTED = ("issuer", "issued by", "cn=", "cn =", "o=", "certificate is valid for", "subject:")
 _HIDDEN = re.compile(r"<(script|style)\b[^>]{0,400}>[^<]{0,20000}|<!--[^<]{0,2000}-->|<[^<>]{0,2000}>", re.IGNORECASE)
@@ -136,7 +139,7 @@ class Observation:
         text = self.evidence.text[:TOP_CHARACTERS]
         if self.is_page:
             text = f"{self.title}\n{html.unescape(_HIDDEN.sub(' ', text))}"
-        return Text(" ".join(text.split(" ")))
+        return Text(text)
 
     @cached_property
     def words(self) -> Text:
@@ -159,21 +162,15 @@ class Observation:
     @cached_property
     def author(self) -> Author:
         """Who wrote the answer."""
-        evidence = self.evidence
-        provider = evidence.provider
-        body = self.evidence.text[:PAGE_CHARACTERS]
-        own = (
-            provider is not None and self.enveloped and provider.read_error(body.encode("utf-8", "replace")) is not None
-        )
         return author(
             status=self.status,
             headers=self.headers,
             body=self.raw,
-            provider=provider,
+            provider=self.evidence.provider,
             enveloped=self.enveloped,
-            own=own,
+            own=self.read.own,
             location=self.location,
-            stage=evidence.stage,
+            stage=self.evidence.stage,
         )
 
     @cached_property
@@ -191,6 +188,23 @@ class Observation:
                     return provider.refine(self.status, table[at, key], declared)
         found = next((table[at, key] for key in keys for at in (self.status, 0) if (at, key) in table), None)
         return provider.refine(self.status, found, declared)
+
+    @cached_property
+    def spent(self) -> str:
+        """Which allowance, requests or tokens, the headers of a 429 show as short, if only one is; empty otherwise."""
+        provider, head = self.evidence.provider, self.evidence.head
+        if provider is None or head is None or head.status != 429:
+            return ""
+        share = {
+            one.kind: one.remaining / one.limit
+            for one in provider.read_limits(head.headers)
+            if one.limit and one.remaining is not None and one.remaining >= 0
+        }
+        low, high = min(share.values(), default=1.0), max(share.values(), default=0.0)
+        if len(share) < 2 or low > _SHORT or high - low < _APART:
+            return ""
+        kind = min(share, key=lambda one: share[one])
+        return "tokens" if "tokens" in kind else kind
 
     @cached_property
     def issuer(self) -> Mark | None:

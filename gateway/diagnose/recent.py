@@ -31,7 +31,7 @@ class Happened:
         cause: None when it went well.
         seconds: From arrival to the end.
         connect_seconds: For connecting, TLS included; 0 when a kept connection was used.
-        headers: Of the answer; what they say of limits is read only when something fails.
+        limits: The headers of the answer that tell of limits; they are read only when something fails.
         read_limits: The provider's reader of them.
         stated_wait: How long the answer said to wait, 0 when it did not.
         body: Fingerprint of the request's body; 0 for none.
@@ -50,7 +50,7 @@ class Happened:
     seconds: float
     connect_seconds: float = 0.0
     size_bytes: int = 0
-    headers: Headers = ()
+    limits: Headers = ()
     read_limits: Callable[[Headers], tuple[StatedLimit, ...]] = no_limits
     stated_wait: float = 0.0
     body: int = 0
@@ -161,7 +161,7 @@ def _fell(calls: list[Happened], key: str) -> tuple[int, int]:
 
 def _left(one: Happened) -> int | None:
     """Give how many requests the answer's headers say are left."""
-    return next((stated.remaining for stated in one.read_limits(one.headers) if stated.kind == "requests"), None)
+    return next((stated.remaining for stated in one.read_limits(one.limits) if stated.kind == "requests"), None)
 
 
 def _ignored(calls: list[Happened], client: str, now: float) -> bool:

@@ -101,10 +101,11 @@ async def _asked(
     """Ask for the root, as nobody in particular; what cannot be read changes nothing about the certificate."""
     client = h11.Connection(h11.CLIENT)
     headers = [("host", origin.host), ("user-agent", "whygate"), ("accept", "*/*"), ("connection", "close")]
+    answer: h11.Response | None = None
+    body = b""
     try:
         transport.write(client.send(h11.Request(method="GET", target="/", headers=headers)) or b"")
         transport.write(client.send(h11.EndOfMessage()) or b"")
-        answer, body = None, b""
         while len(body) < PAGE_BYTES:
             event = client.next_event()
             if event is h11.NEED_DATA:

@@ -55,9 +55,9 @@ class Judge:
         seen = _unfolded(seen)
         try:
             parts = urlsplit(seen.url)
-            host, path, query = (parts.hostname or "").lower(), parts.path, parts.query
+            host, path = (parts.hostname or "").lower(), parts.path
         except ValueError:
-            host, path, query = "", "", ""
+            host, path = "", ""
         headers = list(seen.headers)
         if seen.location:
             headers.append(("location", seen.location))
@@ -76,7 +76,6 @@ class Judge:
             call=CallShape(
                 method=seen.method,
                 path=path,
-                api_version=dict(pair.partition("=")[::2] for pair in query.split("&")).get("api-version", ""),
                 plain=seen.url.startswith("http://"),
                 content_type=index.get("content-type", ""),
                 notes=seen.notes,

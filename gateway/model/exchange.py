@@ -28,7 +28,6 @@ class Outcome:
         excerpt: First bytes of a failed answer's body, at most 64 KiB, as received.
         complete: The answer reached its proper end.
         client_left: The app hung up before that.
-        stream_failed: An error event stood inside a 2xx stream, or the stream broke.
         internal_error: What of ours went wrong, None normally.
         body: The whole body as received, while it may still be wanted for the cache.
         diagnosis: The verdict, where it was needed before the end.
@@ -38,7 +37,6 @@ class Outcome:
     excerpt: bytes = b""
     complete: bool = False
     client_left: bool = False
-    stream_failed: bool = False
     usage: Usage | None = None
     bytes_out: int = 0
     first_byte_at: float | None = None

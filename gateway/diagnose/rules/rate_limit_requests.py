@@ -16,23 +16,6 @@ def _tokens_alone(seen: Observation) -> bool:
     )
 
 
-def _spent(seen: Observation) -> str:
-    """Which allowance the headers show as spent, if only one is."""
-    provider, head = seen.evidence.provider, seen.evidence.head
-    if provider is None or head is None or head.status != 429:
-        return ""
-    share = {
-        one.kind: one.remaining / one.limit
-        for one in provider.read_limits(head.headers)
-        if one.limit and one.remaining is not None and one.remaining >= 0
-    }
-    low, high = min(share.values(), default=1.0), max(share.values(), default=0.0)
-    if len(share) < 2 or low > 0.2 or high - low < 0.3:
-        return ""
-    kind = min(share, key=lambda one: share[one])
-    return "tokens" if "tokens" in kind else kind
-
-
 RULE = Rule(
     cause=Cause.RATE_LIMIT_REQUESTS,
     match=only(
@@ -45,7 +28,7 @@ RULE = Rule(
                 "requests/min|rate of|per 1m|requests in|每分钟|每秒|频率",
             ),
             said("call rate limit|rpm|requests rate limit|request rate limit|requests per|free models per min"),
-            shown(lambda seen: _spent(seen) == "requests", "its headers say that no calls are left while tokens are"),
+            shown(lambda seen: seen.spent == "requests", "its headers say that no calls are left while tokens are"),
         ),
     ),
     outranks=("rate_limit.unknown", "quota.exhausted"),

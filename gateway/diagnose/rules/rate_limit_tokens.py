@@ -1,26 +1,7 @@
 """Too many tokens for a minute, or in the queue at once."""
 
-from gateway.diagnose.observation import Observation
 from gateway.diagnose.rule import Rule, first, named, only, said, shown
 from gateway.model.cause import Cause
-
-
-def _spent(seen: Observation) -> str:
-    """Which allowance the headers show as short, if only one is."""
-    provider, head = seen.evidence.provider, seen.evidence.head
-    if provider is None or head is None or head.status != 429:
-        return ""
-    share = {
-        one.kind: one.remaining / one.limit
-        for one in provider.read_limits(head.headers)
-        if one.limit and one.remaining is not None and one.remaining >= 0
-    }
-    low, high = min(share.values(), default=1.0), max(share.values(), default=0.0)
-    if len(share) < 2 or low > 0.2 or high - low < 0.3:
-        return ""
-    kind = min(share, key=lambda one: share[one])
-    return "tokens" if "tokens" in kind else kind
-
 
 RULE = Rule(
     cause=Cause.RATE_LIMIT_TOKENS,
@@ -38,7 +19,7 @@ RULE = Rule(
                 "per min|per minute|minute|tpm|token rate limit|tokens/min|enqueued|rate limit|每分钟",
             ),
             said("token rate limit|tpm|tokens usage based|request tokens has exceeded|token limit is exceeded"),
-            shown(lambda seen: _spent(seen) == "tokens", "its headers say that tokens are short while calls are left"),
+            shown(lambda seen: seen.spent == "tokens", "its headers say that tokens are short while calls are left"),
         ),
     ),
     outranks=(

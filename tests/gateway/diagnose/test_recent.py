@@ -33,7 +33,7 @@ def _left(count: int | None) -> dict[str, Any]:
         if count is None
         else ((b"x-ratelimit-limit-requests", b"1000"), (b"x-ratelimit-remaining-requests", b"%d" % count))
     )
-    return {"headers": headers, "read_limits": OPENAI.read_limits}
+    return {"limits": headers, "read_limits": OPENAI.read_limits}
 
 
 def _good(at: float = NOW - 10, **changes: Any) -> Happened:
@@ -252,7 +252,7 @@ _CALLS = st.lists(
         seconds=st.floats(0, 1e4),
         connect_seconds=st.floats(0, 1e3),
         size_bytes=st.integers(0, 10**7),
-        headers=st.builds(lambda count: _left(count)["headers"], st.none() | st.integers(0, 1000)),
+        limits=st.builds(lambda count: _left(count)["limits"], st.none() | st.integers(0, 1000)),
         read_limits=st.just(OPENAI.read_limits),
         stated_wait=st.floats(0, 1e5),
         body=st.integers(0, 3),

@@ -93,12 +93,7 @@ def test_what_was_seen_becomes_evidence_and_nothing_is_invented() -> None:
     evidence = JUDGE.evidence(seen)
     assert (evidence.host, evidence.model, evidence.text) == ("api.openai.com", "gpt-5", "no")
     call = evidence.call
-    assert (call.method, call.path, call.api_version, call.plain) == (
-        "POST",
-        "/v1/chat/completions",
-        "2026-01-01",
-        True,
-    )
+    assert (call.method, call.path, call.plain) == ("POST", "/v1/chat/completions", True)
     assert (call.content_type, call.size_bytes, call.notes) == ("text/plain", 7, "openai-project set")
     assert evidence.head is not None
     assert evidence.head.status == 429
