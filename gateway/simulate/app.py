@@ -1,11 +1,14 @@
 """The simulated provider itself: one ASGI callable."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 
 from gateway.simulate.admission import Call, Refusal, call_of, check, check_fields, turn_of
 from gateway.simulate.answer import Answer, answer_to
 from gateway.simulate.compose import JSON, Composer, misuse
-from gateway.simulate.config import BadKnobError, Knobs, SimulatorConfig, knobs_for
+from gateway.simulate.config import LIMITS, BadKnobError, Knobs, SimulatorConfig, knobs_for, with_limits
 from gateway.simulate.control import BYTES, ECHO, PREFIX, control
 from gateway.simulate.deliver import Reply, deliver, disturb, refuse
 from gateway.simulate.exchange import BodyTooLargeError, Exchange
@@ -64,13 +67,23 @@ class Simulator:
         self._limits.clear()
         self._schedule.clear()
 
+    def change_limits(self, wanted: Mapping[str, Any]) -> dict[str, int | None]:
+        """Change some limits of all keys while it runs, and return all limits; a reset keeps them.
+
+        Raises:
+            BadLimitError: See :func:`gateway.simulate.config.with_limits`. Nothing has changed.
+        """
+        self.config = with_limits(self.config, wanted)
+        self._limits.change(self.config)
+        return {name: getattr(self.config, name) for name in LIMITS}
+
     async def _exchange(self, exchange: Exchange) -> None:
         call = call_of(exchange, self.ledger.arrive(), self.config.clock())
         own = exchange.path.startswith(PREFIX)
         try:
             async with exchange:
                 if own:
-                    await control(exchange, self.ledger, self.reset, self.config.max_body_bytes)
+                    await control(exchange, self.ledger, self.reset, self.change_limits, self.config.max_body_bytes)
                 else:
                     await self._serve(call, exchange)
         except ClientGoneError:

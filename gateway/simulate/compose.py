@@ -90,9 +90,9 @@ class Composer:
         extra = failure.rendered_headers(values)
         if failure.body and not any(name == "content-type" for name, _ in extra):
             extra.append(JSON)
-        if too_large:
+        if too_large or (measured and not self._config.retry_after):
             # Waiting does not help a call that is larger than the whole limit.
-            extra = [(name, text) for name, text in extra if not name.startswith("retry-after")]
+            extra = [(name, text) for name, text in extra if "retry-after" not in name]
         envelope = call.face.envelope if call.face else None
         return Disturbance(
             failure=failure,
@@ -116,7 +116,9 @@ class Composer:
             elapsed_seconds = self._config.clock() - call.started_at
             base += signature_headers(call.provider, call.key_hash, call.request_id, elapsed_seconds)
             limits = self._limits.headers(call.provider, call.key_hash, call.tokens)
-            if measured:
+            if not self._config.state_limits:
+                extra = [(name, text) for name, text in extra if "ratelimit-" not in name]
+            elif measured:
                 known = {name for name, _ in limits}
                 extra = [(name, text) for name, text in extra if name not in known]
             base += limits

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from gateway.simulate.provider import HEADER, Provider
 
@@ -13,9 +14,16 @@ MAX_PAUSE_SECONDS = 3_600.0
 LONG_MODEL = "simulate-long"
 LONG_EVENTS = 200
 
+# What may change while a provider runs; the names are those of SimulatorConfig.
+LIMITS = ("requests_per_second", "requests_per_minute", "tokens_per_minute", "burst", "burst_tokens", "concurrency")
+
 
 class BadKnobError(ValueError):
     """An ``x-simulate-*`` header holds nothing usable; the call is answered with 400."""
+
+
+class BadLimitError(ValueError):
+    """A limit that there is none of, or a value that can be none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +34,13 @@ class SimulatorConfig:
         requests_per_second: Calls per key in any stretch of 1 second.
         requests_per_minute: Calls per key in any stretch of 60 seconds.
         tokens_per_minute: Input plus output tokens per key in any stretch of 60 seconds.
+        burst: Makes the limit of requests a minute a bucket of so many calls that fills continuously, as OpenAI and
+            Anthropic run theirs, instead of an exact window.
+        burst_tokens: The same of the tokens.
         concurrency: Calls of one key in progress at the same time.
+        count_refused: Whether a refused call is counted against the limits of requests, too.
+        state_limits: Whether answers carry the headers that tell of the limits.
+        retry_after: Whether a refusal by a limit says in a header when to come again.
         fail_every: Every n-th call that would be answered fails instead.
         fail_cause: The failure used by ``fail_every``; it may carry parameters (``service.timeout?seconds=2``).
         first_byte_seconds: Wait before the head of an answer.
@@ -41,7 +55,12 @@ class SimulatorConfig:
     requests_per_second: int | None = None
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
+    burst: int | None = None
+    burst_tokens: int | None = None
     concurrency: int | None = None
+    count_refused: bool = False
+    state_limits: bool = True
+    retry_after: bool = True
     fail_every: int | None = None
     fail_cause: str = "service.overloaded"
     first_byte_seconds: float = 0.0
@@ -89,6 +108,22 @@ def knobs_for(config: SimulatorConfig, headers: Mapping[str, str], model: str) -
         wait_ms = _number("x-simulate-first-byte-ms", value, MAX_PAUSE_SECONDS * 1_000)
         knobs = replace(knobs, first_byte_seconds=wait_ms / 1_000)
     return knobs
+
+
+def with_limits(config: SimulatorConfig, wanted: Mapping[str, Any]) -> SimulatorConfig:
+    """Return the configuration with these limits changed; ``None`` is off.
+
+    Raises:
+        BadLimitError: A name is none of ``LIMITS``, or a value is neither ``None`` nor a whole number from 1.
+    """
+    if unknown := sorted(set(wanted) - set(LIMITS)):
+        message = f"{', '.join(unknown)}: no such limit; there are {', '.join(LIMITS)}"
+        raise BadLimitError(message)
+    for name, value in wanted.items():
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            message = f"{name}: {value!r} is neither a whole number from 1 nor null"
+            raise BadLimitError(message)
+    return replace(config, **wanted)
 
 
 def _number(name: str, text: str, ceiling: float) -> float:

@@ -1,4 +1,15 @@
-"""The simulator's own routes, under ``/_simulate/``: its ledger, an echo, and bodies of any shape.
+"""The simulator's own routes, under ``/_simulate/``: its ledger, its limits, an echo, and bodies of any shape.
+
+``GET ledger``    counters and rows of what arrived
+``GET failures``  the failures that can be asked for
+``POST reset``    forgets the ledger, what was used of the limits, and how often a failure was served
+``POST limits``   changes the limits of all keys while it runs, as its JSON says, and answers with all of them
+``echo``          the request as it arrived
+``bytes``         a body of any shape
+
+``limits`` takes any of ``requests_per_second``, ``requests_per_minute``, ``tokens_per_minute``, ``burst``,
+``burst_tokens`` and ``concurrency``; ``null`` is off. What was used stays used, as far as the new limit has room, and
+a limit that is new, or got or lost its burst, starts unused. Anything else in it is 400, and changes nothing.
 
 ``bytes`` understands these query parameters, percent-decoded as latin-1:
 
@@ -14,11 +25,13 @@
 """
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 import orjson
 
+from gateway.simulate.config import BadLimitError
 from gateway.simulate.exchange import BodyTooLargeError, Exchange
 from gateway.simulate.failure import known_failures
 from gateway.simulate.ledger import Ledger
@@ -34,7 +47,12 @@ _BODYLESS = frozenset({204, 304})
 _SMALL_EVENTS = b'event: one\ndata: {"n":1}\n\n: a comment\n\ndata: {"text":"caf\xc3\xa9"}\r\n\r\ndata: [DONE]\n\n'
 
 
-async def control(exchange: Exchange, ledger: Ledger, reset: Callable[[], None], max_body_bytes: int) -> None:
+type ChangeLimits = Callable[[Mapping[str, Any]], dict[str, int | None]]
+
+
+async def control(
+    exchange: Exchange, ledger: Ledger, reset: Callable[[], None], change_limits: ChangeLimits, max_body_bytes: int
+) -> None:
     """Answer one of the simulator's own routes."""
     try:
         await exchange.read_body(max_body_bytes)
@@ -49,6 +67,8 @@ async def control(exchange: Exchange, ledger: Ledger, reset: Callable[[], None],
         case "POST", "reset":
             reset()
             await _json(exchange, 200, {"reset": True})
+        case "POST", "limits":
+            await _limits(exchange, change_limits)
         case _, "bytes":
             await _bytes(exchange)
         case _, rest if rest == "echo" or rest.startswith("echo/"):
@@ -59,6 +79,22 @@ async def control(exchange: Exchange, ledger: Ledger, reset: Callable[[], None],
 
 async def _json(exchange: Exchange, status: int, data: object) -> None:
     await exchange.answer(status, [_JSON], orjson.dumps(data))
+
+
+async def _limits(exchange: Exchange, change_limits: ChangeLimits) -> None:
+    try:
+        wanted = orjson.loads(exchange.body)
+    except orjson.JSONDecodeError:
+        wanted = None
+    if not isinstance(wanted, dict):
+        await _json(exchange, 400, {"error": "the body is no JSON object of limits"})
+        return
+    try:
+        limits = change_limits(wanted)
+    except BadLimitError as exc:
+        await _json(exchange, 400, {"error": str(exc)})
+        return
+    await _json(exchange, 200, {"limits": limits})
 
 
 async def _echo(exchange: Exchange) -> None:

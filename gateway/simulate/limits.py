@@ -1,7 +1,7 @@
-"""Exact sliding windows per key, and the headers that tell of them.
+"""Exact sliding windows or token buckets per key, and the headers that tell of them.
 
-Real providers use token buckets and refill them in small steps; a window that counts every call is stricter at the
-edges and can be computed by hand, which is what a test needs.
+Real providers use token buckets, and so do these limits where a burst is given. Without one, a window counts every
+call: stricter at the edges, and easily computed by hand.
 """
 
 import math
@@ -15,6 +15,8 @@ from gateway.simulate.provider import Provider
 
 _MAX_KEYS = 10_000
 _ROUNDING_SECONDS = 1e-9
+_ROUNDING_UNITS = 1e-6
+_MINUTE_SECONDS = 60.0
 
 # Shown when a limit is off, so that a client always finds its headers.
 _SHOWN_REQUESTS = 10_000
@@ -66,10 +68,14 @@ class SlidingWindow:
         self._log.append((now, cost))
         self.used += cost
 
+    def add_refused(self, cost: int, now: float) -> None:
+        """Enter a call that was refused and is counted all the same."""
+        self.add(cost, now)
+
     def remaining(self, now: float) -> int:
         """Return the units that are free now."""
         self._forget(now)
-        return self.limit - self.used
+        return max(0, self.limit - self.used)
 
     def reset_seconds(self, now: float) -> float:
         """Return how long until the window is as if unused."""
@@ -79,6 +85,72 @@ class SlidingWindow:
     def _forget(self, now: float) -> None:
         while self._log and self._log[0][0] + self.length_seconds <= now + _ROUNDING_SECONDS:
             self.used -= self._log.popleft()[1]
+
+
+class TokenBucket:
+    """At most ``capacity`` units at once, and ``limit`` a minute in the long run; fills continuously.
+
+    A call larger than the capacity, but not than the limit, passes when the bucket is full, and leaves a debt.
+    """
+
+    def __init__(self, limit: int, capacity: int) -> None:
+        """Start full."""
+        self.limit = limit
+        self.capacity = capacity
+        self._level = float(capacity)
+        self._at = -math.inf
+
+    @property
+    def used(self) -> int:
+        """Units of the limit that are not free, as a refusal tells them."""
+        return self.limit - min(self.limit, max(0, self._whole()))
+
+    def wait_seconds(self, cost: int, now: float) -> float | None:
+        """Return how long until ``cost`` fits: 0 means now, ``None`` means never."""
+        if cost > self.limit:
+            return None
+        return self._seconds_to(min(cost, self.capacity), now)
+
+    def add(self, cost: int, now: float) -> None:
+        """Take what a call costs."""
+        self._fill(now)
+        self._level -= cost
+
+    def add_refused(self, cost: int, now: float) -> None:
+        """Take what is there for a call that was refused and is counted all the same; makes no debt."""
+        self._fill(now)
+        self._level = min(self._level, max(0.0, self._level - cost))
+
+    def remaining(self, now: float) -> int:
+        """Return the whole units that are free now."""
+        self._fill(now)
+        return max(0, self._whole())
+
+    def reset_seconds(self, now: float) -> float:
+        """Return how long until the bucket is full."""
+        return self._seconds_to(self.capacity, now)
+
+    def change(self, limit: int, capacity: int, now: float) -> None:
+        """Fill at another speed from now on, up to another capacity; what is in stays, as far as it has room."""
+        self._fill(now)
+        self.limit, self.capacity = limit, capacity
+        self._level = min(self._level, capacity)
+
+    def _seconds_to(self, level: float, now: float) -> float:
+        self._fill(now)
+        missing = level - self._level
+        return missing * _MINUTE_SECONDS / self.limit if missing > _ROUNDING_UNITS else 0.0
+
+    def _fill(self, now: float) -> None:
+        if now > self._at:
+            self._level = min(self.capacity, self._level + (now - self._at) * self.limit / _MINUTE_SECONDS)
+            self._at = now
+
+    def _whole(self) -> int:
+        return math.floor(self._level + _ROUNDING_UNITS)
+
+
+type Meter = SlidingWindow | TokenBucket
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +177,9 @@ class Refused:
 
 @dataclass(slots=True)
 class _Account:
-    per_second: SlidingWindow | None
-    per_minute: SlidingWindow | None
-    tokens: SlidingWindow | None
+    per_second: Meter | None
+    per_minute: Meter | None
+    tokens: Meter | None
     running: int = 0
 
 
@@ -115,16 +187,16 @@ class Limits:
     """The limits of all keys."""
 
     def __init__(self, config: SimulatorConfig) -> None:
-        """Start with every window empty."""
+        """Start with nothing used."""
         self._config = config
         self._accounts: OrderedDict[str, _Account] = OrderedDict()
 
     def clear(self) -> None:
-        """Empty all windows. Calls in progress no longer count against the concurrency."""
+        """Forget what was used. Calls in progress no longer count against the concurrency."""
         self._accounts.clear()
 
     def admit(self, key: str, tokens: int) -> Callable[[], None] | Refused:
-        """Enter a call, or refuse it without entering it anywhere.
+        """Enter a call, or refuse it. A refused call is entered only where refused calls count.
 
         Args:
             key: Whose limits.
@@ -136,11 +208,17 @@ class Limits:
         account = self._account(key)
         now = self._config.clock()
         refused = self._refusal(account, tokens, now)
+        if refused and self._config.count_refused:
+            for meter in (account.per_second, account.per_minute):
+                if meter:
+                    meter.add_refused(1, now)
+            # What was counted prolongs the wait.
+            return self._refusal(account, tokens, now) or refused
         if refused:
             return refused
-        for window in (account.per_second, account.per_minute):
-            if window:
-                window.add(1, now)
+        for meter in (account.per_second, account.per_minute):
+            if meter:
+                meter.add(1, now)
         if account.tokens:
             account.tokens.add(tokens, now)
         account.running += 1
@@ -150,6 +228,23 @@ class Limits:
 
         return release
 
+    def change(self, config: SimulatorConfig) -> None:
+        """Use the limits of this configuration from now on, for all keys.
+
+        What was used stays used: a window keeps its calls, a bucket its level as far as it has room. A limit that is
+        new, or that was of the other kind, starts unused.
+        """
+        self._config = config
+        now = config.clock()
+        for account in self._accounts.values():
+            account.per_second = _changed(account.per_second, config.requests_per_second, 1.0, None, now)
+            account.per_minute = _changed(
+                account.per_minute, config.requests_per_minute, _MINUTE_SECONDS, config.burst, now
+            )
+            account.tokens = _changed(
+                account.tokens, config.tokens_per_minute, _MINUTE_SECONDS, config.burst_tokens, now
+            )
+
     def headers(self, provider: Provider, key: str, tokens: int = 0) -> list[tuple[str, str]]:
         """Return the provider's rate-limit headers for the state of now.
 
@@ -157,19 +252,19 @@ class Limits:
             https://docs.aws.amazon.com/claude-platform/latest/userguide/rate-limits.html (read in excerpts 2026-11).
             Azure tells no reset, and Gemini nothing at all (public reports, read 2026-11).
         """
-        if provider is Provider.GEMINI:
+        if provider is Provider.GEMINI or not self._config.state_limits:
             return []
         account = self._account(key)
         now = self._config.clock()
         shown = (
-            ("requests", _shown_window(account, now), _SHOWN_REQUESTS, 1),
+            ("requests", _shown_meter(account, now), _SHOWN_REQUESTS, 1),
             ("tokens", account.tokens, _SHOWN_TOKENS, tokens),
         )
         pairs: list[tuple[str, str]] = []
-        for name, window, shown_limit, cost in shown:
-            limit = window.limit if window else shown_limit
-            remaining = window.remaining(now) if window else max(0, shown_limit - cost)
-            reset = window.reset_seconds(now) if window else _SHOWN_RESET_SECONDS
+        for name, meter, shown_limit, cost in shown:
+            limit = meter.limit if meter else shown_limit
+            remaining = meter.remaining(now) if meter else max(0, shown_limit - cost)
+            reset = meter.reset_seconds(now) if meter else _SHOWN_RESET_SECONDS
             if provider is Provider.ANTHROPIC:
                 stem = f"anthropic-ratelimit-{name}-" + "{}"
                 reset_text = self.instant_after(reset)
@@ -192,9 +287,9 @@ class Limits:
         if account is None:
             config = self._config
             account = _Account(
-                per_second=_window(config.requests_per_second, 1.0),
-                per_minute=_window(config.requests_per_minute, 60.0),
-                tokens=_window(config.tokens_per_minute, 60.0),
+                per_second=_meter(config.requests_per_second, 1.0, None),
+                per_minute=_meter(config.requests_per_minute, _MINUTE_SECONDS, config.burst),
+                tokens=_meter(config.tokens_per_minute, _MINUTE_SECONDS, config.burst_tokens),
             )
             self._accounts[key] = account
             if len(self._accounts) > _MAX_KEYS:
@@ -216,22 +311,22 @@ class Limits:
                 wait_seconds=None,
             )
         refusals: list[Refused] = []
-        for cause, unit, unit_words, window, cost in (
+        for cause, unit, unit_words, meter, cost in (
             ("rate_limit.requests", "requests per sec (RPS)", "requests per second", account.per_second, 1),
             ("rate_limit.requests", "requests per min (RPM)", "requests per minute", account.per_minute, 1),
             ("rate_limit.tokens", "tokens per min (TPM)", "tokens per minute", account.tokens, tokens),
         ):
-            if window is None:
+            if meter is None:
                 continue
-            wait = window.wait_seconds(cost, now)
+            wait = meter.wait_seconds(cost, now)
             if wait != 0.0:
                 refusals.append(
                     Refused(
                         cause=cause,
                         unit=unit,
                         unit_words=unit_words,
-                        limit=window.limit,
-                        used=window.used,
+                        limit=meter.limit,
+                        used=meter.used,
                         requested=cost,
                         wait_seconds=wait,
                         never=wait is None,
@@ -240,13 +335,28 @@ class Limits:
         return max(refusals, key=lambda refused: math.inf if refused.never else refused.wait_seconds or 0, default=None)
 
 
-def _shown_window(account: _Account, now: float) -> SlidingWindow | None:
-    """Return the request window to tell of: one that is used up, else the longest."""
-    for window in (account.per_minute, account.per_second):
-        if window and window.remaining(now) <= 0:
-            return window
+def _shown_meter(account: _Account, now: float) -> Meter | None:
+    """Return the limit of requests to tell of: one that is used up, else the longest."""
+    for meter in (account.per_minute, account.per_second):
+        if meter and meter.remaining(now) <= 0:
+            return meter
     return account.per_minute or account.per_second
 
 
-def _window(limit: int | None, length_seconds: float) -> SlidingWindow | None:
-    return None if limit is None else SlidingWindow(limit, length_seconds)
+def _meter(limit: int | None, length_seconds: float, burst: int | None) -> Meter | None:
+    if limit is None:
+        return None
+    return SlidingWindow(limit, length_seconds) if burst is None else TokenBucket(limit, burst)
+
+
+def _changed(
+    meter: Meter | None, limit: int | None, length_seconds: float, burst: int | None, now: float
+) -> Meter | None:
+    """Return a meter with other numbers that knows what was used, where it is of the same kind."""
+    if limit is not None and burst is None and isinstance(meter, SlidingWindow):
+        meter.limit = limit
+        return meter
+    if limit is not None and burst is not None and isinstance(meter, TokenBucket):
+        meter.change(limit, burst, now)
+        return meter
+    return _meter(limit, length_seconds, burst)

@@ -14,8 +14,8 @@ from gateway.cli.known import providers
 from gateway.state import State
 from tests.gateway.cli.conftest import PageApi, Whygate
 
-VERBS = ("start", "run", "env", "simulate", "demo", "ca show", "ca path", "ca export", "ca remove", "config show",
-         "config check", "config path", "config default")  # fmt: skip
+VERBS = ("start", "run", "env", "simulate", "demo", "limits", "ca show", "ca path", "ca export", "ca remove",
+         "config show", "config check", "config path", "config default")  # fmt: skip
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -263,17 +263,28 @@ def test_config_shows_where_each_value_comes_from(whygate: Whygate) -> None:
 
 
 def test_the_simulator_answers(whygate: Whygate) -> None:
-    """A chat with any key."""
-    process = whygate.start("simulate", "--listen", "127.0.0.1:0")
+    """A chat with any key, and says its limits."""
+    limits = ("--rpm", "60", "--burst", "5", "--tpm", "900", "--burst-tokens", "90", "--concurrency", "2")
+    process = whygate.start("simulate", "--listen", "127.0.0.1:0", *limits)
     assert process.stdout is not None
     url = process.stdout.readline().split()[5].rstrip(".")
-    command = ["curl", "-s", "--noproxy", "*", f"{url}/v1/chat/completions", "-H", "authorization: Bearer any",
+    command = ["curl", "-si", "--noproxy", "*", f"{url}/v1/chat/completions", "-H", "authorization: Bearer any",
                "-H", "content-type: application/json",
                "-d", '{"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]}']  # fmt: skip
     answer = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     process.terminate()
     process.communicate(timeout=20)
     assert '"choices"' in answer
+    assert "x-ratelimit-limit-requests: 60\n" in answer
+    assert "x-ratelimit-remaining-requests: 4\n" in answer
+    assert "x-ratelimit-limit-tokens: 900\n" in answer
+
+
+def test_a_burst_needs_its_limit(whygate: Whygate) -> None:
+    """A bucket that nothing refills."""
+    done = whygate("simulate", "--rpm", "60", "--burst-tokens", "9")
+    assert done.returncode == 2
+    assert "--tpm" in done.stderr
 
 
 def test_the_simulator_stays_on_this_machine(whygate: Whygate) -> None:
