@@ -89,23 +89,30 @@ def below(*bases: str) -> Callable[[bytes], Named]:
 
 
 class StatedLimit(NamedTuple):
-    """What an answer's headers say of one limit; None where they are silent or talk nonsense.
+    """What an answer says of one limit; None where it is silent or talks nonsense.
 
     Attributes:
-        kind: What is counted: ``requests``, ``tokens``, ``input_tokens``, ``output_tokens``.
-        limit: How many in the window.
+        kind: What is counted: ``requests``, ``tokens``, ``input_tokens``, ``output_tokens``, ``concurrency``.
+        limit: How many in the window, never 0; of ``concurrency``, how many at once.
         remaining: How many are left of it.
         reset_seconds: Until all of it is there again, from the answer on.
+        window_seconds: The window's length where the provider says or documents it.
     """
 
     kind: str
     limit: int | None
     remaining: int | None
     reset_seconds: float | None
+    window_seconds: float | None = None
 
 
 def no_limits(_headers: Headers) -> tuple[StatedLimit, ...]:
     """Read nothing: for a provider that states no limits in headers."""
+    return ()
+
+
+def no_refusal(_body: bytes, _headers: Headers) -> tuple[StatedLimit, ...]:
+    """Read nothing: for a provider whose refusals name no limit."""
     return ()
 
 
@@ -144,6 +151,8 @@ class Provider:
         read_usage: Parsed JSON (a body or one stream event) -> usage, or None.
         usage_fields: The JSON fields that usage stands in.
         read_limits: Headers of an answer -> the limits that they state; a reset that is a time is taken from its Date.
+        read_refusal: Body (and headers) of a 429 -> the limits that its words state; total on any bytes, bounded input.
+        account_headers: Response headers that name organisation and project.
         write_error: status, slug, message -> the body of an error in this provider's shape.
         upstream: Where to send instead of the host asked for: an origin and a path prefix, or None.
         upstream_ca_file: PEM file to trust for that upstream alone, or None.
@@ -170,5 +179,7 @@ class Provider:
     key_query: tuple[bytes, ...] = ()
     usage_fields: tuple[bytes, ...] = (b'"usage"',)
     read_limits: Callable[[Headers], tuple[StatedLimit, ...]] = no_limits
+    read_refusal: Callable[[bytes, Headers], tuple[StatedLimit, ...]] = no_refusal
+    account_headers: tuple[bytes, ...] = ()
     upstream: str | None = None
     upstream_ca_file: str | None = None

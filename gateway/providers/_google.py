@@ -6,12 +6,16 @@ google/rpc/error_details.proto, google/api/error_reason.proto; ai.google.dev/gem
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import orjson
 
+from gateway.model.call import Headers
 from gateway.model.cause import Cause
-from gateway.model.provider import Declared
+from gateway.model.provider import Declared, StatedLimit
+from gateway.providers import _refusals
 from gateway.providers._envelope import declare
+from gateway.providers._headers import whole
 from gateway.providers._json import parsed, word
 from gateway.providers._refine import Said, by_message
 
@@ -79,11 +83,8 @@ def read_error(body: bytes) -> Declared | None:
 
     The code is the reason of an `ErrorInfo`, else the names of the quotas that a `QuotaFailure` lists.
     """
-    document = parsed(body)
-    if isinstance(document, list):
-        document = next((item for item in document if isinstance(item, dict)), None)
-    error = document.get("error") if isinstance(document, dict) else None
-    if not isinstance(error, dict):
+    error = _error(body)
+    if error is None:
         return None
     declared = declare(error)
     reason = next((text for detail in _details(error) if (text := word(detail.get("reason")))), "")
@@ -93,6 +94,44 @@ def read_error(body: bytes) -> Declared | None:
         code = declared.code
     none_at_all = bool(quotas) and all(value == "0" for _, value in quotas)
     return declared._replace(code=code[:500], param=_NO_QUOTA if none_at_all else "")
+
+
+def read_refusal(body: bytes, headers: Headers) -> tuple[StatedLimit, ...]:
+    """Give the quotas that were exceeded, of all of which nothing is left; without them, what the message says."""
+    error = _error(body) if len(body) <= _refusals.BODY_MAX else None
+    quotas = () if error is None else tuple(islice((*_quotas(error), *_quota_limits(error)), _QUOTAS_MAX))
+    if not quotas:
+        return _refusals.read_refusal(body, headers)
+    stated = (
+        StatedLimit(kind, limit, 0, None, _window(name))
+        for name, value in dict(quotas).items()
+        if (kind := _refusals.google_kind(name)) and (limit := whole(value.encode("utf-8", "replace")))
+    )
+    return tuple(stated)
+
+
+_QUOTAS_MAX = 8
+_PERIODS = {"PerMinute": 60.0, "PerDay": 86_400.0, "PerSecond": 1.0, "PerHour": 3_600.0}
+
+
+def _window(name: str) -> float | None:
+    return next((seconds for period, seconds in _PERIODS.items() if period in name), None)
+
+
+def _quota_limits(error: dict[str, object]) -> Iterator[tuple[str, str]]:
+    """Give quota and value of an `ErrorInfo`, as Google's older services name them."""
+    for detail in _details(error):
+        metadata = detail.get("metadata")
+        if isinstance(metadata, dict) and (name := word(metadata.get("quota_limit"))):
+            yield name, word(metadata.get("quota_limit_value"))
+
+
+def _error(body: bytes) -> dict[str, object] | None:
+    document = parsed(body)
+    if isinstance(document, list):
+        document = next((item for item in document if isinstance(item, dict)), None)
+    error = document.get("error") if isinstance(document, dict) else None
+    return error if isinstance(error, dict) else None
 
 
 def _details(error: dict[str, object]) -> Iterator[dict[str, object]]:

@@ -15,6 +15,7 @@ from gateway.providers._envelope import declare
 from gateway.providers._headers import Named, limits_of, until
 from gateway.providers._json import count, parsed, word
 from gateway.providers._refine import Said, by_message
+from gateway.providers._refusals import read_refusal
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "enforced_spend_limit_reached"): Cause.QUOTA_SPEND_LIMIT,
@@ -151,12 +152,17 @@ read_limits = limits_of(
     (
         Named(
             name.replace("-", "_"),
-            *(f"anthropic-ratelimit-{name}-{what}".encode() for what in ("limit", "remaining", "reset")),
+            f"anthropic-ratelimit-{name}-limit".encode(),
+            f"anthropic-ratelimit-{name}-remaining".encode(),
+            f"anthropic-ratelimit-{name}-reset".encode(),
+            60.0,
         )
         for name in ("requests", "tokens", "input-tokens", "output-tokens")
     ),
     until,
+    dated=True,
 )
+"""Every limit is documented as so many a minute, of a bucket that is filled steadily."""
 
 PROVIDER = Provider(
     name="anthropic",
@@ -193,4 +199,6 @@ PROVIDER = Provider(
     write_error=write_error,
     request_id_headers=(b"request-id",),
     read_limits=read_limits,
+    read_refusal=read_refusal,
+    account_headers=(b"anthropic-organization-id",),
 )

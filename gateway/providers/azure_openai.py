@@ -17,7 +17,7 @@ from gateway.model.cause import Cause
 from gateway.model.provider import Declared, Endpoint, Named, StatedLimit
 from gateway.providers import _messages, anthropic, openai
 from gateway.providers._envelope import declare, read_object
-from gateway.providers._headers import read_openai_limits
+from gateway.providers._headers import duration, limits_of, openai_names
 from gateway.providers._json import parsed, word
 from gateway.providers._refine import Said, by_message
 
@@ -93,9 +93,12 @@ def name_target(target: bytes) -> Named:
     return Named(before)
 
 
+_read_limits = limits_of(openai_names(requests=60.0, tokens=60.0), duration)
+
+
 def read_limits(headers: Headers) -> tuple[StatedLimit, ...]:
     """Read OpenAI's names. Azure has been seen to send 0 and -1 for what it does not know: 0 counts beside a limit."""
-    return tuple(one for one in read_openai_limits(headers) if one.limit or one.remaining)
+    return tuple(one for one in _read_limits(headers) if one.limit or one.remaining)
 
 
 PROVIDER = replace(
@@ -129,6 +132,7 @@ PROVIDER = replace(
     read_error=read_error,
     refine=refine,
     read_usage=_messages.read_usage,
+    account_headers=(),
     request_id_headers=(b"apim-request-id", b"x-request-id", b"x-ms-request-id"),
     read_limits=read_limits,
 )

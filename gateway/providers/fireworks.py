@@ -1,6 +1,7 @@
 """Fireworks AI: api.fireworks.ai.
 
-Sources (read 2026-11): docs.fireworks.ai/guides/inference-error-codes, /guides/quotas_usage/rate-limits. A 412 means
+Sources (read 2026-11): docs.fireworks.ai/guides/inference-error-codes, /guides/quotas_usage/rate-limits, and
+/serverless/rate-limits (tokens are counted by the minute). A 412 means
 that the account is suspended. ``FIREWORKS_API_BASE`` is read by LiteLLM and LangChain.
 """
 
@@ -37,8 +38,16 @@ PROVIDER = replace(
     read_limits=limits_of(
         (
             Named("requests", b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests"),
-            Named("input_tokens", b"x-ratelimit-limit-tokens-prompt", b"x-ratelimit-remaining-tokens-prompt"),
-            Named("output_tokens", b"x-ratelimit-limit-tokens-generated", b"x-ratelimit-remaining-tokens-generated"),
+            Named(
+                "input_tokens", b"x-ratelimit-limit-tokens-prompt", b"x-ratelimit-remaining-tokens-prompt", b"", 60.0
+            ),
+            Named(
+                "output_tokens",
+                b"x-ratelimit-limit-tokens-generated",
+                b"x-ratelimit-remaining-tokens-generated",
+                b"",
+                60.0,
+            ),
         ),
         duration,
     ),

@@ -144,4 +144,5 @@ PROVIDER = Provider(
     read_usage=read_usage,
     write_error=_google.write_error,
     usage_fields=(b'"usageMetadata"', b'"usage"'),
+    read_refusal=_google.read_refusal,
 )

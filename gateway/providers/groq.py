@@ -11,6 +11,7 @@ from dataclasses import replace
 from gateway.model.cause import Cause
 from gateway.model.provider import below
 from gateway.providers import openai_compatible
+from gateway.providers._headers import duration, limits_of, openai_names
 
 PROVIDER = replace(
     openai_compatible.PROVIDER,
@@ -35,4 +36,5 @@ PROVIDER = replace(
     },
     by_status={**openai_compatible.BY_STATUS, 498: Cause.SERVICE_OVERLOADED, 503: Cause.SERVICE_UNAVAILABLE},
     request_id_headers=(b"x-request-id",),
+    read_limits=limits_of(openai_names(requests=86_400.0, tokens=60.0), duration),
 )

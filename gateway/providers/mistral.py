@@ -54,8 +54,8 @@ PROVIDER = replace(
     request_id_headers=(b"mistral-correlation-id", b"x-kong-request-id"),
     read_limits=limits_of(
         (
-            Named("requests", b"x-ratelimit-limit-req-minute", b"x-ratelimit-remaining-req-minute"),
-            Named("tokens", b"x-ratelimit-limit-tokens-minute", b"x-ratelimit-remaining-tokens-minute"),
+            Named("requests", b"x-ratelimit-limit-req-minute", b"x-ratelimit-remaining-req-minute", b"", 60.0),
+            Named("tokens", b"x-ratelimit-limit-tokens-minute", b"x-ratelimit-remaining-tokens-minute", b"", 60.0),
         ),
         duration,
     ),

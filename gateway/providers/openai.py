@@ -15,6 +15,7 @@ from gateway.providers._envelope import read_object
 from gateway.providers._headers import read_openai_limits
 from gateway.providers._json import count, event_data, parsed
 from gateway.providers._refine import Said, by_message
+from gateway.providers._refusals import read_refusal
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "insufficient_quota"): Cause.QUOTA_EXHAUSTED,
@@ -275,4 +276,6 @@ PROVIDER = Provider(
     write_error=write_error,
     request_id_headers=(b"x-request-id",),
     read_limits=read_openai_limits,
+    read_refusal=read_refusal,
+    account_headers=(b"openai-organization", b"openai-project"),
 )

@@ -16,6 +16,7 @@ from gateway.model.cause import Cause
 from gateway.model.provider import Declared, Endpoint, below
 from gateway.providers import _messages, anthropic, openai
 from gateway.providers._envelope import read_any
+from gateway.providers._ratelimit import read_any_limits
 from gateway.providers._refine import Said, by_message
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
@@ -104,4 +105,6 @@ PROVIDER = replace(
     refine=refine,
     read_usage=_messages.read_usage,
     request_id_headers=(b"x-request-id", b"x-oneapi-request-id", b"x-litellm-call-id"),
+    read_limits=read_any_limits,
+    account_headers=(),
 )

@@ -10,13 +10,15 @@ the model's host is silent, comments keep the stream open.
 
 from dataclasses import replace
 
+from gateway.model.call import Headers
 from gateway.model.cause import Cause
-from gateway.model.provider import Declared, below
+from gateway.model.provider import Declared, StatedLimit, below
 from gateway.providers import openai_compatible
 from gateway.providers._envelope import read_any
-from gateway.providers._headers import Named, limits_of, until_epoch
+from gateway.providers._headers import Named, answered_at, limits_of, stated_by, until_epoch
 from gateway.providers._json import parsed, word
 from gateway.providers._refine import Said, by_message
+from gateway.providers._refusals import BODY_MAX, limits_in, window_in
 
 
 def read_error(body: bytes) -> Declared | None:
@@ -35,6 +37,36 @@ def read_error(body: bytes) -> Declared | None:
     if inner is None:
         return declared._replace(type=kind, message=f"{declared.message}: {raw[:2000]}")
     return declared._replace(type=kind or inner.code or inner.type, message=f"{declared.message}: {inner.message}")
+
+
+_NAMES = (Named("requests", b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"),)
+_SECONDS = until_epoch(0.001)
+
+
+def read_refusal(body: bytes, headers: Headers) -> tuple[StatedLimit, ...]:
+    """Read the headers that stand in ``error.metadata``, else the words.
+
+    The words also name the window: ``Rate limit exceeded: free-models-per-day``.
+    """
+    declared = read_error(body) if len(body) <= BODY_MAX else None
+    if declared is None:
+        return ()
+    stated = stated_by(_NAMES, _inner_headers(body), _SECONDS, answered_at(headers))
+    if stated:
+        window_seconds = window_in(declared.message)
+        return tuple(one._replace(window_seconds=window_seconds) for one in stated)
+    return limits_in(declared.message, declared.type)
+
+
+def _inner_headers(body: bytes) -> dict[bytes, bytes]:
+    at = parsed(body)
+    for name in ("error", "metadata", "headers"):
+        at = at.get(name) if isinstance(at, dict) else None
+    if not isinstance(at, dict):
+        return {}
+    return {
+        name.lower().encode("utf-8", "replace"): word(value).encode("utf-8", "replace") for name, value in at.items()
+    }
 
 
 PROVIDER = replace(
@@ -74,7 +106,6 @@ PROVIDER = replace(
         openai_compatible.refine,
     ),
     request_id_headers=(b"x-generation-id", b"x-request-id"),
-    read_limits=limits_of(
-        (Named("requests", b"x-ratelimit-limit", b"x-ratelimit-remaining", b"x-ratelimit-reset"),), until_epoch(0.001)
-    ),
+    read_limits=limits_of(_NAMES, _SECONDS, dated=True),
+    read_refusal=read_refusal,
 )

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from gateway.model.call import Headers, Origin
 from gateway.model.cause import Cause
-from gateway.model.provider import Declared, Provider, StreamNews, StreamShape, Usage
+from gateway.model.provider import Declared, Provider, StatedLimit, StreamNews, StreamShape, Usage
 
-Stated = tuple[str, int | None, int | None, float | None]
+Stated = tuple[str, int | None, int | None, float | None, float | None]
 """A `StatedLimit` as a plain tuple."""
 
 LINE_ENDS = (b"\n", b"\r\n", b"\r")
@@ -35,6 +35,7 @@ _NAMES = (
         "status",
     ),
     *("metadata", "raw", "object", "reason", "violations", "quotaId", "quotaValue", "innererror", "statusCode"),
+    *("headers", "X-RateLimit-Limit", "X-RateLimit-Reset", "quota_limit", "quota_limit_value"),
     *("usageMetadata", "promptTokenCount", "candidates", "finishReason", "promptFeedback", "blockReason"),
 )
 _JSON = st.recursive(
@@ -92,6 +93,41 @@ _VALUES = st.binary(max_size=30) | st.sampled_from(
 )
 
 
+_ANSWERED = ((b"date", b"Fri, 20 Nov 2026 10:00:00 GMT"),)
+KINDS = {"requests", "tokens", "input_tokens", "output_tokens", "concurrency"}
+SAYINGS = st.lists(
+    st.sampled_from(
+        (
+            *("Limit", "limit:", "rate limit of", "Used", "Requested", "Remaining:", "RPM", "(TPM):", "tokens per min"),
+            *("requests", "/", "min", "per", "second", "max concurrency:", "concurrent requests", "Limit type:", "."),
+            *("Current limit:", "(actual/limit):", "5/4", "0.6", "0", "40,000", "10k", "9" * 13, "1,2,3", "upgrade"),
+            *(
+                "Quota exceeded for metric: a/b_requests, limit:",
+                "1分钟内最多请求60次",
+                "每天",
+                "次",
+                "free-models-per-day",
+            ),
+        )
+    ),
+    max_size=14,
+).map(" ".join)
+
+
+def _worded(message: str) -> bytes:
+    return orjson.dumps({"error": {"message": message, "type": "requests"}})
+
+
+def sane(stated: StatedLimit) -> None:
+    """Whatever stood in an answer: this is a limit that somebody could mean."""
+    assert stated.kind in KINDS
+    assert stated.limit is not None or stated.remaining is not None
+    assert stated.limit is None or 0 < stated.limit <= 10**12
+    assert stated.remaining is None or 0 <= stated.remaining <= 10**12
+    assert stated.reset_seconds is None or 0 <= stated.reset_seconds < 10**7
+    assert stated.window_seconds is None or 0 < stated.window_seconds < 10**7
+
+
 class ProviderContract:
     """Subclasses give the provider and bodies in the shapes it has been seen to send.
 
@@ -103,6 +139,7 @@ class ProviderContract:
         usages: bodies or events -> what they say about tokens.
         targets: path and query -> the endpoint's name and the model that the path names.
         limits: headers of an answer -> what they state.
+        refusals: body of a 429 -> what its words state.
         strangers: Bodies that are nobody's envelope.
         has_hosts: False for a protocol that has no provider of its own.
     """
@@ -115,6 +152,7 @@ class ProviderContract:
     usages: ClassVar[tuple[tuple[bytes, Usage | None], ...]]
     targets: ClassVar[tuple[tuple[bytes, str, str], ...]]
     limits: ClassVar[tuple[tuple[Headers, tuple[Stated, ...]], ...]] = ()
+    refusals: ClassVar[tuple[tuple[bytes, tuple[Stated, ...]], ...]] = ()
     strangers: ClassVar[tuple[bytes, ...]] = (*STRANGERS, b'{"error": "no"}', b'{"message": "no"}')
     has_hosts: ClassVar[bool] = True
 
@@ -140,6 +178,7 @@ class ProviderContract:
             *provider.scope_headers,
             *provider.version_headers,
             *provider.request_id_headers,
+            *provider.account_headers,
         )
         assert provider.key_headers
         assert all(name == name.lower() for name in names)
@@ -180,9 +219,27 @@ class ProviderContract:
         known = sorted({name for headers, _ in self.limits for name, _ in headers} | {b"date", b"x-ratelimit-limit"})
         headers = data.draw(st.lists(st.tuples(st.sampled_from(known), _VALUES), max_size=8).map(tuple))
         for stated in self.provider.read_limits(headers):
-            assert stated.limit is not None or stated.remaining is not None
-            assert all(number is None or 0 <= number <= 10**12 for number in (stated.limit, stated.remaining))
-            assert stated.reset_seconds is None or 0 <= stated.reset_seconds < 10**7
+            sane(stated)
+
+    def test_a_limit_of_none_at_all_is_no_statement(self) -> None:
+        for headers, _ in self.limits:
+            nothing = tuple((name, b"0" if b"limit" in name and value.isdigit() else value) for name, value in headers)
+            assert not [one for one in self.provider.read_limits(nothing) if one.limit == 0]
+
+    def test_an_answer_without_limits_states_none(self) -> None:
+        assert self.provider.read_limits(((b"date", b"Fri, 20 Nov 2026 10:00:00 GMT"), (b"server", b"x"))) == ()
+
+    # refusals
+
+    def test_limits_are_read_from_the_words_of_a_refusal(self) -> None:
+        for body, stated in self.refusals:
+            assert self.provider.read_refusal(body, _ANSWERED) == stated, body
+
+    @_inherited
+    @given(body=st.binary(max_size=300) | _JSON.map(orjson.dumps) | SAYINGS.map(_worded) | SAYINGS.map(str.encode))
+    def test_reading_a_refusal_is_total_and_says_nothing_absurd(self, body: bytes) -> None:
+        for stated in self.provider.read_refusal(body, _ANSWERED):
+            sane(stated)
 
     # errors
 

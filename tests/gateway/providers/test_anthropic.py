@@ -139,14 +139,34 @@ class TestAnthropic(ProviderContract):
                 (b"anthropic-ratelimit-input-tokens-remaining", b"29000"),
                 (b"anthropic-ratelimit-input-tokens-reset", b"2026-11-20T09:00:00Z"),
             ),
-            (("requests", 50, 0, 12.0), ("input_tokens", 30000, 29000, 0.0)),
+            (("requests", 50, 0, 12.0, 60.0), ("input_tokens", 30000, 29000, 0.0, 60.0)),
         ),
         (
             (
                 (b"anthropic-ratelimit-tokens-remaining", b"7"),
                 (b"anthropic-ratelimit-tokens-reset", b"2026-11-20T10:00:00Z"),
             ),
-            (("tokens", None, 7, None),),
+            (("tokens", None, 7, None, 60.0),),
+        ),
+    )
+
+    refusals = (
+        (
+            _error(
+                "rate_limit_error",
+                "This would exceed your organization's rate limit of 40,000 input tokens per minute.",
+            ),
+            (("input_tokens", 40000, None, None, 60.0),),
+        ),
+        (
+            _error("rate_limit_error", "Number of request tokens has exceeded your per-minute rate limit (https://x)"),
+            (("tokens", None, 0, None, 60.0),),
+        ),
+        (
+            _error(
+                "rate_limit_error", "This would exceed your maximum usage increase rate for input tokens per minute."
+            ),
+            (),
         ),
     )
 

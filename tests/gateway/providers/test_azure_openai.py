@@ -107,12 +107,34 @@ class TestAzure(ProviderContract):
     limits = (
         (
             ((b"x-ratelimit-remaining-requests", b"7"), (b"x-ratelimit-limit-requests", b"8")),
-            (("requests", 8, 7, None),),
+            (("requests", 8, 7, None, 60.0),),
         ),
         (((b"x-ratelimit-remaining-requests", b"-1"), (b"x-ratelimit-remaining-tokens", b"0")), ()),
         (
+            (
+                (b"x-ratelimit-limit-requests", b"0"),
+                (b"x-ratelimit-remaining-requests", b"0"),
+                (b"x-ratelimit-limit-tokens", b"-1"),
+                (b"x-ratelimit-remaining-tokens", b"-1"),
+            ),
+            (),
+        ),
+        (
             ((b"x-ratelimit-limit-tokens", b"8000"), (b"x-ratelimit-remaining-tokens", b"0")),
-            (("tokens", 8000, 0, None),),
+            (("tokens", 8000, 0, None, 60.0),),
+        ),
+    )
+
+    refusals = (
+        (
+            _error(
+                "429", "have exceeded call rate limit of your current OpenAI S0 pricing tier. Retry after 3 seconds."
+            ),
+            (),
+        ),
+        (
+            b'{"statusCode":429,"message":"Rate limit of 60 requests per minute is exceeded. Try again in 9 seconds."}',
+            (("requests", 60, 0, None, 60.0),),
         ),
     )
 

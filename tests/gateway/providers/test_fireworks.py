@@ -28,6 +28,10 @@ class TestFireworks(CompatibleContract):
                 (b"x-ratelimit-remaining-tokens-prompt", b"59000"),
                 (b"x-ratelimit-limit-tokens-generated", b"6000"),
             ),
-            (("requests", 600, 599, None), ("input_tokens", 60000, 59000, None), ("output_tokens", 6000, None, None)),
+            (
+                ("requests", 600, 599, None, None),
+                ("input_tokens", 60000, 59000, None, 60.0),
+                ("output_tokens", 6000, None, None, 60.0),
+            ),
         ),
     )

@@ -147,6 +147,37 @@ class TestGemini(ProviderContract):
         (b"/nothing", "other", ""),
     )
 
+    refusals = (
+        (_quota((_TOKENS, "250000")), (("input_tokens", 250000, 0, None, 60.0),)),
+        (
+            b"[" + _quota((_PER_MINUTE, "5"), (_PER_DAY, "25")) + b"]",
+            (("requests", 5, 0, None, 60.0), ("requests", 25, 0, None, 86400.0)),
+        ),
+        (_quota((_PER_DAY, "0"), (_PER_MINUTE, "many"), ("BatchEnqueuedJobsPerDay", "7")), ()),
+        (
+            _error(
+                429,
+                "RESOURCE_EXHAUSTED",
+                "Quota exceeded.",
+                {
+                    **_info("RATE_LIMIT_EXCEEDED"),
+                    "metadata": {"quota_limit": "GenerateContentRequestsPerMinute", "quota_limit_value": "60"},
+                },
+            ),
+            (("requests", 60, 0, None, 60.0),),
+        ),
+        (
+            _error(
+                429,
+                "RESOURCE_EXHAUSTED",
+                f"{_EXCEEDED}\n* Quota exceeded for metric: generativelanguage.googleapis.com/free_tier_requests, limit: 20,"
+                " model: g",
+            ),
+            (("requests", 20, 0, None, None),),
+        ),
+        (_error(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted"), ()),
+    )
+
     def _envelope(self, code: str, kind: str) -> bytes:
         return _error(418, kind, "", _info(code))
 

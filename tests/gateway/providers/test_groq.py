@@ -34,6 +34,6 @@ class TestGroq(CompatibleContract):
                 (b"x-ratelimit-reset-requests", b"2m59.56s"),
                 (b"x-ratelimit-reset-tokens", b"7.66s"),
             ),
-            (("requests", 14400, 14370, 179.56), ("tokens", 18000, 17997, 7.66)),
+            (("requests", 14400, 14370, 179.56, 86400.0), ("tokens", 18000, 17997, 7.66, 60.0)),
         ),
     )

@@ -48,7 +48,7 @@ class TestMistral(CompatibleContract):
                 (b"x-ratelimit-limit-req-minute", b"720"),
                 (b"x-ratelimit-remaining-req-minute", b"717"),
             ),
-            (("requests", 720, 717, None), ("tokens", 5000000, 4999911, None)),
+            (("requests", 720, 717, None, 60.0), ("tokens", 5000000, 4999911, None, 60.0)),
         ),
     )
 

@@ -124,9 +124,25 @@ class TestOpenAI(ProviderContract):
                 (b"x-ratelimit-reset-tokens", b"20ms"),
                 (b"x-ratelimit-limit-input-images", b"5"),
             ),
-            (("requests", 500, 0, 360.0), ("tokens", 30000, 29985, 0.02)),
+            (("requests", 500, 0, 360.0, None), ("tokens", 30000, 29985, 0.02, None)),
         ),
         (((b"x-ratelimit-remaining-requests", b"many"),), ()),
+        (((b"x-ratelimit-limit-requests", b"0"), (b"x-ratelimit-remaining-requests", b"0")), ()),
+    )
+    refusals = (
+        (
+            orjson.dumps(
+                {
+                    "error": {
+                        "message": "Rate limit reached for gpt-4 in organization org-x on tokens per min (TPM): Limit 10000,"
+                        " Used 9500, Requested 800. Please try again in 1.8s.",
+                        "type": "tokens",
+                    }
+                }
+            ),
+            (("tokens", 10000, 500, None, 60.0),),
+        ),
+        (b'{"error":{"message":"You exceeded your current quota.","type":"insufficient_quota"}}', ()),
     )
 
     def _envelope(self, code: str, kind: str) -> bytes:

@@ -84,7 +84,15 @@ class TestOpenAICompatible(CompatibleContract):
     limits = (
         (
             ((b"x-ratelimit-remaining-requests", b"9"), (b"x-ratelimit-limit-requests", b"10")),
-            (("requests", 10, 9, None),),
+            (("requests", 10, 9, None, None),),
+        ),
+        (
+            ((b"ratelimit-policy", b'"default";q=100;w=10'), (b"ratelimit", b'"default";r=50;t=30')),
+            (("requests", 100, 50, 30.0, 10.0),),
+        ),
+        (
+            ((b"x-ratelimit-limit-requests", b"10"), (b"ratelimit-limit", b"7"), (b"ratelimit-remaining", b"7")),
+            (("requests", 10, None, None, None),),
         ),
     )
 

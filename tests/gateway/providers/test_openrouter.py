@@ -76,9 +76,31 @@ class TestOpenRouter(CompatibleContract):
                 (b"x-ratelimit-remaining", b"0"),
                 (b"x-ratelimit-reset", b"1795219200000"),
             ),
-            (("requests", 50, 0, 50400.0),),
+            (("requests", 50, 0, 50400.0, None),),
         ),
-        (((b"x-ratelimit-limit", b"50"), (b"x-ratelimit-reset", b"1795219200000")), (("requests", 50, None, None),)),
+        (
+            ((b"x-ratelimit-limit", b"50"), (b"x-ratelimit-reset", b"1795219200000")),
+            (("requests", 50, None, None, None),),
+        ),
+    )
+    refusals = (
+        (
+            _error(
+                429,
+                "Rate limit exceeded: free-models-per-day. Add 10 credits to unlock 1000 free model requests per day",
+                headers={"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": 0, "X-RateLimit-Reset": "1795219200000"},
+            ),
+            (("requests", 50, 0, 50400.0, 86400.0),),
+        ),
+        (
+            _error(429, "Rate limit exceeded: limited to 1 requests per minute.", headers=[]),
+            (("requests", 1, 0, None, 60.0),),
+        ),
+        (
+            _error(429, "Provider returned error", raw='{"error":{"message":"reached organization max TPM: 128000"}}'),
+            (("tokens", 128000, None, None, 60.0),),
+        ),
+        (_error(429, "Rate limit exceeded: free-models-per-day."), ()),
     )
 
 

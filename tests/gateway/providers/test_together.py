@@ -32,6 +32,6 @@ class TestTogether(CompatibleContract):
                 (b"x-tokenlimit-limit", b"3000"),
                 (b"x-tokenlimit-remaining", b"2500"),
             ),
-            (("requests", 10, 0, 1.0), ("tokens", 3000, 2500, None)),
+            (("requests", 10, 0, 1.0, None), ("tokens", 3000, 2500, None, None)),
         ),
     )
