@@ -19,15 +19,18 @@ from addons.entrance import Entrance
 from addons.reports import Reports
 from gateway.asgi import Gateway
 from gateway.authority import Authority, load_or_create
+from gateway.clients import Clients
 from gateway.compose import compose, edited_place, fence, ways
 from gateway.egress.dial import Dialer
 from gateway.egress.send import AiohttpUpstream
+from gateway.limit.view import view
 from gateway.loop import run
 from gateway.model.clock import SystemClock
 from gateway.model.event import EventSink
 from gateway.ports import StartError, bind, leads_to, port_error
 from gateway.record.recorder import Recorder
 from gateway.settings import Address, Settings
+from gateway.remembered import Remembered
 from gateway.show.web import build_page
 from gateway.stages import Stages
 from gateway.state import Runtime, State
@@ -109,6 +112,7 @@ class Running:
         self._settings, self._state, self._authority, self._secret = settings, state, authority, secret
         self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
         self._clock = SystemClock()
+        self._clients = Clients(self._clock)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._own: tuple[Address, ...] = ()
@@ -138,18 +142,26 @@ class Running:
         try:
             feed = _feed(recorder) if self._ui is not None else None
             sink = recorder if feed is None else feed
-            stages = compose(self._settings, self._clock, self._secret, sink, upstream, bounds=bounds)
+            stages = compose(
+                settings, self._clock, self._secret, sink, upstream, bounds=bounds, seen=self._clients.seen
+            )
+            remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
+            remembered.load()
             proxy, lanes = self._proxy(sink, stages, feed)
             async with asyncio.TaskGroup() as tasks:
+                keeping = tasks.create_task(remembered.run())
                 try:
                     await self._serve(tasks, proxy, lanes, recorder, stages)
                 finally:
+                    keeping.cancel()
                     proxy.shutdown()
         except* StartError as errors:
             raise errors.exceptions[0] from None
         finally:
+            self._clients.close()
             await upstream.close()
             recorder.close()
+        remembered.save()
         return 0
 
     def _proxy(self, sink: EventSink, stages: Stages, feed: "Feed | None") -> tuple[master.Master, Lanes]:
@@ -269,6 +281,7 @@ class Running:
             token=token,
             health=health,
             adopt=stages.identifier.adopt,
+            limits=lambda: view(stages.gate, self._clients.name),
             allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *self._settings.page.allowed_hosts}),
             version=_version(),
         )

@@ -63,6 +63,7 @@ class Gateway:
             await reply.start(204, [(CANARY, canary)])
             await reply.end()
             return
+        self._stages.seen(call.client)
         try:
             await serve(self._stages, call, reply, watch.upload() if more else None)
         except asyncio.CancelledError:

@@ -17,12 +17,14 @@ from gateway.egress.classify import classify
 from gateway.egress.headers import request_headers
 from gateway.egress.relay import ILL_END, Relayed, read_usage, relay_bytes, relay_events
 from gateway.egress.resolve import BarredError, LoopError, NotAllowedError
-from gateway.egress.retry import Retry, Stop, next_step, stated_wait_seconds
+from gateway.egress.retry import REFUSED_STATUSES, Retry, Stop, never_fits, next_step
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.excerpt import readable
 from gateway.identify.guard import hop_mark
-from gateway.limit.gate import Permit
+from gateway.limit.gate import Answer, Permit
+from gateway.limit.refusal import Refusal, is_pacing
+from gateway.limit.scope import Block
 from gateway.model.attempt import Attempt, ReplyHead
 from gateway.model.cause import Cause
 from gateway.model.decision import Forward, Refuse
@@ -31,7 +33,7 @@ from gateway.model.event import Live
 from gateway.model.exchange import Admitted, Answered, Outcome
 from gateway.model.failure import NetFailure, Phase
 from gateway.model.flow import State
-from gateway.model.provider import StreamNews
+from gateway.model.provider import StreamNews, Usage
 from gateway.refusing import refuse
 from gateway.reply import Reply, cache_status, failure_status, marks, own_error, passed_on, verdict
 from gateway.stages import Stages
@@ -70,6 +72,8 @@ class Asking:
         self.attempts: list[Attempt] = []
         self.queued_seconds = 0.0
         self._waited_seconds = 0.0
+        self._permit: Permit | None = None
+        self.shadow: Block | None = None
         self._upstream_seconds = 0.0
         self._timeline = Timeline()
 
@@ -80,20 +84,32 @@ class Asking:
         stages.budget.asked(*account)
         if self._route.retry_count:
             stages.budget.spend(*account)  # the SDK's own retry is one, too; it is charged, never refused
+        tried: _Tried | None = None
         while True:
             permit = await stages.gate.acquire(
-                self._route, live, deadline=self._deadline, size_bytes=len(self._call.body)
+                self._route,
+                live,
+                deadline=self._deadline,
+                size_bytes=len(self._call.body),
+                front=tried is not None,
             )
             if isinstance(permit, Refuse):
-                refused = replace(permit, queued_seconds=self.queued_seconds + permit.queued_seconds)
+                self.queued_seconds += permit.queued_seconds
+                if tried is not None and tried.diagnosis is not None and tried.head is not None:
+                    return await self._give_up(tried, tried.diagnosis, spent=True)  # the provider's own last word
+                refused = replace(permit, queued_seconds=self.queued_seconds)
                 return await refuse(stages, self._admitted, refused, self._reply, tuple(self.attempts))
+            self._permit = permit
             self.queued_seconds += permit.queued_seconds
+            self.shadow = self.shadow or permit.shadow
+            if tried is not None:
+                waited += permit.queued_seconds
             tried = None
             try:
                 tried = await self._try(waited, permit)
                 if tried.diagnosis is None:
                     return await self._deliver(tried)
-                failures += tried.head is None or stated_wait_seconds(tried.head) is None
+                failures += tried.head is None or tried.diagnosis.wait_seconds is None
                 step = self._next(tried, tried.diagnosis, failures)
                 if not isinstance(step, Retry):
                     return await self._give_up(tried, tried.diagnosis, spent=step.spent)
@@ -104,11 +120,17 @@ class Asking:
                 permit.release()
                 if tried is not None and tried.incoming is not None:
                     tried.incoming.abort()
-            waited = step.after_seconds
-            reason = f"waiting to try again: {tried.diagnosis.title.lower()}"
-            live.enter(State.WAITING, reason, round(waited * 1000))
-            self._waited_seconds += waited
-            await stages.sleep(waited)
+            waited = 0.0
+            if not self._is_held_by_the_gate(tried):
+                waited = step.after_seconds
+                reason = f"waiting to try again: {tried.diagnosis.title.lower()}"
+                live.enter(State.WAITING, reason, round(waited * 1000))
+                self._waited_seconds += waited
+                await stages.sleep(waited)
+
+    def _is_held_by_the_gate(self, tried: _Tried) -> bool:
+        """Whether the gate holds everybody back now, this call first of all."""
+        return self._refusal(tried.head, tried.diagnosis) is not None and not self._stages.gate.shadow
 
     # one attempt
 
@@ -139,9 +161,33 @@ class Asking:
         self._upstream_seconds += self._stages.clock.now() - began
         head = incoming.head if incoming is not None and failure is None else None
         tried = _Tried(incoming=incoming, head=head, body=body, whole=whole, failure=failure, diagnosis=None)
-        if failure is None and head is not None and (head.status < 400 or self._route.foreign):
-            return tried
-        return replace(tried, diagnosis=diagnose(self._evidence(head=head, body=body, failure=failure)))
+        good = failure is None and head is not None and (head.status < 400 or self._route.foreign)
+        diagnosis = None if good else diagnose(self._evidence(head=head, body=body, failure=failure))
+        if head is not None:
+            permit.answered(self._answer(head, body, diagnosis))
+        return replace(tried, diagnosis=diagnosis)
+
+    def _answer(self, head: ReplyHead, body: bytes, diagnosis: Diagnosis | None) -> Answer:
+        """Give what others can learn from an answer."""
+        provider = self._route.provider
+        refusal = self._refusal(head, diagnosis)
+        if refusal is not None:
+            refusal = replace(refusal, stated=provider.read_refusal(body, head.headers))
+        named = [value for name in provider.account_headers if (value := head.header(name))]
+        return Answer(
+            good=head.status < 400,
+            account=self._stages.identifier.fingerprint("\0".join(named)) if named else None,
+            stated=provider.read_limits(head.headers),
+            refusal=refusal,
+        )
+
+    def _refusal(self, head: ReplyHead | None, diagnosis: Diagnosis | None) -> Refusal | None:
+        """Give what a refusal for speed means for everybody; None for any other answer."""
+        if head is None or diagnosis is None or head.status not in REFUSED_STATUSES or not is_pacing(diagnosis.cause):
+            return None
+        return (
+            None if never_fits(diagnosis.facts) else Refusal(cause=diagnosis.cause, wait_seconds=diagnosis.wait_seconds)
+        )
 
     def _note(
         self, number: int, waited: float, timeline: Timeline, incoming: Incoming | None, failure: NetFailure | None
@@ -182,7 +228,8 @@ class Asking:
             head=tried.head,
             failure=tried.failure,
             cause=diagnosis.cause,
-            can_repeat=self._rest is None,
+            stated_seconds=diagnosis.wait_seconds,
+            can_repeat=self._rest is None and not never_fits(diagnosis.facts),
             left_seconds=self._deadline - now,
             may_spend=lambda: self._stages.budget.spend(self._route.upstream.host, self._route.key, now),
             policy=self._stages.policy,
@@ -290,6 +337,7 @@ class Asking:
             encoding = head.header(b"content-encoding")
             text = relayed.body if encoding is None else (readable(relayed.body, encoding, None) or "").encode()
             usage = read_usage(self._route.provider, text)
+        self._settle(head, relayed, usage)
         inside = diagnosis is not None
         events = relayed.stream_error or relayed.filtered
         if relayed.failure is not None or relayed.truncated or events:
@@ -313,12 +361,23 @@ class Asking:
         )
         return self._over(outcome)
 
+    def _settle(self, head: ReplyHead, relayed: Relayed, usage: Usage | None) -> None:
+        """Count the tokens that were really taken: as the provider says, else those of a stream by its events."""
+        if self._permit is None or head.status >= 400:
+            return
+        if usage is not None:
+            self._permit.settle(usage.tokens_in, usage.tokens_out)
+        elif relayed.events:
+            self._permit.settle(None, relayed.events)
+
     def _over(self, outcome: Outcome) -> Answered:
         return Answered(
             admitted=self._admitted,
             attempts=tuple(self.attempts),
             outcome=outcome,
             queued_seconds=self.queued_seconds,
+            would_wait_seconds=self.shadow.seconds if self.shadow is not None else None,
+            would_wait_for=self.shadow.reason if self.shadow is not None else "",
         )
 
     def _wanted(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
@@ -26,7 +26,7 @@ from gateway.model.event import EventSink
 from gateway.model.provider import Provider
 from gateway.providers import openai_compatible
 from gateway.settings import Address, Settings
-from gateway.stages import Stages, anywhere
+from gateway.stages import Stages, anywhere, unseen
 
 
 def providers(settings: Settings) -> tuple[Provider, ...]:
@@ -101,14 +101,27 @@ def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
             model=rule.model,
             per_second=rule.per_second,
             per_minute=rule.rpm,
+            per_hour=rule.rph,
+            per_day=rule.rpd,
+            tokens_per_minute=rule.tpm,
+            tokens_per_day=rule.tpd,
             concurrency=rule.concurrency,
+            burst=rule.burst,
+            together=rule.together,
         )
         for rule in settings.limits.rules
     )
 
 
 def compose(
-    settings: Settings, clock: Clock, secret: bytes, sink: EventSink, upstream: Upstream, *, bounds: Fence | None = None
+    settings: Settings,
+    clock: Clock,
+    secret: bytes,
+    sink: EventSink,
+    upstream: Upstream,
+    *,
+    bounds: Fence | None = None,
+    seen: Callable[[str], None] = unseen,
 ) -> Stages:
     """Put the stages together."""
     for language in {LANGUAGES[0], settings.diagnose.language}:
@@ -123,7 +136,13 @@ def compose(
         estimates=estimates,
         store=stores["memory"].open(cache.max_bytes) if cache.enabled else None,
         cache_ttl_seconds=float(cache.ttl_seconds),
-        gate=Gate(limit_rules(settings), clock, queue_max=limits.queue_max, queue_max_bytes=limits.queue_max_bytes),
+        gate=Gate(
+            limit_rules(settings),
+            clock,
+            queue_max=limits.queue_max,
+            queue_max_bytes=limits.queue_max_bytes,
+            shadow=limits.shadow,
+        ),
         upstream=upstream,
         policy=RetryPolicy(max_attempts=settings.retry.max_attempts),
         budget=RetryBudget(),
@@ -132,5 +151,6 @@ def compose(
         sleep=asyncio.sleep,
         recent=Recent(),
         language=settings.diagnose.language,
+        seen=seen,
         barred=anywhere if bounds is None else bounds.bars,
     )

@@ -1,5 +1,6 @@
 """The app's side of an exchange, as the path sees it, and what we write there ourselves."""
 
+import math
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -86,11 +87,22 @@ def own_error(provider: Provider, status: int, diagnosis: Diagnosis, language: s
 
 
 def waits(refuse: Refuse) -> HeaderList:
-    """Say when to come back."""
-    seconds = refuse.retry_after_seconds
-    if seconds is None:
-        return []
-    return [(b"retry-after", b"%d" % max(1, -(-seconds // 1))), (b"retry-after-ms", b"%d" % round(seconds * 1000))]
+    """Say when to come back, and which limit it is about.
+
+    Source: draft-ietf-httpapi-ratelimit-headers-11 (``RateLimit``, ``RateLimit-Policy``), read 2026-11.
+    """
+    headers: HeaderList = []
+    seconds, policy = refuse.retry_after_seconds, refuse.policy
+    if seconds is not None:
+        headers.append((b"retry-after", b"%d" % max(1, math.ceil(seconds))))
+        headers.append((b"retry-after-ms", b"%d" % round(seconds * 1000)))
+    if policy is not None:
+        unit = {"requests": "requests", "concurrency": "concurrent-requests"}.get(policy.kind, "tokens")
+        window = "" if policy.window_seconds is None else f";w={max(1, math.ceil(policy.window_seconds))}"
+        headers.append((b"ratelimit-policy", f'"{policy.kind}";q={round(policy.limit)};qu="{unit}"{window}'.encode()))
+        reset = "" if not math.isfinite(policy.reset_seconds) else f";t={math.ceil(policy.reset_seconds)}"
+        headers.append((b"ratelimit", f'"{policy.kind}";r=0{reset}'.encode()))
+    return headers
 
 
 def failure_status(failure: NetFailure) -> tuple[int, HeaderList]:

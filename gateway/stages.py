@@ -20,6 +20,10 @@ def anywhere(_host: str, _port: int) -> str | None:
     return None
 
 
+def unseen(_client: str) -> None:
+    """Look at nobody."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stages:
     """The stages and what they share.
@@ -31,6 +35,7 @@ class Stages:
         recent: What happened lately, for verdicts.
         draw: A random number from 0 to 1.
         language: Of the errors that we write.
+        seen: Told who calls, as ``address:port``; returns at once.
         barred: Host and port of what is no provider's -> why no app may go there, None when it may.
     """
 
@@ -50,4 +55,5 @@ class Stages:
     sleep: Callable[[float], Awaitable[None]]
     recent: Recent
     language: str = "en"
+    seen: Callable[[str], None] = unseen
     barred: Callable[[str, int], str | None] = anywhere

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import ca, config, demo, env, explain, run, simulate, start
+from gateway.cli import ca, config, demo, env, explain, limits, run, simulate, start
 
 RUN, LOOK, SET_UP = "Run", "Look", "Set up"
 
@@ -46,6 +46,7 @@ app.command("start", rich_help_panel=RUN)(start.start)
 app.command("env", rich_help_panel=RUN)(env.env)
 app.command("simulate", rich_help_panel=RUN)(simulate.simulate)
 app.command("explain", rich_help_panel=LOOK)(explain.explain)
+app.command("limits", rich_help_panel=LOOK)(limits.limits)
 app.add_typer(ca.app, name="ca", rich_help_panel=SET_UP)
 app.add_typer(config.app, name="config", rich_help_panel=SET_UP)
 

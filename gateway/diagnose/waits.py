@@ -37,22 +37,19 @@ def stated_wait(headers: Mapping[str, str], numbers: Mapping[str, float], messag
         message: Of its envelope.
         raw: The start of its body in lower case.
     """
-    return next(
-        (
-            seconds
-            for seconds in (
-                _number(headers.get("retry-after-ms", ""), 1e-3),
-                _number(headers.get("x-ms-retry-after-ms", ""), 1e-3),
-                _retry_after(headers),
-                _number(headers.get("x-codex-primary-reset-after-seconds", ""), 1.0),
-                *(_sensible(value) for name, value in numbers.items() if name.lower() in _SECONDS_FIELDS),
-                _delay(raw),
-                in_words(message),
-            )
-            if seconds is not None
-        ),
-        None,
+    stated = (
+        _number(headers.get("retry-after-ms", ""), 1e-3),
+        _number(headers.get("x-ms-retry-after-ms", ""), 1e-3),
+        whole := _retry_after(headers),
+        _number(headers.get("x-codex-primary-reset-after-seconds", ""), 1.0),
+        *(_sensible(value) for name, value in numbers.items() if name.lower() in _SECONDS_FIELDS),
+        _delay(raw),
+        words := in_words(message),
     )
+    found = [seconds for seconds in stated if seconds is not None]
+    if found and found[0] == whole and words is not None and 0 < whole - words < 1:
+        return words  # the header is the same, rounded up to a second
+    return next((seconds for seconds in found if seconds > 0), found[0] if found else None)
 
 
 def in_words(text: str) -> float | None:

@@ -47,6 +47,7 @@ class Relayed:
         failure: The body did not come whole.
         truncated: A stream ended cleanly without its end mark.
         first_at: When the first bytes of a stream came, None when none did or nobody asked.
+        events: How many events of a stream came; most providers send a token in each.
         filtered: The events that say that the answer ended before its end, for a filter or a failure.
         stream_error: The events with which the provider itself ended the stream in an error.
     """
@@ -59,6 +60,7 @@ class Relayed:
     stream_error: bytes = b""
     filtered: bytes = b""
     first_at: float | None = None
+    events: int = 0
 
 
 Explain = Callable[[NetFailure], tuple[str, str]]
@@ -229,6 +231,7 @@ class _Reader:
             stream_error=self._error,
             filtered=self._filtered,
             first_at=self.first_at,
+            events=self.events,
         )
 
 

@@ -5,13 +5,12 @@ The phase of a failure decides before its kind: what was never sent may always b
 processed and paid for, and is not repeated. What waiting cannot cure (quota, keys, daily limits) is never repeated.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 from gateway.model.attempt import ReplyHead
 from gateway.model.cause import Again, Cause
+from gateway.model.diagnosis import Facts
 from gateway.model.failure import NetFailure
 
 REFUSED_STATUSES = frozenset({429, 503, 529})
@@ -58,6 +57,7 @@ def next_step(
     head: ReplyHead | None,
     failure: NetFailure | None,
     cause: Cause,
+    stated_seconds: float | None,
     can_repeat: bool,
     left_seconds: float,
     may_spend: Callable[[], bool],
@@ -72,6 +72,7 @@ def next_step(
         head: The answer's head, None when none came.
         failure: What went wrong below HTTP, None when an answer came.
         cause: The verdict so far.
+        stated_seconds: How long the answer says to wait, in whatever form; None when it does not.
         can_repeat: Whether the whole body is still at hand.
         left_seconds: Until the app gives up.
         may_spend: Takes one retry from the budget, False when it is empty. Asked last, once.
@@ -89,7 +90,7 @@ def next_step(
         hopeless = cause.again is Again.NEVER and cause is not Cause.UNKNOWN  # such a status says "not now" by itself
         if head.status not in REFUSED_STATUSES or hopeless:
             return Stop(spent=number > 1)
-        stated = stated_wait_seconds(head)
+        stated = stated_seconds or None
     jitter = draw * min(policy.cap_seconds, policy.base_seconds * 2 ** min(number - 1, 10))
     if stated is not None:
         wait = stated + jitter * 0.1
@@ -101,29 +102,7 @@ def next_step(
     return Retry(after_seconds=jitter, stated=False)
 
 
-def stated_wait_seconds(head: ReplyHead) -> float | None:
-    """Read how long the provider asks to wait; None when it names no usable time. Total on any bytes.
-
-    A date is read against the answer's own Date, so that a wrong clock on this machine changes nothing. A time that is
-    past or negative names no wait.
-    """
-    for name, unit in ((b"retry-after-ms", 0.001), (b"x-ms-retry-after-ms", 0.001), (b"retry-after", 1.0)):
-        value = head.header(name)
-        if value is None:
-            continue
-        try:
-            seconds = float(value) * unit
-        except ValueError:
-            seconds = _until(value, head.header(b"date")) if name == b"retry-after" else math.nan
-        if math.isinf(seconds) and seconds > 0:
-            return math.inf
-        if math.isfinite(seconds) and seconds > 0:
-            return seconds
-    return None
-
-
-def _until(value: str, date: str | None) -> float:
-    try:
-        return (parsedate_to_datetime(value) - parsedate_to_datetime(date or "")).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return math.nan
+def never_fits(facts: Facts) -> bool:
+    """Whether a refusal says that this call alone is larger than the whole limit. Waiting does not make it smaller."""
+    numbers = {name: int(value) for name, value in facts if name in {"limit", "requested"} and value.isdigit()}
+    return len(numbers) == 2 and numbers["requested"] > numbers["limit"] > 0

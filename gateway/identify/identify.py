@@ -87,6 +87,10 @@ class Identifier:
             value = next((v for name in provider.key_query if (v := query.get(name))), b"")
         return value.removeprefix(b"Bearer ").strip()
 
+    def fingerprint(self, text: str) -> str:
+        """Give the fingerprint of what an account is called."""
+        return self._fingerprint(text.encode("latin-1", "replace"))
+
     def _fingerprint(self, value: bytes) -> str:
         return hmac.digest(self._secret, value, hashlib.sha256).hex()[:8]
 

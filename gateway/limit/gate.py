@@ -1,280 +1,351 @@
-"""The gate: calls pass in the order in which they came, as fast as the windows and the concurrency allow.
+"""The gate: calls pass as fast as the limits allow and no faster, each tenant its share, each in its turn.
 
-One `Lane` of waiters for each scope (provider, account, model group). A waiter knows its ETA; one that could not be
-served before its app gives up is refused at once. Whoever leaves while waiting gives its place up at that moment.
+One `Scope` for each account and model group. A waiter knows its ETA; one that could not be served before its app gives
+up is refused at once. Whoever leaves while waiting gives its place up at that moment. In shadow mode everything is
+decided and counted, and nobody waits.
 """
 
 import asyncio
 import math
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
-from gateway.limit.window import Window
+from gateway.limit.cost import TOKENS, Cost
+from gateway.limit.refusal import Refusal
+from gateway.limit.rule import SKEW_SECONDS, LimitRule
+from gateway.limit.scope import Block, Scope, ScopeKey, Taken, Waiter
+from gateway.limit.users import Use, User
 from gateway.model.cause import Cause
 from gateway.model.clock import Clock
-from gateway.model.decision import Refuse
+from gateway.model.decision import Refuse, StatedPolicy
 from gateway.model.event import Live
 from gateway.model.flow import State
+from gateway.model.provider import StatedLimit
 from gateway.model.route import Route
 
-LANES_MAX = 10_000
-SKEW_SECONDS = 0.02
-"""Added to every window: two requests sent a second apart may arrive a little closer than that."""
+__all__ = ["SKEW_SECONDS", "Answer", "Gate", "LimitRule", "Permit"]
+
+SCOPES_MAX = 10_000
+DEFAULT_TENANT = "default"
+DOUBT = 1.25
+"""A call is refused as larger than a learned limit when our estimate of it is larger by this; it may be wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitRule:
-    """A configured limit for every account of a provider, counted for each model group by itself.
+class Answer:
+    """What an attempt's answer tells the gate.
 
     Attributes:
-        provider: Its name, ``*`` for all.
-        model: A glob.
-        per_second: Requests in any second, None for no such limit; may be broken (0.5 is one in 2 s).
-        per_minute: Requests in any minute.
-        concurrency: Requests at the same time.
+        good: The provider has done what was asked.
+        account: Fingerprint of the organisation and project that the answer names, None when it names none.
+        stated: The limits in its headers.
+        refusal: What it means for others when it is a 429 that waiting cures.
     """
 
-    provider: str = "*"
-    model: str = "*"
-    per_second: float | None = None
-    per_minute: int | None = None
-    concurrency: int | None = None
+    good: bool
+    account: str | None = None
+    stated: tuple[StatedLimit, ...] = ()
+    refusal: Refusal | None = None
 
 
 class Permit:
-    """The right to send one request. Give it back once, when the answer has ended."""
+    """The right to send one request. Give it back once, when the answer has ended.
 
-    __slots__ = ("_granted_at", "_lane", "queued_seconds")
+    Attributes:
+        queued_seconds: How long it was waited for.
+        shadow: In shadow mode: what would have happened, None when it would have gone at once.
+    """
 
-    def __init__(self, lane: "_Lane | None", queued_seconds: float, granted_at: float = 0.0) -> None:
-        self._lane, self.queued_seconds, self._granted_at = lane, queued_seconds, granted_at
+    __slots__ = (
+        "_answered", "_cost", "_gate", "_is_good", "_released", "_route", "_scope", "_sent_at", "_taken", "_use",
+        "queued_seconds", "shadow",
+    )  # fmt: skip
+
+    def __init__(
+        self, gate: "Gate", route: Route, scope: Scope, use: Use, cost: Cost, taken: list[Taken], waited: float = 0.0
+    ) -> None:
+        self._gate, self._route, self._scope, self._use, self._cost = gate, route, scope, use, cost
+        self._taken = taken
+        self._sent_at: float | None = None
+        self._answered = self._is_good = self._released = False
+        use.in_flight += 1
+        self.queued_seconds = waited
+        self.shadow: Block | None = None
 
     def sent(self) -> None:
-        """Say that the request is on its way. Connecting took a while; the window begins now."""
-        if self._lane is not None:
-            self._lane.sent(self._granted_at)
+        """Say that the request is on its way. Connecting took a while; it counts from now on."""
+        if self._sent_at is None:
+            self._sent_at = now = self._gate.clock.now()
+            for taken in self._taken:
+                taken.meter.sent(taken.hold, now)
+
+    def answered(self, answer: Answer) -> None:
+        """Take in what the head of the answer, and of a refusal the body, tells."""
+        now, sent_at = self._gate.clock.now(), self._sent_at
+        if self._answered or sent_at is None:
+            return
+        self._answered, self._is_good = True, answer.good
+        if answer.account is not None:
+            self._gate.know_account(self._route, answer.account)
+        scope = self._home()
+        scope.starting.ended(answered=answer.refusal is None)
+        if answer.stated:
+            scope.hear(answer.stated, self._cost, sent_at, now, "headers")
+        if answer.refusal is not None:
+            told = frozenset(said.kind for said in answer.stated if said.remaining is not None)
+            scope.refused(answer.refusal, self._cost, sent_at, now, told)
+        elif answer.good:
+            scope.users.answered(now)
+            scope.succeeded(now)
+        if not answer.good:
+            self._settle(0, 0)  # what was refused took no tokens
+        scope.pump()
+
+    def settle(self, tokens_in: int | None, tokens_out: int | None) -> None:
+        """Count what the provider counted, once; None keeps the estimate."""
+        given = self._cost
+        self._settle(
+            given.tokens_in if tokens_in is None else tokens_in, given.tokens_out if tokens_out is None else tokens_out
+        )
 
     def release(self) -> None:
-        """Give it back; a second time does nothing."""
-        lane, self._lane = self._lane, None
-        if lane is not None:
-            lane.release()
+        """Give it back; a second time does nothing. What was never sent is counted no more."""
+        if self._released:
+            return
+        self._released = True
+        scope, now = self._home(), self._gate.clock.now()
+        if self._sent_at is None:
+            for taken in self._taken:
+                taken.meter.give_back(taken.hold, now)
+        if not self._answered:
+            scope.starting.ended(answered=False)
+        self._use.in_flight -= 1
+        scope.ended(now, now - self._sent_at if self._is_good and self._sent_at is not None else None)
+        scope.pump()
+
+    def _settle(self, tokens_in: int, tokens_out: int) -> None:
+        cost, now = Cost(1, tokens_in, tokens_out), self._gate.clock.now()
+        for taken in self._taken:
+            if taken.kind != "requests":
+                taken.meter.settle(taken.hold, cost.of(taken.kind), now)
+
+    def _home(self) -> Scope:
+        while self._scope.successor is not None:
+            self._scope = self._scope.successor
+        return self._scope
 
 
 class Gate:
-    """All lanes.
+    """All scopes.
 
     Args:
-        queue_max: Waiters over all lanes.
+        queue_max: Waiters over all scopes.
         queue_max_bytes: Bytes of bodies that wait.
+        shadow: Decide and count, but let everybody through.
     """
 
-    def __init__(self, rules: Sequence[LimitRule], clock: Clock, *, queue_max: int, queue_max_bytes: int) -> None:
-        self._rules, self._clock = tuple(rules), clock
-        self._queue_max, self._queue_max_bytes = queue_max, queue_max_bytes
-        self._lanes: OrderedDict[tuple[str, str, str], _Lane | None] = OrderedDict()
+    def __init__(
+        self,
+        rules: Sequence[LimitRule],
+        clock: Clock,
+        *,
+        queue_max: int,
+        queue_max_bytes: int,
+        shadow: bool = False,
+    ) -> None:
+        self.rules, self.clock, self.shadow = tuple(rules), clock, shadow
+        self.queue_max, self.queue_max_bytes = queue_max, queue_max_bytes
+        self.scopes: OrderedDict[ScopeKey, Scope] = OrderedDict()
+        self.accounts: OrderedDict[tuple[str, str, str], str] = OrderedDict()
+        self._groups: dict[tuple[str, str], str] = {}
+        self._out: set[Permit] = set()
         self.waiting = 0
         self.waiting_bytes = 0
         self.draining = False
         self.cut = False
         """Whether the gateway itself cuts what still runs: a drain that lasted too long, or a second signal."""
 
-    async def acquire(self, route: Route, live: Live, *, deadline: float, size_bytes: int) -> Permit | Refuse:
+    async def acquire(
+        self, route: Route, live: Live, *, deadline: float, size_bytes: int, front: bool = False
+    ) -> Permit | Refuse:
         """Wait for the call's turn.
 
         Args:
             live: Is told what the call waits for.
             deadline: Monotonic seconds after which the app has given up.
             size_bytes: Of the body that waits.
+            front: Before the tenant's others: for a call that has had its turn, and was sent back.
         """
-        lane = self._lane(route)
         if self.draining:
-            return Refuse(
-                cause=Cause.PROXY_DRAINING, status=503, why="the gateway is shutting down", retry_after_seconds=1.0
-            )
-        if lane is None:
-            return Permit(None, 0.0)
-        now = self._clock.now()
-        if lane.try_pass(now):
-            return Permit(lane, 0.0, now)
-        eta_seconds = lane.eta(now) - now
-        refused = self._refuse(lane, eta_seconds, deadline - now, size_bytes)
+            return _draining()
+        now = self.clock.now()
+        scope, cost = self._scope(route), Cost(1, route.input_tokens, route.output_tokens)
+        use = scope.users.asked(User(route.tenant, route.key, live.call.client), cost.of(TOKENS), now)
+        taken = None if self.shadow else scope.pass_now(cost, now)
+        if taken is not None:
+            return Permit(self, route, scope, use, cost, taken)
+        tenant = route.tenant if route.tenant != DEFAULT_TENANT else route.key
+        ahead = scope.queue.ahead(tenant, cost, front=front)
+        foreseen = scope.block(cost, now, ahead)
+        held = foreseen if scope.queue and foreseen.seconds > 0 else scope.block(cost, now)
+        refused = self._refuse(scope, cost, foreseen, deadline - now, size_bytes)
+        if self.shadow:
+            permit = Permit(self, route, scope, use, cost, scope.take(cost, now))
+            permit.shadow = held if held.seconds > 0 or refused is not None else None
+            return permit
         if refused is not None:
             return refused
-        live.enter(State.QUEUED, lane.reason(now), round(eta_seconds * 1000))
+        live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead) * 1000))
+        waiter = Waiter(scope, tenant, cost, scope.weight(cost))
         self.waiting += 1
         self.waiting_bytes += size_bytes
+        use.queued += 1
         try:
             async with asyncio.timeout(max(0.0, deadline - now)):
-                granted_at = await lane.wait()
+                taken = await waiter.wait(front=front)
         except TimeoutError:
-            waited = self._clock.now() - now
-            return _too_long(lane.reason(now), waited, lane.eta(self._clock.now()) - self._clock.now())
+            at = self.clock.now()
+            still = waiter.scope.block(cost, at)
+            return _too_late(still._replace(reason=still.reason or held.reason), at - now)
         finally:
             self.waiting -= 1
             self.waiting_bytes -= size_bytes
-        if self.draining:
-            lane.release()
-            return Refuse(
-                cause=Cause.PROXY_DRAINING, status=503, why="the gateway is shutting down", retry_after_seconds=1.0
-            )
-        return Permit(lane, self._clock.now() - now, granted_at)
+            use.queued -= 1
+        if taken is None:
+            return _draining(self.clock.now() - now)
+        return Permit(self, route, waiter.scope, use, cost, taken, self.clock.now() - now)
 
     def drain(self) -> None:
         """Refuse whoever waits, now and from now on."""
         self.draining = True
-        for lane in self._lanes.values():
-            if lane is not None:
-                lane.open()
+        for scope in self.scopes.values():
+            scope.open()
 
-    def _refuse(self, lane: "_Lane", eta_seconds: float, left_seconds: float, size_bytes: int) -> Refuse | None:
-        if self.waiting >= self._queue_max or self.waiting_bytes + size_bytes > self._queue_max_bytes:
-            why = f"{self.waiting} calls already wait for their turn, as many as the queue holds"
-            return Refuse(cause=Cause.PROXY_QUEUE_FULL, status=429, why=why, retry_after_seconds=max(1.0, eta_seconds))
-        if eta_seconds > left_seconds:
-            return _too_long(lane.reason(self._clock.now()), 0.0, eta_seconds)
-        return None
+    def know_account(self, route: Route, account: str) -> None:
+        """Count a key's calls with its organisation's from now on, and what has been counted so far."""
+        before = self._scope_key(route)
+        name = (route.provider.name, route.upstream.host, route.scope)
+        if self.accounts.get(name) == account:
+            return
+        self.accounts[name] = account
+        if len(self.accounts) > SCOPES_MAX:
+            self.accounts.popitem(last=False)
+        after = self._scope_key(route)
+        if before == after:
+            return
+        # What was counted for the key: under each of its models.
+        for key in [key for key in self.scopes if key[:2] == before[:2]]:
+            scope, named = self.scopes.pop(key), key._replace(account=after.account)
+            home = self.scopes.get(named)
+            if home is not None:
+                home.join(scope)
+            else:
+                scope.key = named
+                self.scopes[named] = scope
+            self.scopes[named].is_organisation = True
 
-    def _lane(self, route: Route) -> "_Lane | None":
-        key = (route.provider.name, route.scope, route.model_group)
-        try:
-            lane = self._lanes[key]
-        except KeyError:
-            rules = [r for r in self._rules if r.provider in {"*", key[0]} and fnmatchcase(key[2], r.model)]
-            lane = self._lanes[key] = _Lane(rules, self._clock) if rules else None
+    def scope_at(self, key: ScopeKey) -> Scope:
+        """Give the scope, making it when it is new."""
+        scope = self.scopes.get(key)
+        if scope is None:
+            rules = [rule for rule in self.rules if rule.fits(key.provider, key.model) or _is_group(rule, key)]
+            scope = self.scopes[key] = Scope(key, rules, self.clock)
             self._forget_idle()
         else:
-            self._lanes.move_to_end(key)
-        return lane
+            self.scopes.move_to_end(key)
+        return scope
+
+    def _scope(self, route: Route) -> Scope:
+        return self.scope_at(self._scope_key(route))
+
+    def _scope_key(self, route: Route) -> ScopeKey:
+        provider = route.provider.name
+        account = self.accounts.get((provider, route.upstream.host, route.scope))
+        if account is None:
+            # A key of its own host may be another's elsewhere: a deployment, a relay.
+            known = route.upstream.host in route.provider.hosts
+            account = route.scope if known else f"{route.scope}@{route.upstream.host}"
+        return ScopeKey(provider, account, self._group(provider, route.model_group))
+
+    def _group(self, provider: str, model: str) -> str:
+        """Give the models that are counted together: those of one name, or of one rule that says so."""
+        if not any(rule.together for rule in self.rules):
+            return model
+        found = self._groups.get((provider, model))
+        if found is None:
+            rule = next((rule for rule in self.rules if rule.together and rule.fits(provider, model)), None)
+            if len(self._groups) >= SCOPES_MAX:
+                self._groups.clear()
+            found = self._groups[provider, model] = model if rule is None else rule.model
+        return found
+
+    def _refuse(self, scope: Scope, cost: Cost, foreseen: Block, left_seconds: float, size_bytes: int) -> Refuse | None:
+        large = scope.too_large(cost, DOUBT)
+        if large is not None:
+            return _too_large(large, cost)
+        if self.waiting >= self.queue_max or self.waiting_bytes + size_bytes > self.queue_max_bytes:
+            why = f"{self.waiting:,} calls already wait for their turn, as many as the queue holds"
+            return Refuse(
+                cause=Cause.PROXY_QUEUE_FULL,
+                status=429,
+                why=why,
+                retry_after_seconds=max(1.0, foreseen.seconds),
+                policy=_policy(foreseen),
+            )
+        return _too_late(foreseen, 0.0) if foreseen.seconds > left_seconds else None
 
     def _forget_idle(self) -> None:
         """Keep the number of scopes bounded; one that counts or waits is never forgotten."""
-        if len(self._lanes) <= LANES_MAX:
+        if len(self.scopes) <= SCOPES_MAX:
             return
-        now = self._clock.now()
-        for key, lane in list(self._lanes.items())[: LANES_MAX // 10]:
-            if lane is None or lane.idle(now):
-                del self._lanes[key]
+        now = self.clock.now()
+        for key, scope in list(self.scopes.items())[: max(1, SCOPES_MAX // 10)]:
+            if scope.idle(now):
+                del self.scopes[key]
 
 
-class _Lane:
-    """One scope: its windows, what is on its way, and who waits."""
-
-    def __init__(self, rules: Sequence[LimitRule], clock: Clock) -> None:
-        self._clock = clock
-        self._windows = [_per_second(r.per_second) for r in rules if r.per_second]
-        self._windows += [Window(r.per_minute, 60.0 + SKEW_SECONDS) for r in rules if r.per_minute]
-        self._concurrency = min((r.concurrency for r in rules if r.concurrency), default=None)
-        self._in_flight = 0
-        self._waiters: deque[asyncio.Future[float]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
-
-    def try_pass(self, now: float) -> bool:
-        """Pass at once when nobody waits and there is room."""
-        if self._waiters or not self._room(now):
-            return False
-        self._take(now)
-        return True
-
-    def eta(self, now: float) -> float:
-        """Say when a newcomer could pass as far as the windows tell; ends of running calls are not foreseen."""
-        ahead = len(self._waiters)
-        return max((window.free_at(now, ahead) for window in self._windows), default=now)
-
-    def reason(self, now: float) -> str:
-        """Say in words what is waited for."""
-        for window in self._windows:
-            if window.remaining(now) <= 0 or self._waiters:
-                seconds = window.seconds - SKEW_SECONDS
-                span = {1.0: "second", 60.0: "minute"}.get(round(seconds, 6), f"{seconds:.3g} s")
-                return f"configured limit of {window.limit} requests per {span}"
-        return f"configured limit of {self._concurrency} requests at the same time"
-
-    async def wait(self) -> float:
-        """Wait in line; on return one place has been taken, and the moment of that is given."""
-        waiter: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        self._arm()
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                for window in self._windows:  # the turn came in the same moment as the leaving: pass it on
-                    window.give_back(waiter.result())
-                self.release()
-            elif waiter in self._waiters:
-                self._waiters.remove(waiter)
-            self._pump()
-            raise
-
-    def sent(self, granted_at: float) -> None:
-        """A request is on its way."""
-        now = self._clock.now()
-        for window in self._windows:
-            window.move(granted_at, now)
-
-    def release(self) -> None:
-        """A call has ended."""
-        self._in_flight -= 1
-        self._pump()
-
-    def open(self) -> None:
-        """Let everybody go, whatever the limit: they will be refused."""
-        while self._waiters:
-            self._in_flight += 1
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(-math.inf)  # nothing was taken
-
-    def idle(self, now: float) -> bool:
-        """Whether forgetting it changes nothing."""
-        return not (self._waiters or self._in_flight or any(w.remaining(now) < w.limit for w in self._windows))
-
-    def _room(self, now: float) -> bool:
-        return not self._full() and all(window.free_at(now) <= now for window in self._windows)
-
-    def _full(self) -> bool:
-        return self._concurrency is not None and self._in_flight >= self._concurrency
-
-    def _take(self, now: float) -> None:
-        self._in_flight += 1
-        for window in self._windows:
-            window.grant(now)
-
-    def _pump(self) -> None:
-        now = self._clock.now()
-        while self._waiters and self._room(now):
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                self._take(now)
-                waiter.set_result(now)
-        self._arm()
-
-    def _arm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._waiters and self._windows and not self._full():
-            now = self._clock.now()
-            at = max(window.free_at(now) for window in self._windows)
-            # Also when that moment has come by now: nobody else would look again.
-            self._timer = asyncio.get_running_loop().call_later(max(0.0, at - now) + 0.0005, self._pump)
+def _is_group(rule: LimitRule, key: ScopeKey) -> bool:
+    return rule.together and rule.model == key.model and rule.provider in {"*", key.provider}
 
 
-def _per_second(rate: float) -> Window:
-    """A whole rate may come as one burst each second; a broken one is spaced evenly."""
-    limit, seconds = (int(rate), 1.0) if rate == int(rate) else (1, 1.0 / rate)
-    return Window(limit, seconds + SKEW_SECONDS)
+def _policy(block: Block) -> StatedPolicy | None:
+    if not block.limit:
+        return None
+    return StatedPolicy(
+        kind=block.kind, limit=block.limit, window_seconds=block.window_seconds, reset_seconds=block.seconds
+    )
 
 
-def _too_long(reason: str, waited_seconds: float, eta_seconds: float) -> Refuse:
-    why = f"{reason}: its turn would come in {eta_seconds:.1f} s, after the app has given up"
+def _draining(waited_seconds: float = 0.0) -> Refuse:
+    return Refuse(
+        cause=Cause.PROXY_DRAINING,
+        status=503,
+        why="the gateway is shutting down",
+        retry_after_seconds=1.0,
+        queued_seconds=waited_seconds,
+    )
+
+
+def _too_late(block: Block, waited_seconds: float) -> Refuse:
+    seconds = block.seconds if math.isfinite(block.seconds) else 1.0
+    when = f"its turn would come in {seconds:.1f} s, after" if math.isfinite(block.seconds) else "no turn came before"
     return Refuse(
         cause=Cause.PROXY_QUEUE_TIMEOUT,
         status=429,
-        why=why,
-        retry_after_seconds=max(1.0, eta_seconds),
+        why=f"{block.reason}: {when} the app has given up",
+        retry_after_seconds=max(1.0, seconds),
         queued_seconds=waited_seconds,
+        policy=_policy(block),
+    )
+
+
+def _too_large(block: Block, cost: Cost) -> Refuse:
+    asked = cost.of(block.kind)
+    what = block.kind.replace("_", " ")
+    return Refuse(
+        cause=Cause.PROXY_REQUEST_TOO_LARGE,
+        status=413,
+        why=f"it takes about {asked:,} {what}, and the {block.reason} never allows as much",
+        policy=_policy(block),
     )

@@ -1,59 +1,175 @@
-"""An exact sliding window: in any stretch of ``seconds`` there are at most ``limit`` grants, bursts included."""
+"""An exact sliding window: in any stretch of ``seconds`` at most ``limit`` is counted, bursts included.
+
+What was taken counts without end until its request is sent, and for ``seconds`` from then on. Only a call that turns
+out larger than its estimate can bring the count above the limit; nothing passes then until it has left.
+"""
 
 from collections import deque
 
+from gateway.limit.cost import Entry, Hold, check
+
+_LOG_MAX = 4_096
+"""Above this, calls within a 4,096th of the window share an entry; they leave together, the earliest a little late."""
+
+_WALK_MAX = 256
+
 
 class Window:
-    """Counts grants. The caller brings the time (monotonic seconds, never going back).
+    """A log of amounts and their moments; see `gateway.limit.cost.Meter`.
 
     Args:
-        limit: Grants in any window; at least 1.
+        limit: What fits in any window; at least 1.
         seconds: The window's length.
     """
 
-    __slots__ = ("_grants", "limit", "seconds")
+    __slots__ = ("_limit", "_log", "_pending", "_reset_at", "_reset_upto", "_used", "seconds")
 
-    def __init__(self, limit: int, seconds: float) -> None:
-        if limit < 1 or not seconds > 0:
-            message = f"a window needs a limit of at least 1 and a length above 0 s, not {limit} in {seconds} s"
-            raise ValueError(message)
-        self.limit, self.seconds = limit, seconds
-        self._grants: deque[float] = deque(maxlen=limit)
+    def __init__(self, limit: float, seconds: float) -> None:
+        check(limit, seconds)
+        self._limit, self.seconds = float(limit), seconds
+        self._log: deque[Entry] = deque()
+        self._used = self._pending = 0.0
+        self._reset_at = self._reset_upto = -1.0
 
-    def free_at(self, now: float, ahead: int = 0) -> float:
-        """Say when a grant is possible, at the earliest ``now``, if ``ahead`` others are granted first."""
+    @property
+    def limit(self) -> float:
+        """What fits in any window."""
+        return self._limit
+
+    def adopt(self, limit: float, seconds: float) -> None:
+        """Take on another limit from the next grant on; what is counted stays."""
+        check(limit, seconds)
+        self._limit, self.seconds = float(limit), seconds
+
+    def wait(self, amount: float, now: float, ahead: float = 0.0) -> float:
+        """See `Meter.wait`. With calls ahead it is an estimate: they are assumed to go as early as they can."""
         self._forget(now)
-        used = len(self._grants)
-        index = used + ahead - self.limit
-        if index < 0:
-            return now
-        whole, place = divmod(index, self.limit)
-        # Grants to come are assumed as early as possible: the window then repeats itself every `seconds`.
-        first = self._grants[place] if place < used else now
-        return first + (whole + 1) * self.seconds
+        excess = self._used + self._pending + ahead + min(amount, self._limit) - self._limit
+        if excess <= 0:
+            return 0.0
+        rounds, part = divmod(excess, self._limit)
+        if not part:
+            rounds, part = rounds - 1, self._limit
+        return max(0.0, self._leaves(part, now) - now) + rounds * self.seconds
 
-    def grant(self, now: float) -> None:
-        """Count one. Only after `free_at` said now."""
-        self._grants.append(now)
+    def take(self, amount: float, now: float) -> Hold:
+        """See `Meter.take`."""
+        self._pending += amount
+        return Hold(amount)
 
-    def give_back(self, at: float) -> None:
-        """Take the grant of that moment back: it was not used."""
-        for place in range(len(self._grants) - 1, -1, -1):  # a grant that is given back is among the latest
-            if self._grants[place] <= at:
-                if self._grants[place] == at:
-                    del self._grants[place]
+    def sent(self, hold: Hold, now: float) -> None:
+        """See `Meter.sent`."""
+        if hold.gone or hold.entry is not None:
+            return
+        self._pending -= hold.amount
+        self._used += hold.amount
+        hold.entry = self._enter(hold.amount, now)
+
+    def settle(self, hold: Hold, amount: float, now: float) -> None:
+        """See `Meter.settle`."""
+        if hold.gone or hold.absorbed:
+            return
+        more, hold.amount = amount - hold.amount, amount
+        if hold.entry is None:
+            self._pending += more
+        elif hold.entry.at >= 0:
+            hold.entry.amount += more
+            self._used += more
+
+    def give_back(self, hold: Hold, now: float) -> None:
+        """See `Meter.give_back`."""
+        self.settle(hold, 0.0, now)
+        hold.gone = True
+
+    def level(self, now: float) -> float:
+        """See `Meter.level`."""
+        self._forget(now)
+        return self._limit - self._used - self._pending
+
+    def told(self, sent_at: float, remaining: float, now: float, reset_seconds: float | None = None) -> None:
+        """Take over the provider's own count, as of a request of that moment.
+
+        Args:
+            remaining: What it says was left then, that request counted.
+            reset_seconds: After which all that was counted by then is gone.
+        """
+        self._forget(now)
+        counted = self._used + self._pending - self.after(sent_at)
+        more = (self._limit - remaining) - counted
+        if more > 0:
+            self._used += more
+            self._log.append(Entry(sent_at, more))  # spent by others, or at another price than we thought
+        else:
+            self._drop(-more)
+        if reset_seconds is not None:
+            self._reset_at, self._reset_upto = now + reset_seconds, sent_at
+
+    def after(self, sent_at: float) -> float:
+        """Give what was taken for requests that were sent after that moment, or not yet."""
+        amount = self._pending
+        for entry in reversed(self._log):
+            if entry.at <= sent_at:
+                break
+            amount += entry.amount
+        return amount
+
+    def entries(self, now: float) -> list[tuple[float, float]]:
+        """Give ``(age in seconds, amount)``, oldest first; what is not sent yet is of now."""
+        self._forget(now)
+        found = [(now - entry.at, entry.amount) for entry in self._log if entry.amount]
+        return [*found, (0.0, self._pending)] if self._pending else found
+
+    def restore(self, age_seconds: float, amount: float, now: float) -> None:
+        """Count what an earlier process has spent. Oldest first, before anything else is counted."""
+        self._used += amount
+        self._enter(amount, now - age_seconds)
+        self._forget(now)
+
+    def _enter(self, amount: float, now: float) -> Entry:
+        log = self._log
+        if len(log) >= _LOG_MAX and now - log[-1].at < self.seconds / _LOG_MAX:
+            log[-1].amount += amount
+            log[-1].at = now
+        else:
+            log.append(Entry(now, amount))
+        return log[-1]
+
+    def _leaves(self, amount: float, now: float) -> float:
+        """Give the moment in which so much will have left, as far as the log tells."""
+        log, latest = self._log, now
+        if len(log) > _WALK_MAX and amount > self._used / 2:  # far away: an estimate is enough
+            return log[min(len(log) - 1, int(len(log) * amount / self._used))].at + self.seconds
+        for entry in log:
+            amount -= entry.amount
+            leaves = entry.at + self.seconds
+            if entry.at <= self._reset_upto and self._reset_at >= 0:
+                leaves = min(leaves, self._reset_at)
+            latest = max(latest, leaves)
+            if amount <= 0:
+                return latest
+        return now + self.seconds
+
+    def _drop(self, amount: float) -> None:
+        log = self._log
+        while amount > 0 and log:
+            first = log[0]
+            if first.amount > amount:
+                first.amount -= amount
+                self._used -= amount
                 return
-
-    def move(self, granted_at: float, sent_at: float) -> None:
-        """Count a grant from when it was used: a provider counts what arrives, not what we meant to send."""
-        self.give_back(granted_at)
-        self._grants.append(sent_at)
-
-    def remaining(self, now: float) -> int:
-        """How many may go at once."""
-        self._forget(now)
-        return self.limit - len(self._grants)
+            amount -= first.amount
+            self._used -= first.amount
+            first.at = -1.0
+            log.popleft()
 
     def _forget(self, now: float) -> None:
-        while self._grants and self._grants[0] + self.seconds <= now:
-            self._grants.popleft()
+        log, before = self._log, now - self.seconds
+        if self._reset_at >= 0 and now >= self._reset_at:
+            before = max(before, self._reset_upto)
+            self._reset_at = -1.0
+        while log and log[0].at <= before:
+            gone = log.popleft()
+            self._used -= gone.amount
+            gone.at = -1.0
+        if not log:
+            self._used = 0.0

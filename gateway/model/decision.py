@@ -36,6 +36,22 @@ class ServeCached:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatedPolicy:
+    """The limit that a refusal of ours is about; nothing of it is left.
+
+    Attributes:
+        kind: What is counted: ``requests``, ``tokens``, ``concurrency``, ...
+        window_seconds: None for a concurrency.
+        reset_seconds: When there is enough for this call; infinite when nobody can tell.
+    """
+
+    kind: str
+    limit: float
+    window_seconds: float | None
+    reset_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refuse:
     """Answer ourselves.
 
@@ -43,6 +59,7 @@ class Refuse:
         status: The HTTP status of our answer.
         why: One sentence about this call.
         retry_after_seconds: None when waiting does not help.
+        policy: The limit that it is about, None when about none.
     """
 
     cause: Cause
@@ -50,6 +67,7 @@ class Refuse:
     why: str
     retry_after_seconds: float | None = None
     queued_seconds: float = 0.0
+    policy: StatedPolicy | None = None
 
 
 Decision = Forward | ServeCached | Refuse

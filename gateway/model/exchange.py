@@ -51,12 +51,17 @@ class Answered:
 
     Attributes:
         queued_seconds: Spent in our queue, over all attempts.
+        would_wait_seconds: What it would have waited for a limit, where limits are only watched; infinite when it would
+            have been refused, or nobody can tell.
+        would_wait_for: Which limit that is.
     """
 
     admitted: Admitted
     attempts: tuple[Attempt, ...]
     outcome: Outcome
     queued_seconds: float = 0.0
+    would_wait_seconds: float | None = None
+    would_wait_for: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,8 @@ class FlowRow:
         cause: None on success.
         attempts: ``{n, waited_ms, phases: [{name, start_ms, end_ms, ok}], status, failure}``.
         cache: none, hit, stored, collapsed, stale or bypass.
+        shadow: ``{wait_ms, reason}`` of a call that would have waited, were limits not only watched; None otherwise.
+            ``wait_ms`` is None where nobody can tell.
         diagnosis: ``{cause, fault, precision, title, what_happened, evidence, ruled_out, alternatives, what_to_do}``.
         request_headers: Kept headers only, as ``[name, value]``.
         body: The start of a failed answer, redacted, at most 64 KiB; None when not kept.
@@ -68,6 +70,7 @@ class FlowRow:
     tokens_out: int | None = None
     cache: str = "none"
     possible_duplicate: bool = False
+    shadow: dict[str, Any] | None = None
     diagnosis: dict[str, Any] | None = None
     request_headers: tuple[tuple[str, str], ...] = ()
     response_headers: tuple[tuple[str, str], ...] = ()

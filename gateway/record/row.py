@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 from gateway.excerpt import readable
@@ -11,7 +12,7 @@ from gateway.model.call import Call, Mode
 from gateway.model.decision import Refuse
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.event import Live
-from gateway.model.exchange import Concluded, Outcome
+from gateway.model.exchange import Answered, Concluded, Outcome
 from gateway.model.flow import FlowRow, State
 from gateway.model.route import Route
 from gateway.record.redact import credentials_of, kept_headers, kept_target, scrub, scrubbed
@@ -63,6 +64,7 @@ def closed_row(live: Live, concluded: Concluded) -> FlowRow:
         tokens_out=usage.tokens_out if usage else None,
         cache=concluded.cache,
         possible_duplicate=concluded.possible_duplicate,
+        shadow=_shadow(answered),
         diagnosis=_diagnosis(diagnosis, secrets) if diagnosis else None,
         request_headers=kept_headers(call.headers),
         response_headers=kept_headers(outcome.head.headers) if outcome.head else (),
@@ -70,6 +72,13 @@ def closed_row(live: Live, concluded: Concluded) -> FlowRow:
         **_times(call, concluded),
         **_who_and_what(call, answered.admitted.route),
     )
+
+
+def _shadow(answered: Answered) -> dict[str, Any] | None:
+    seconds = answered.would_wait_seconds
+    if seconds is None:
+        return None
+    return {"wait_ms": round(seconds * 1000) if isfinite(seconds) else None, "reason": scrub(answered.would_wait_for)}
 
 
 def foreign_row(row: FlowRow, seq: int) -> FlowRow:

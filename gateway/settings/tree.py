@@ -167,19 +167,52 @@ class LimitRule(Section):
         None, "Calls started in any one second.", unit="calls per second", example="5.0", gt=0, allow_inf_nan=False
     )
     rpm: int | None = setting(None, "Calls started in any one minute.", unit="calls per minute", example="300", ge=1)
+    rph: int | None = setting(None, "Calls started in any one hour.", unit="calls per hour", example="5_000", ge=1)
+    rpd: int | None = setting(None, "Calls started in any 24 hours.", unit="calls per day", example="50_000", ge=1)
+    tpm: int | None = setting(
+        None,
+        "Tokens in any one minute, question and answer together. Estimated before a call, corrected by what the"
+        " provider counts.",
+        unit="tokens per minute",
+        example="200_000",
+        ge=1,
+    )
+    tpd: int | None = setting(None, "Tokens in any 24 hours.", unit="tokens per day", example="2_000_000", ge=1)
     concurrency: int | None = setting(None, "Calls under way at the same time.", unit="calls", example="8", ge=1)
+    burst: int | None = setting(
+        None,
+        "Calls that may start at once; the others follow evenly. Left out, a whole second's or minute's calls may start"
+        " together, which some providers refuse.",
+        unit="calls",
+        example="5",
+        ge=1,
+    )
+    together: bool = setting(
+        False,  # noqa: FBT003
+        "Count all models that match as one, for a limit that they share.",
+        unit="true or false",
+    )
 
     @model_validator(mode="after")
     def _limits_something(self) -> Self:
-        if self.per_second is None and self.rpm is None and self.concurrency is None:
-            message = "at least one of per_second, rpm, concurrency"
+        paced = [self.per_second, self.rpm, self.rph, self.rpd]
+        if all(limit is None for limit in (*paced, self.tpm, self.tpd, self.concurrency)):
+            message = "at least one of per_second, rpm, rph, rpd, tpm, tpd, concurrency"
             raise ValueError(message)
+        if self.burst is not None and all(limit is None for limit in paced):
+            raise MisfitError("burst", "per_second, rpm, rph or rpd beside it: it says how many of those start at once")
         return self
 
 
 class Limits(Section):
-    """How calls are paced, and how many may wait."""
+    """How calls are paced, and how many may wait. Limits that a provider states are learned, and need no rule."""
 
+    shadow: bool = setting(
+        False,  # noqa: FBT003
+        "Only watch: decide and write down how long each call would have waited, and let all of them through. For a"
+        " first look at a busy team; the provider's refusals then reach the apps.",
+        unit="true or false",
+    )
     queue_max: int = setting(
         10_000,
         "How many calls may wait at once. Past it a call is refused at once with the reason, so that memory stays"

@@ -34,6 +34,11 @@ def adopt_nothing(_: str) -> str | None:
     return None
 
 
+def no_limits() -> dict[str, Any]:
+    """Know of no limit; for a page that stands alone."""
+    return {"shadow": False, "waiting": 0, "waiting_bytes": 0, "queue_max": 0, "queue_max_bytes": 0, "scopes": []}
+
+
 def build_page(
     recorder: Recorder,
     *,
@@ -42,6 +47,7 @@ def build_page(
     allowed_hosts: frozenset[str],
     version: str,
     adopt: Callable[[str], str | None] = adopt_nothing,
+    limits: Callable[[], dict[str, Any]] = no_limits,
 ) -> Starlette:
     """Give the page as an ASGI application.
 
@@ -52,6 +58,7 @@ def build_page(
         allowed_hosts: Values of the Host header that are answered, with or without a port.
         version: Shown at the foot of the page.
         adopt: A base URL that an app was told to use -> the path that leads there through the gateway, or None.
+        limits: What is known of providers' limits, who waits for them and who uses them.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
@@ -63,7 +70,7 @@ def build_page(
         return {"state": "ready", "version": version, "log": recorder.health(), **health()}
 
     feed = Feed(recorder, whole_health)
-    views = _Views(Reader.of(recorder), feed, whole_health)
+    views = _Views(Reader.of(recorder), feed, whole_health, limits)
     providers = _Providers(adopt)
     app = Starlette(
         routes=[
@@ -75,6 +82,7 @@ def build_page(
             Route("/api/causes", causes),
             Route("/api/causes/{slug}", cause),
             Route("/api/health", views.health),
+            Route("/api/limits", views.limits),
             Route("/api/providers", providers.adopt, methods=["POST"]),
             *(Route(path, serve) for path, serve in _files()),
         ],
@@ -88,10 +96,16 @@ def build_page(
 class _Views:
     """What the API answers."""
 
-    def __init__(self, reader: Reader, feed: Feed, health: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        feed: Feed,
+        health: Callable[[], dict[str, Any]],
+        limits: Callable[[], dict[str, Any]],
+    ) -> None:
         self._reader = reader
         self._feed = feed
-        self._health = health
+        self._health, self._limits = health, limits
         self._watching = 0
 
     async def flows(self, request: Request) -> Response:
@@ -140,6 +154,10 @@ class _Views:
     async def health(self, _: Request) -> Response:
         """All that the gateway says of itself."""
         return _json(self._health())
+
+    async def limits(self, _: Request) -> Response:
+        """Every limit that is known, with what is left of it."""
+        return _json(self._limits())
 
     async def healthz(self, _: Request) -> Response:
         """Alive: the process answers, whatever its state."""

@@ -119,4 +119,4 @@ def only_row(stages: Stages) -> Concluded:
 def nothing_is_held(stages: Stages) -> None:
     """No place in the gate, none in its queue."""
     assert stages.gate.waiting == stages.gate.waiting_bytes == 0
-    assert not [lane for lane in stages.gate._lanes.values() if lane is not None and (lane._in_flight or lane._waiters)]
+    assert not [scope.key for scope in stages.gate.scopes.values() if scope.in_flight or scope.queue]

@@ -238,7 +238,7 @@ def stages(*script: Answer | Exception | asyncio.Event, rules: Sequence[LimitRul
         "budget": RetryBudget(),
         "sink": ListSink(),
         "draw": lambda: 0.5,
-        "sleep": clock.sleep,
+        "sleep": getattr(clock, "sleep", asyncio.sleep),
         "recent": Recent(),
     }
     return Stages(**(values | changes))

@@ -20,7 +20,7 @@ from gateway.model.exchange import Concluded
 from gateway.model.failure import Phase
 from gateway.providers.openai import PROVIDER as OPENAI
 from gateway.stages import Stages
-from tests.gateway.driver import CHAT, HEADERS, Exchange, ask, only_row
+from tests.gateway.driver import CHAT, HEADERS, Exchange, ask, nothing_is_held, only_row, until
 from tests.gateway.factories import (
     ANTHROPIC_ORIGIN,
     Answer,
@@ -32,6 +32,7 @@ from tests.gateway.factories import (
     stages,
     stream_answer,
 )
+from tests.gateway.limit.timed import TimedLoop, timed
 
 GOOD = json_answer({"choices": []})
 SCHEME = aiohttp.client_reqrep.ConnectionKey(
@@ -58,20 +59,65 @@ def _never_sent(*script: Answer | Exception) -> ScriptedUpstream:
 # again
 
 
-async def test_a_429_that_names_its_wait_is_waited_for_and_the_app_sees_nothing_of_it() -> None:
-    clock = HandClock()
-    made = stages(
-        error_answer(429, "rate_limit_exceeded", "slower", (b"retry-after", b"7")), GOOD, clock=clock, draw=lambda: 0.0
-    )
-    exchange = await ask(made)
-    assert exchange.status == 200
-    assert exchange.header("x-whygate-attempts") == "2"
-    assert exchange.header("x-whygate-overhead-ms") == "0.0"
-    assert clock.now() == 1007.0
-    row = only_row(made)
-    assert _cause(row) is None
-    assert [attempt.waited_seconds for attempt in row.answered.attempts] == [0.0, 7.0]
-    assert [attempt.head.status for attempt in row.answered.attempts if attempt.head] == [429, 200]
+@pytest.mark.parametrize("how", ["a header", "its words"])
+def test_a_429_that_names_its_wait_is_waited_for_and_the_app_sees_nothing_of_it(how: str) -> None:
+    async def main(loop: TimedLoop) -> None:
+        refusal = error_answer(429, "rate_limit_exceeded", "slower", (b"retry-after", b"7"))
+        if how == "its words":
+            refusal = error_answer(429, "rate_limit_exceeded", "Rate limit reached. Please try again in 7s.")
+        made = stages(refusal, GOOD, clock=loop, sleep=asyncio.sleep)
+        exchange = await ask(made)
+        assert exchange.status == 200
+        assert exchange.header("x-whygate-attempts") == "2"
+        assert exchange.header("x-whygate-overhead-ms") == "0.0"
+        assert loop.now() == pytest.approx(1007.0, abs=0.01)
+        row = only_row(made)
+        assert _cause(row) is None
+        assert [attempt.waited_seconds for attempt in row.answered.attempts] == pytest.approx([0.0, 7.0], abs=0.01)
+        assert [attempt.head.status for attempt in row.answered.attempts if attempt.head] == [429, 200]
+
+    timed(main)
+
+
+def test_a_429_holds_everybody_with_that_key_and_nobody_else() -> None:
+    async def main(loop: TimedLoop) -> None:
+        refusal = error_answer(429, "rate_limit_exceeded", "slower", (b"retry-after", b"7"))
+        made = stages(refusal, GOOD, GOOD, GOOD, clock=loop, sleep=asyncio.sleep)
+        other_key = (*HEADERS[:-1], (b"authorization", b"Bearer sk-other"))
+        first = Exchange(made)
+        await until(lambda: made.gate.waiting)
+        second, elsewhere = Exchange(made), Exchange(made, headers=other_key)
+        await elsewhere.done()
+        assert (elsewhere.status, loop.now()) == (200, 1000.0)
+        await asyncio.gather(first.done(), second.done())
+        assert first.status == second.status == 200
+        assert loop.now() >= 1007.0
+        assert len(_upstream(made).asked) == 4
+        nothing_is_held(made)
+
+    timed(main)
+
+
+def test_a_wait_that_grows_too_long_in_the_queue_ends_in_the_providers_own_last_word() -> None:
+    async def main(loop: TimedLoop) -> None:
+        refusals = [error_answer(429, "rate_limit_exceeded", f"no {n}", (b"retry-after", b"25")) for n in range(3)]
+        answers = [answer.pieces[0] for answer in refusals]
+        made = stages(*refusals, clock=loop, sleep=asyncio.sleep)
+        exchange = Exchange(made)
+        await exchange.task
+        assert (exchange.status, exchange.body) == (429, answers[2])
+        assert exchange.header("x-whygate-cause") == "rate_limit.unknown"
+        assert exchange.header("x-should-retry") == "false"
+        assert len(only_row(made).answered.attempts) == 3
+
+    timed(main)
+
+
+async def test_a_call_that_never_fits_is_not_tried_again() -> None:
+    words = "Request too large for gpt-5 on tokens per min (TPM): Limit 30000, Requested 45000."
+    made = stages(error_answer(429, "rate_limit_exceeded", words, (b"retry-after", b"1")))
+    assert (await ask(made)).status == 429
+    assert len(only_row(made).answered.attempts) == 1
 
 
 async def test_after_three_503_the_last_goes_through_byte_for_byte() -> None:
@@ -195,9 +241,8 @@ async def test_each_attempt_waits_for_its_turn() -> None:
 
     async def sleep(_seconds: float) -> None:
         order.append("waited")
-        (lane,) = made.gate._lanes.values()
-        assert lane is not None
-        assert lane._in_flight == 0, "who sleeps holds no place"
+        (scope,) = made.gate.scopes.values()
+        assert scope.in_flight == 0, "who sleeps holds no place"
 
     made = stages(error_answer(503, None), GOOD, rules=(LimitRule(concurrency=1),), sleep=sleep)
     assert (await ask(made)).status == 200

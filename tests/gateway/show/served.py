@@ -14,7 +14,7 @@ import uvicorn
 
 from gateway.model.clock import Clock
 from gateway.record.recorder import Recorder
-from gateway.show.web import build_page
+from gateway.show.web import build_page, no_limits
 from tests.gateway.record.made import until
 
 TOKEN = "t-0123456789abcdef"
@@ -22,13 +22,14 @@ TOKEN = "t-0123456789abcdef"
 
 @dataclass
 class Served:
-    """A page that runs; ``health`` may be changed while it does."""
+    """A page that runs; ``health`` and ``limits`` may be changed while it does."""
 
     port: int
     recorder: Recorder
     app: Any
     loop: asyncio.AbstractEventLoop
     health: dict[str, Any] = field(default_factory=dict)
+    limits: dict[str, Any] = field(default_factory=dict)
 
     @property
     def url(self) -> str:
@@ -54,6 +55,7 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
     recorder = Recorder(path, clock)
     recorder.start()
     health: dict[str, Any] = {"state": "ready"}
+    limits = no_limits()
     app = build_page(
         recorder,
         token=TOKEN,
@@ -61,6 +63,7 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
         allowed_hosts=frozenset({"127.0.0.1", "localhost"}),
         version="0.0-test",
         adopt=lambda url: "/relay.example/v1" if url == "https://relay.example/v1" else None,
+        limits=lambda: limits,
     )
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)
@@ -76,7 +79,7 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
     until(lambda: server.started)
     loop = loops[0]
     try:
-        yield Served(listener.getsockname()[1], recorder, app, loop, health)
+        yield Served(listener.getsockname()[1], recorder, app, loop, health, limits)
     finally:
         loop.call_soon_threadsafe(app.state.feed.close)
         server.should_exit = True

@@ -1,0 +1,187 @@
+"""A bucket: it holds ``capacity`` and fills evenly, as most providers count.
+
+In any stretch of t seconds at most ``capacity + t * rate`` passes.
+It is kept in step with what the provider says is left. That is true for the moment in which the answered request was
+sent, not for now: what was sent later is taken off again. What the provider counts beside our calls (other processes
+with the same key) is learned as a rate, and taken off what flows in.
+"""
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+from gateway.limit.cost import Entry, Hold, check
+
+_EVENTS_MAX = 512
+_OTHERS_SECONDS = 2.0
+"""How quickly the rate of others is learned."""
+
+_RATE_LEFT = 0.05
+"""However busy others are, a share of the rate stays ours; else we would never ask again."""
+
+
+_SENT = Entry(-1.0, 0.0)
+"""A bucket has no log by moments; this only says that the request is on its way."""
+
+
+class _Event(NamedTuple):
+    sent_at: float
+    hold: Hold
+
+
+class Bucket:
+    """See `gateway.limit.cost.Meter`.
+
+    Args:
+        capacity: What can go at once after a pause.
+        limit: What one window holds; ``limit / seconds`` flows in.
+        reserve: What is kept back, so that small differences between two clocks cost nothing.
+    """
+
+    __slots__ = (
+        "_anchor", "_anchor_at", "_at", "_events", "_level", "_limit", "_pending", "capacity", "ease", "others",
+        "reserve", "seconds", "slack",
+    )  # fmt: skip
+
+    def __init__(self, capacity: float, limit: float, seconds: float, now: float, *, reserve: float = 0.0) -> None:
+        check(limit, seconds)
+        check(capacity, seconds)
+        self.capacity, self._limit, self.seconds, self.reserve = float(capacity), float(limit), seconds, reserve
+        self._level = self._anchor = self.capacity
+        self._at = self._anchor_at = now
+        self._pending = 0.0
+        self._events: deque[_Event] = deque()
+        self.others = 0.0
+        self.ease = 1.0
+        self.slack = 1.0
+        """By how much a told count may be rounded down."""
+
+    @property
+    def limit(self) -> float:
+        """What one window holds."""
+        return self._limit
+
+    @property
+    def rate(self) -> float:
+        """What flows in for us, in a second."""
+        rate = self._limit / self.seconds
+        return max(rate * _RATE_LEFT, rate * self.ease - self.others)
+
+    def adopt(self, capacity: float, limit: float, seconds: float, now: float) -> None:
+        """Take on other numbers from now on."""
+        check(limit, seconds)
+        check(capacity, seconds)
+        self._move(now)
+        if capacity > self.capacity and self._level >= self.capacity:
+            self._level = capacity  # it was full, and still is
+        self.capacity, self._limit, self.seconds = float(capacity), float(limit), seconds
+        self._level = min(self._level, self.capacity)
+
+    def wait(self, amount: float, now: float, ahead: float = 0.0) -> float:
+        """See `Meter.wait`. What is larger than the bucket goes when it is full."""
+        self._move(now)
+        missing = ahead + min(amount + self.reserve, self.capacity) - self._level
+        return 0.0 if missing <= 1e-6 else missing / self.rate + max(0.0, self._at - now)
+
+    def take(self, amount: float, now: float) -> Hold:
+        """See `Meter.take`."""
+        self._move(now)
+        self._level -= amount
+        self._pending += amount
+        return Hold(amount)
+
+    def sent(self, hold: Hold, now: float) -> None:
+        """See `Meter.sent`."""
+        if hold.gone or hold.entry is not None:
+            return
+        self._move(now)
+        self._pending -= hold.amount
+        # The provider's bucket was at most full when this arrived.
+        self._level = min(self._level, self.capacity - hold.amount)
+        hold.entry = _SENT
+        self._events.append(_Event(now, hold))
+        if len(self._events) > _EVENTS_MAX:
+            self._pass(self._events.popleft())
+
+    def settle(self, hold: Hold, amount: float, now: float) -> None:
+        """See `Meter.settle`."""
+        if hold.gone or hold.absorbed:
+            return
+        self._move(now)
+        more, hold.amount = amount - hold.amount, amount
+        self._level = min(self.capacity, self._level - more)
+        if hold.entry is None:
+            self._pending += more
+
+    def give_back(self, hold: Hold, now: float) -> None:
+        """See `Meter.give_back`."""
+        self.settle(hold, 0.0, now)
+        hold.gone = True
+
+    def level(self, now: float) -> float:
+        """See `Meter.level`."""
+        self._move(now)
+        return self._level
+
+    def told(self, sent_at: float, remaining: float, now: float, *, first: bool = False) -> None:
+        """Take over the provider's own count, as of a request of that moment.
+
+        Args:
+            remaining: What it says was left then, that request counted, rounded down.
+            first: Nothing was known before: ours is no count to compare with.
+        """
+        if sent_at < self._anchor_at:
+            return  # an older answer that took longer
+        self._move(now)
+        began = self._anchor_at
+        while self._events and self._events[0].sent_at <= sent_at:
+            event = self._events.popleft()
+            self._pass(event)
+            event.hold.absorbed = True
+        expected = min(self.capacity, self._anchor + (sent_at - self._anchor_at) * self.rate)
+        if first:
+            true = remaining
+        else:
+            true = min(max(expected, remaining), remaining + self.slack)
+            self._learn_others(expected - true, sent_at - began)
+        self._anchor, self._anchor_at = min(true, self.capacity), sent_at
+        self._level = self._replayed(now, expected) - self._pending
+
+    def drain(self, until: float, left: float, now: float) -> None:
+        """Have ``left`` at that moment, and nothing more: what was counted before then has lost its meaning."""
+        for event in self._events:
+            event.hold.absorbed = True
+        self._events.clear()
+        self._anchor, self._anchor_at = left, max(until, now)
+        self._level, self._at = left - self._pending, self._anchor_at
+
+    def after(self, sent_at: float) -> float:
+        """Give what was taken for requests that were sent after that moment, or not yet."""
+        return self._pending + sum(event.hold.amount for event in self._events if event.sent_at > sent_at)
+
+    def _learn_others(self, spent: float, seconds: float) -> None:
+        share = 1 - math.exp(-max(seconds, 1e-3) / _OTHERS_SECONDS)
+        rate = self._limit / self.seconds
+        self.others = min(rate, max(0.0, self.others + share * spent / max(seconds, 1e-3)))
+        if self.others < rate * 0.005:
+            self.others = 0.0
+
+    def _replayed(self, now: float, expected: float) -> float:
+        if len(self._events) >= _EVENTS_MAX:  # too many to go through: believe bad news alone
+            return self._level + self._pending + min(0.0, self._anchor - expected)
+        level, at, rate = self._anchor, self._anchor_at, self.rate
+        for event in self._events:
+            level = min(self.capacity, level + (event.sent_at - at) * rate) - event.hold.amount
+            at = event.sent_at
+        return min(self.capacity, level + (now - at) * rate)
+
+    def _pass(self, event: _Event) -> None:
+        """Move the anchor behind a request that was sent."""
+        self._anchor = min(self.capacity, self._anchor + (event.sent_at - self._anchor_at) * self.rate)
+        self._anchor -= event.hold.amount
+        self._anchor_at = event.sent_at
+
+    def _move(self, now: float) -> None:
+        if now > self._at:
+            self._level = min(self.capacity, self._level + (now - self._at) * self.rate)
+            self._at = now

@@ -1,0 +1,184 @@
+"""A queue that is fair between tenants and keeps the order within one.
+
+Start-time fair queueing (Goyal, Vin, Cheng, SIGCOMM 1996): every tenant has a virtual time that moves on by the weight
+of what it was served; whose time is earliest is next. A tenant that waits for long gets its share at once, none saves
+up for later, and what is next stays next, so that a heavy call is never overtaken by a stream of light ones.
+"""
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.limit.cost import Cost
+
+_SPARE = 64
+
+
+class Waiting(Protocol):
+    """What waits."""
+
+    @property
+    def tenant(self) -> str:
+        """Whose share it takes."""
+        ...
+
+    @property
+    def cost(self) -> Cost:
+        """What it takes of the limits."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """What it takes of its tenant's share; above 0."""
+        ...
+
+
+@dataclass(slots=True)
+class _Line[T]:
+    """One tenant's waiters, and sums of what they cost."""
+
+    items: OrderedDict[T, None] = field(default_factory=OrderedDict)
+    start: float = 0.0
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+    @property
+    def cost(self) -> Cost:
+        return Cost(len(self.items), self.tokens_in, self.tokens_out)
+
+
+class FairQueue[T: Waiting]:
+    """Every operation takes the same time however many wait (the logarithm of the number of tenants at most)."""
+
+    def __init__(self) -> None:
+        self._lines: dict[str, _Line[T]] = {}
+        self._order: list[tuple[float, int, str]] = []
+        self._ended: dict[str, float] = {}
+        self._virtual = 0.0
+        self._number = 0
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[T]:
+        """Give all that wait, tenant by tenant."""
+        for line in self._lines.values():
+            yield from line.items
+
+    def push(self, item: T, *, front: bool = False) -> None:
+        """Sit down; ``front`` before one's own tenant's others: who was sent back by the provider comes first."""
+        line = self._lines.get(item.tenant)
+        if line is None:
+            start = max(self._virtual, self._ended.pop(item.tenant, 0.0))
+            line = self._lines[item.tenant] = _Line(start=start)
+            self._rank(item.tenant, line)
+        line.items[item] = None
+        if front:
+            line.items.move_to_end(item, last=False)
+        self._count(line, item, 1)
+
+    def peek(self) -> T | None:
+        """Give who is next."""
+        tenant = self._first()
+        return None if tenant is None else next(iter(self._lines[tenant].items))
+
+    def pop(self) -> T:
+        """Take who is next out, and charge its tenant.
+
+        Raises:
+            IndexError: Nobody waits.
+        """
+        tenant = self._first()
+        if tenant is None:
+            raise IndexError("nobody waits")
+        line = self._lines[tenant]
+        heapq.heappop(self._order)
+        item, _ = line.items.popitem(last=False)
+        self._count(line, item, -1)
+        self._virtual = line.start
+        line.start += item.weight
+        if line.items:
+            self._rank(tenant, line)
+        else:
+            self._end(tenant, line)
+        return item
+
+    def remove(self, item: T) -> bool:
+        """Take out who leaves; whether it was still waiting."""
+        line = self._lines.get(item.tenant)
+        if line is None or item not in line.items:
+            return False
+        del line.items[item]
+        self._count(line, item, -1)
+        if not line.items:
+            self._end(item.tenant, line)
+        return True
+
+    @property
+    def cost(self) -> Cost:
+        """What all that wait take together."""
+        costs = [line.cost for line in self._lines.values()]
+        return Cost(*(sum(one) for one in zip(*costs, strict=True))) if costs else Cost(0)
+
+    def ahead(self, tenant: str, cost: Cost, *, front: bool = False) -> Cost:
+        """Give what will be served before a newcomer: its own line, and as much of each other tenant at most."""
+        own = self._lines.get(tenant)
+        before = own.cost if own is not None and not front else Cost(0)
+        if len(self._lines) == (own is not None):
+            return before
+        requests, tokens_in, tokens_out = before
+        share = requests + cost.requests
+        for name, line in self._lines.items():
+            if name == tenant:
+                continue
+            others = line.cost
+            part = min(1.0, share / others.requests)
+            requests += round(others.requests * part)
+            tokens_in += round(others.tokens_in * part)
+            tokens_out += round(others.tokens_out * part)
+        return Cost(requests, tokens_in, tokens_out)
+
+    def clear(self) -> list[T]:
+        """Take everybody out."""
+        everybody = list(self)
+        self._lines.clear()
+        self._order.clear()
+        self._ended.clear()
+        self._length = 0
+        return everybody
+
+    def _first(self) -> str | None:
+        while self._order:
+            start, _, tenant = self._order[0]
+            line = self._lines.get(tenant)
+            if line is not None and line.start == start:
+                return tenant
+            heapq.heappop(self._order)  # of a tenant whose waiters have left
+        return None
+
+    def _end(self, tenant: str, line: _Line[T]) -> None:
+        """Nobody of a tenant waits any more. What it has had stays on its account while others wait."""
+        del self._lines[tenant]
+        if not self._lines:
+            self._ended.clear()
+            self._order.clear()
+        elif line.start > self._virtual:
+            self._ended[tenant] = line.start
+            if len(self._ended) > 2 * len(self._lines) + _SPARE:
+                self._ended = {name: start for name, start in self._ended.items() if start > self._virtual}
+
+    def _rank(self, tenant: str, line: _Line[T]) -> None:
+        self._number += 1
+        heapq.heappush(self._order, (line.start, self._number, tenant))
+        if len(self._order) > 2 * len(self._lines) + _SPARE:
+            self._order = [(one.start, number, name) for number, (name, one) in enumerate(self._lines.items())]
+            heapq.heapify(self._order)
+            self._number = len(self._order)
+
+    def _count(self, line: _Line[T], item: T, sign: int) -> None:
+        self._length += sign
+        line.tokens_in += sign * item.cost.tokens_in
+        line.tokens_out += sign * item.cost.tokens_out

@@ -1,0 +1,239 @@
+"""What a provider's limit is, as far as its answers tell: how much, in how long, evenly or at once, how much at a time.
+
+Answers state a limit, what is left of it, and when all of it is back. From the three follows how the provider counts:
+a bucket that fills evenly is full again after ``used * seconds / limit`` (OpenAI's documentation of its headers, read
+2026-11); a window is empty again when its last call has left it. Where they do not fit, a minute and evenly is assumed,
+as most providers document. A limit of a day is known but never waited for: its refusals are the provider's to give.
+"""
+
+from typing import NamedTuple
+
+from gateway.limit.bucket import Bucket
+from gateway.limit.cost import REQUESTS
+from gateway.limit.window import Window
+from gateway.model.provider import StatedLimit
+
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+WAITED_FOR_SECONDS = 600.0
+"""Nobody waits for a longer window; it is shown, and the provider's own refusals go through."""
+
+HEADERS_FADE_SECONDS = 3_600.0
+REFUSAL_FADE_SECONDS = 600.0
+_AT_ONCE_SECONDS = 1.0
+"""Where only a limit is stated: so much of it may go at once."""
+
+_SHARE, _SECONDS = 0.03, 0.06
+"""How exact a stated reset is taken to be: a share of it, and the digits that are written."""
+
+
+class Shape(NamedTuple):
+    """How a limit is counted. ``stepwise`` is a window; else a bucket that fills evenly."""
+
+    stepwise: bool
+    seconds: float
+
+
+_LIKELY = (
+    Shape(stepwise=False, seconds=MINUTE),
+    Shape(stepwise=True, seconds=MINUTE),
+    Shape(stepwise=True, seconds=1.0),
+    Shape(stepwise=False, seconds=1.0),
+    Shape(stepwise=False, seconds=DAY),
+    Shape(stepwise=False, seconds=HOUR),
+    Shape(stepwise=True, seconds=HOUR),
+    Shape(stepwise=True, seconds=DAY),
+)
+
+
+def judge(
+    limit: float,
+    used: float,
+    reset_seconds: float | None,
+    window_seconds: float | None,
+    took_seconds: float,
+    now: Shape | None,
+) -> Shape:
+    """Say how a limit is counted.
+
+    Args:
+        used: What is gone of the most that was ever there.
+        window_seconds: As stated or documented, else None.
+        took_seconds: From the request to its answer; some providers state the time of the one, some of the other.
+        now: What was thought so far.
+    """
+    likely = [shape for shape in _LIKELY if window_seconds is None or shape.seconds == window_seconds]
+    usual = now or (likely[0] if likely else Shape(stepwise=False, seconds=window_seconds or MINUTE))
+    if reset_seconds is None:
+        return usual if window_seconds is None else usual._replace(seconds=window_seconds)
+    whole = 1.0 if reset_seconds >= 1 and reset_seconds == int(reset_seconds) else 0.0
+    for late in (0.0, took_seconds):
+        for shape in (usual, *likely):
+            expected = shape.seconds if shape.stepwise else used * shape.seconds / limit
+            near = _SECONDS + whole + _SHARE * expected
+            if expected - late - near <= reset_seconds <= expected + near:
+                return shape
+    if window_seconds is None and reset_seconds > usual.seconds * 1.05:  # nothing resets later than its own window
+        return Shape(stepwise=False, seconds=next((s for s in (MINUTE, HOUR, DAY) if s >= reset_seconds), DAY))
+    return usual
+
+
+class Learned:
+    """One limit of a scope, of one kind, as its answers state it.
+
+    Attributes:
+        source: ``headers`` of answers, or the words of a ``refusal``.
+        said_at: When it was last stated.
+        remembered: It was stated to an earlier process, and not to this one yet.
+        capacity: The most that was ever left, its own call included; 0 when that was never said.
+    """
+
+    def __init__(self, kind: str, now: float) -> None:
+        self.kind = kind
+        self.source = "headers"
+        self.said_at = now
+        self.remembered = False
+        self.capacity = 0.0
+        self.shape: Shape | None = None
+        self.meter: Bucket | Window | None = None
+        self._doubts = 0
+
+    @property
+    def enforced(self) -> bool:
+        """Whether anybody waits for it."""
+        return self.meter is not None and self.shape is not None and self.shape.seconds <= WAITED_FOR_SECONDS
+
+    def faded(self, now: float) -> bool:
+        """Whether it was said too long ago to be believed."""
+        return now - self.said_at > (HEADERS_FADE_SECONDS if self.source == "headers" else REFUSAL_FADE_SECONDS)
+
+    def hear(self, said: StatedLimit, *, cost: float, sent_at: float, now: float, source: str) -> None:
+        """Take in what one answer says of it.
+
+        Args:
+            cost: What the answered call was thought to cost.
+            sent_at: When it was sent: what is said to be left is true as of then.
+        """
+        limit = float(said.limit or (self.meter.limit if self.meter is not None else 0))
+        if limit < 1:
+            return  # how much is left of nothing that we know says nothing
+        self.said_at, self.remembered = now, False
+        if source == "headers" or self.meter is None:
+            self.source = source
+        remaining = None if said.remaining is None else min(float(said.remaining), limit)
+        if remaining is not None:
+            self.capacity = min(limit, max(self.capacity, remaining + cost))
+        used = 0.0 if remaining is None else (self.capacity or limit) - remaining
+        reset = said.reset_seconds if remaining is not None else None
+        shape = judge(limit, used, reset, said.window_seconds, now - sent_at, self.shape)
+        if self.meter is None or shape == self.shape:
+            self._doubts = 0
+        else:
+            self._doubts += 1
+        if self.meter is None or self._doubts >= 2 or (self._doubts and said.window_seconds is not None):
+            self._build(shape, limit, remaining, sent_at, now, reset)
+            return
+        assert self.shape is not None
+        meter = self.meter
+        if isinstance(meter, Window):
+            if limit != meter.limit:
+                meter.adopt(limit, self.shape.seconds)
+            if remaining is not None:
+                meter.told(sent_at, remaining, now, reset)
+            return
+        capacity = self._capacity(limit, self.shape.seconds)
+        if (limit, capacity) != (meter.limit, meter.capacity):
+            meter.adopt(capacity, limit, self.shape.seconds, now)
+        if remaining is not None:
+            meter.told(sent_at, remaining, now)
+        self._keep_back(meter)
+
+    def refused(self, until: float, cost: float, now: float, *, told: bool) -> None:
+        """Learn from a refusal for this very limit: whatever we thought was left, was not.
+
+        Args:
+            until: When the provider will take calls again.
+            told: The refusal itself said what is left, and that has been heard.
+        """
+        meter = self.meter
+        if isinstance(meter, Window):
+            if not told:
+                meter.told(now, 0.0, now)
+        elif meter is not None:
+            if not told:
+                self.capacity *= 0.75
+            meter.drain(until, min(meter.capacity, cost + meter.reserve), now)
+
+    def restore(self, shape: Shape, limit: float, capacity: float, left: float, now: float) -> None:
+        """Begin with what an earlier process knew."""
+        self.remembered, self.capacity = True, capacity
+        self._build(shape, limit, left, now, now, None)
+
+    def _build(
+        self, shape: Shape, limit: float, remaining: float | None, sent_at: float, now: float, reset: float | None
+    ) -> None:
+        after = self.meter.after(sent_at) if self.meter is not None else 0.0
+        self.shape, self._doubts = shape, 0
+        if shape.stepwise:
+            window = self.meter = Window(limit, shape.seconds)
+            if remaining is not None:
+                window.restore(max(0.0, now - sent_at), limit - remaining, now)
+                window.told(sent_at, remaining, now, reset)
+            if after:
+                window.restore(0.0, after, now)
+            return
+        bucket = self.meter = Bucket(self._capacity(limit, shape.seconds), limit, shape.seconds, sent_at)
+        bucket.told(sent_at, bucket.capacity if remaining is None else remaining, now, first=True)
+        if after:
+            bucket.sent(bucket.take(after, now), now)
+        self._keep_back(bucket)
+
+    def _capacity(self, limit: float, seconds: float) -> float:
+        return min(limit, max(1.0, self.capacity or limit / seconds * _AT_ONCE_SECONDS))
+
+    def _keep_back(self, bucket: Bucket) -> None:
+        """Keep a little back: it delays one call once, and spares refusals for the whole time."""
+        rate = bucket.limit / bucket.seconds
+        if self.kind == REQUESTS:
+            wanted = 2.0 + 0.05 * rate if bucket.others else 1.0 + 0.01 * rate
+        else:
+            wanted = rate * (0.2 if bucket.others else 0.05)
+        bucket.reserve = min(wanted, bucket.capacity * (0.5 if bucket.others else 0.2))
+
+
+class Pace:
+    """Requests a second, where a provider refuses and states no limit.
+
+    What went well before, less a share, and slowly more again until it refuses again.
+    """
+
+    kind = REQUESTS
+    _CUT, _GROWTH = 0.7, 0.08
+    _ONE_REFUSAL_SECONDS = 1.0
+
+    def __init__(self, rate: float, now: float) -> None:
+        self._rate, self._since = 0.0, now
+        self.refused_at = now
+        self.meter = Bucket(1.0, 1.0, 1.0, now)
+        self._set(rate * self._CUT, now)
+
+    def refused(self, until: float, now: float) -> None:
+        """Go slower; calls that were refused together count once."""
+        if now - self.refused_at > self._ONE_REFUSAL_SECONDS:
+            self._set(self.meter.limit / self.meter.seconds * self._CUT, now)
+        self.refused_at = max(now, until)
+        self.meter.drain(until, 1.0, now)
+
+    def grow(self, now: float) -> None:
+        """Go faster after a while without refusal."""
+        if now - max(self._since, self.refused_at) >= 1.0:
+            self._set(self.meter.limit / self.meter.seconds * (1 + self._GROWTH), now)
+
+    def faded(self, now: float) -> bool:
+        """Whether it was learned too long ago to be believed."""
+        return now - self.refused_at > REFUSAL_FADE_SECONDS
+
+    def _set(self, rate: float, now: float) -> None:
+        rate = min(1e6, max(1 / 120, rate))
+        limit, seconds = (rate, 1.0) if rate >= 1 else (1.0, 1 / rate)
+        self.meter.adopt(max(1.0, limit / 4), limit, seconds, now)
+        self._since = now

@@ -1,0 +1,141 @@
+"""What the gate has learned and counted, as a document that outlives the process.
+
+A restart brings no second burst, and nothing has to be found out twice. Pure; ages are seconds before the moment of
+writing, so that no clock matters here.
+"""
+
+import math
+from typing import Any
+
+from gateway.limit.bucket import Bucket
+from gateway.limit.gate import Gate
+from gateway.limit.learn import Learned, Shape
+from gateway.limit.rule import Held
+from gateway.limit.scope import Scope, ScopeKey
+from gateway.limit.window import Window
+
+VERSION = 1
+KEPT_MAX = 200
+"""Scopes: the latest used."""
+
+_SPENT_MAX = 64
+_KEPT_SECONDS = 86_400.0
+
+
+def document_of(gate: Gate) -> dict[str, Any]:
+    """Give what is to be kept, as JSON-ready values."""
+    now = gate.clock.now()
+    scopes = [scope for scope in reversed(gate.scopes.values()) if now - scope.used_at < _KEPT_SECONDS]
+    return {
+        "version": VERSION,
+        "accounts": [[*name, account] for name, account in list(gate.accounts.items())[-KEPT_MAX:]],
+        "scopes": [_scope(scope, now) for scope in scopes[:KEPT_MAX]],
+    }
+
+
+def restore(gate: Gate, document: object, elapsed_seconds: float) -> None:
+    """Begin with what was kept. What is not understood is left out: it will be learned again.
+
+    Args:
+        elapsed_seconds: Since the document was written.
+    """
+    if not isinstance(document, dict) or document.get("version") != VERSION:
+        return
+    elapsed = max(0.0, elapsed_seconds)
+    for entry in _list(document.get("accounts")):
+        if isinstance(entry, list) and len(entry) == 4 and all(isinstance(part, str) for part in entry):
+            gate.accounts[entry[0], entry[1], entry[2]] = entry[3]
+    for entry in reversed(_list(document.get("scopes"))):  # the latest used comes last, as it was
+        try:
+            _restore_scope(gate, entry, elapsed)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            continue
+
+
+def _scope(scope: Scope, now: float) -> dict[str, Any]:
+    return {
+        "provider": scope.key.provider,
+        "account": scope.key.account,
+        "account_kind": "organisation" if scope.is_organisation else "key",
+        "model": scope.key.model,
+        "started": scope.starting.over,
+        "paused_seconds": max(0.0, scope.paused_until - now) if math.isfinite(scope.paused_until) else 0.0,
+        "limits": [
+            _learned(learned, now) for learned in scope.learned.values() if learned.shape and not learned.faded(now)
+        ],
+        "configured": [_held(held, now) for held in scope.configured],
+    }
+
+
+def _learned(learned: Learned, now: float) -> dict[str, Any]:
+    assert learned.meter is not None
+    assert learned.shape is not None
+    return {
+        "kind": learned.kind,
+        "limit": learned.meter.limit,
+        "window_seconds": learned.shape.seconds,
+        "stepwise": learned.shape.stepwise,
+        "burst": learned.meter.capacity if isinstance(learned.meter, Bucket) else None,
+        "capacity": learned.capacity,
+        "source": learned.source,
+        "said_seconds_ago": now - learned.said_at,
+        "left": learned.meter.level(now),
+    }
+
+
+def _held(held: Held, now: float) -> dict[str, Any]:
+    kept: dict[str, Any] = {"kind": held.kind, "window_seconds": held.seconds, "burst": held.burst}
+    if isinstance(held.meter, Window):
+        return kept | {"spent": _merged(held.meter.entries(now))}
+    return kept | {"missing": held.meter.capacity - held.meter.level(now)} if isinstance(held.meter, Bucket) else kept
+
+
+def _merged(entries: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Give at most 64 entries; of some together the latest moment counts."""
+    size = max(1, math.ceil(len(entries) / _SPENT_MAX))
+    groups = [entries[at : at + size] for at in range(0, len(entries), size)]
+    return [(group[-1][0], sum(amount for _, amount in group)) for group in groups]
+
+
+def _restore_scope(gate: Gate, entry: dict[str, Any], elapsed: float) -> None:
+    now = gate.clock.now()
+    key = ScopeKey(str(entry["provider"]), str(entry["account"]), str(entry["model"]))
+    scope = gate.scope_at(key)
+    scope.is_organisation = entry.get("account_kind") == "organisation"
+    scope.starting.over = scope.starting.over or entry.get("started") is True
+    paused = _number(entry.get("paused_seconds", 0.0)) - elapsed
+    if paused > 0:
+        scope.paused_until, scope.pause_reason = now + paused, "wait that the provider asked for"
+    for said in _list(entry.get("limits")):
+        _restore_learned(scope, said, elapsed, now)
+    for held, kept in zip(scope.configured, _list(entry.get("configured")), strict=False):
+        if (held.kind, held.seconds, held.burst) != (kept["kind"], kept["window_seconds"], kept["burst"]):
+            continue  # another limit is configured now
+        if isinstance(held.meter, Window):
+            for age, amount in _list(kept.get("spent")):
+                held.meter.restore(_number(age) + elapsed, _number(amount), now)
+        elif isinstance(held.meter, Bucket):
+            missing = min(held.meter.capacity, _number(kept.get("missing", 0.0))) - elapsed * held.meter.rate
+            held.meter.drain(now, held.meter.capacity - max(0.0, missing), now)
+
+
+def _restore_learned(scope: Scope, said: dict[str, Any], elapsed: float, now: float) -> None:
+    learned = Learned(str(said["kind"]), now - _number(said["said_seconds_ago"]) - elapsed)
+    learned.source = "headers" if said.get("source") == "headers" else "refusal"
+    if learned.faded(now):
+        return
+    limit, seconds = _number(said["limit"]), _number(said["window_seconds"])
+    shape = Shape(stepwise=said.get("stepwise") is True, seconds=seconds)
+    left = _number(said["left"]) + (elapsed * limit / seconds if not shape.stepwise or elapsed >= seconds else 0.0)
+    learned.restore(shape, limit, _number(said.get("capacity", 0.0)), max(0.0, min(left, limit)), now)
+    scope.learned[learned.kind] = learned
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(value)
+    return float(value)

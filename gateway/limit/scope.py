@@ -1,0 +1,391 @@
+"""One scope: an account's limits for one group of models, what is under way in it, and who waits.
+
+Everything that can hold a call back is asked for its wait; the longest counts, and names the reason. Who is next is the
+fair queue's to say; nobody overtakes it, so what it needs gathers for it.
+"""
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from gateway.limit.cost import CONCURRENCY, REQUESTS, Cost, Hold, Meter
+from gateway.limit.fair_queue import FairQueue
+from gateway.limit.learn import Learned, Pace, Shape
+from gateway.limit.refusal import PASSED_ON_SECONDS, Refusal
+from gateway.limit.rule import Held, LimitRule, held_by
+from gateway.limit.starting import Starting
+from gateway.limit.users import Users
+from gateway.model.clock import Clock
+from gateway.model.provider import StatedLimit
+
+TIMER_SECONDS = 0.0005
+"""An alarm that comes a moment late finds its place free; one that comes early must be set again."""
+
+BACKOFF_SECONDS, BACKOFF_MAX_SECONDS = 1.0, 20.0
+"""How long everybody waits after a refusal that names no time: this, and twice as long after each further one."""
+
+_CONCURRENCY_GROWS_SECONDS = 30.0
+_CONCURRENCY_FADES_SECONDS = 600.0
+_SPANS = {1.0: "second", 60.0: "minute", 3_600.0: "hour", 86_400.0: "day"}
+_NAMES = {"input_tokens": "input tokens", "output_tokens": "output tokens"}
+
+
+class ScopeKey(NamedTuple):
+    """What limits are counted by. ``account`` is a fingerprint: of organisation and project, else of the key."""
+
+    provider: str
+    account: str
+    model: str
+
+
+class Taken(NamedTuple):
+    """What one call holds of one meter."""
+
+    meter: Meter
+    kind: str
+    hold: Hold
+
+
+class Block(NamedTuple):
+    """What holds a call back: for how long at least, and why."""
+
+    seconds: float
+    reason: str
+    kind: str = ""
+    limit: float = 0.0
+    window_seconds: float | None = None
+
+
+FREE = Block(0.0, "")
+
+
+class Waiter:
+    """A call that waits for its turn in a scope; in another one from when that took over."""
+
+    __slots__ = ("_future", "cost", "scope", "tenant", "weight")
+
+    def __init__(self, scope: "Scope", tenant: str, cost: Cost, weight: float) -> None:
+        self.scope, self.tenant, self.cost, self.weight = scope, tenant, cost, weight
+        self._future: asyncio.Future[list[Taken] | None] = asyncio.get_running_loop().create_future()
+
+    async def wait(self, *, front: bool) -> list[Taken] | None:
+        """Wait in line; None when nobody is served any more.
+
+        Whoever leaves gives up its place at that moment, and what it had just been given.
+        """
+        self.scope.queue.push(self, front=front)
+        self.scope.arm()
+        try:
+            return await self._future
+        except asyncio.CancelledError:
+            scope = self.scope
+            if not self._future.done() or self._future.cancelled():
+                scope.queue.remove(self)
+            elif (taken := self._future.result()) is not None:
+                scope.give_back(taken)  # the turn came in the same moment as the leaving: pass it on
+            scope.pump()
+            raise
+
+    def serve(self, taken: list[Taken] | None) -> None:
+        """Let it go."""
+        self._future.set_result(taken)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has left, and its place is about to be given up."""
+        return self._future.done()
+
+
+class Scope:
+    """See the module. Its owner is the gate, which is told nothing: it asks."""
+
+    def __init__(self, key: ScopeKey, rules: Sequence[LimitRule], clock: Clock) -> None:
+        self.key, self._clock = key, clock
+        now = clock.now()
+        self.configured: list[Held] = [held for rule in rules for held in held_by(rule, now)]
+        self.concurrency = min((r.concurrency for r in rules if r.concurrency), default=None)
+        self.learned: dict[str, Learned] = {}
+        self.pace: Pace | None = None
+        self.starting = Starting()
+        self.starting.over = not key.model or any(rule.paces for rule in rules)
+        self.queue: FairQueue[Waiter] = FairQueue()
+        self.users = Users()
+        self.in_flight = 0
+        self.is_organisation = False
+        self.paused_until = -math.inf
+        self.pause_reason = ""
+        self.successor: Scope | None = None
+        self.used_at = now
+        self._refusals = 0
+        self._may_probe = False
+        self._concurrency_learned: tuple[int, float] | None = None
+        self._seconds_each = 1.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # what holds back
+
+    def block(self, cost: Cost, now: float, ahead: Cost | None = None) -> Block:
+        """Say what holds such a call back the longest; `FREE` when nothing does.
+
+        Args:
+            ahead: What goes first; then only what can be foreseen is looked at, and ends of running calls cannot.
+        """
+        worst, found = max(0.0, self.paused_until - now), FREE
+        if worst > 0:
+            found = Block(worst, self.pause_reason)
+        for held in self.configured:
+            seconds = held.meter.wait(cost.of(held.kind), now, 0.0 if ahead is None else ahead.of(held.kind))
+            if seconds > worst:
+                worst, found = seconds, _configured(seconds, held)
+        for learned in () if self._may_probe and ahead is None else self.learned.values():
+            if learned.enforced and learned.meter is not None:
+                seconds = learned.meter.wait(
+                    cost.of(learned.kind), now, 0.0 if ahead is None else ahead.of(learned.kind)
+                )
+                if seconds > worst:
+                    worst, found = seconds, _learned(seconds, learned)
+        if self.pace is not None:
+            seconds = self.pace.meter.wait(1.0, now, 0.0 if ahead is None else float(ahead.requests))
+            if seconds > worst:
+                worst, found = seconds, Block(seconds, "pace that the provider has taken lately", REQUESTS)
+        if ahead is not None:
+            return found
+        if (most := self.most_at_once(now)) is not None and self.in_flight >= most:
+            return Block(math.inf, self._at_once(most), CONCURRENCY, most)
+        seconds = self.starting.wait(now)
+        if seconds > worst:
+            found = Block(seconds, "limit that is not known yet, so calls go out slowly until an answer states it")
+        return found
+
+    def expected(self, cost: Cost, now: float, ahead: Cost) -> float:
+        """Say how long a newcomer will wait, running calls included as far as their usual length tells."""
+        seconds = self.block(cost, now, ahead).seconds
+        most = self.most_at_once(now)
+        if most is not None and (rounds := (self.in_flight + ahead.requests) // most):
+            seconds = max(seconds, rounds * self._seconds_each)
+        return max(seconds, self.starting.wait(now)) if not ahead.requests else seconds
+
+    def too_large(self, cost: Cost, doubt: float) -> Block | None:
+        """Give the limit that such a call alone exceeds; one that was learned, by an estimate of ``doubt`` more."""
+        for held in self.configured:
+            if cost.of(held.kind) > held.limit:
+                return _configured(0.0, held)
+        for learned in self.learned.values():
+            meter = learned.meter
+            if learned.enforced and meter is not None and cost.of(learned.kind) > meter.limit * doubt:
+                return _learned(0.0, learned)
+        return None
+
+    def weight(self, cost: Cost) -> float:
+        """Say what a call takes of its tenant's share: of the limit of which it takes most."""
+        heaviest = 0.0
+        for held in self.configured:
+            heaviest = max(heaviest, cost.of(held.kind) / held.limit)
+        for learned in self.learned.values():
+            if learned.meter is not None and learned.enforced:
+                heaviest = max(heaviest, cost.of(learned.kind) / learned.meter.limit)
+        return heaviest or 1.0
+
+    def most_at_once(self, now: float) -> int | None:
+        """Give how many may be under way, None when nobody said."""
+        if self._concurrency_learned is None:
+            return self.concurrency
+        most, since = self._concurrency_learned
+        if now - since > _CONCURRENCY_FADES_SECONDS:
+            self._concurrency_learned = None
+            return self.concurrency
+        most += int((now - since) / _CONCURRENCY_GROWS_SECONDS)
+        return most if self.concurrency is None else min(most, self.concurrency)
+
+    # going
+
+    def pass_now(self, cost: Cost, now: float) -> list[Taken] | None:
+        """Go at once when nobody waits and nothing holds back."""
+        if self.queue or self.block(cost, now).seconds > 0:
+            return None
+        return self.take(cost, now)
+
+    def take(self, cost: Cost, now: float) -> list[Taken]:
+        """Count a call that goes now."""
+        self.in_flight += 1
+        self.used_at = now
+        self._may_probe = False
+        self.starting.went(now)
+        taken = [Taken(held.meter, held.kind, held.meter.take(cost.of(held.kind), now)) for held in self.configured]
+        for learned in self.learned.values():
+            if learned.meter is not None:
+                amount = cost.of(learned.kind)
+                taken.append(Taken(learned.meter, learned.kind, learned.meter.take(amount, now)))
+        if self.pace is not None:
+            taken.append(Taken(self.pace.meter, REQUESTS, self.pace.meter.take(1.0, now)))
+        return taken
+
+    def give_back(self, taken: list[Taken]) -> None:
+        """Count a call no longer that never went."""
+        now = self._clock.now()
+        for one in taken:
+            one.meter.give_back(one.hold, now)
+        self.starting.ended(answered=False)
+        self.ended(now)
+
+    def ended(self, now: float, seconds: float | None = None) -> None:
+        """A call is under way no longer; one that was answered well took so long."""
+        self.in_flight -= 1
+        self.used_at = now
+        if seconds is not None:
+            self._seconds_each += 0.2 * (seconds - self._seconds_each)
+
+    def pump(self) -> None:
+        """Let go who may."""
+        now = self._clock.now()
+        while (waiter := self.queue.peek()) is not None and self.block(waiter.cost, now).seconds <= 0:
+            self.queue.pop()
+            if not waiter.is_gone:
+                waiter.serve(self.take(waiter.cost, now))
+        self.arm()
+
+    def arm(self) -> None:
+        """Set the alarm for the moment in which the next may go, or, when a running call must end first, none."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if (waiter := self.queue.peek()) is None:
+            return
+        seconds = self.block(waiter.cost, self._clock.now()).seconds
+        if seconds < math.inf:
+            # Also when that moment has come by now: nobody else would look again.
+            self._timer = asyncio.get_running_loop().call_later(seconds + TIMER_SECONDS, self.pump)
+
+    def open(self) -> None:
+        """Let everybody out of the line, whatever the limit: they will be refused."""
+        for waiter in self.queue.clear():
+            if not waiter.is_gone:
+                waiter.serve(None)
+        self.arm()
+
+    # learning
+
+    def hear(self, stated: Sequence[StatedLimit], cost: Cost, sent_at: float, now: float, source: str) -> None:
+        """Take in the limits that an answer states."""
+        for said in stated:
+            if said.kind == CONCURRENCY:
+                if said.limit:
+                    self._concurrency_learned = (said.limit, now)
+                continue
+            learned = self.learned.get(said.kind)
+            if learned is None:
+                learned = Learned(said.kind, now)
+            learned.hear(said, cost=cost.of(said.kind), sent_at=sent_at, now=now, source=source)
+            if learned.meter is not None:
+                self.learned[said.kind] = learned
+                self.starting.over = True
+
+    def succeeded(self, now: float) -> None:
+        """An answer was good: after a while without refusal, go on a little faster."""
+        self._refusals = 0
+        if self.pace is not None:
+            self.pace.grow(now)
+            if self.pace.faded(now):
+                self.pace = None
+        for kind in [kind for kind, learned in self.learned.items() if learned.faded(now)]:
+            del self.learned[kind]
+
+    def refused(self, refusal: Refusal, cost: Cost, sent_at: float, now: float, told: frozenset[str]) -> None:
+        """Hold everybody until the provider takes calls again, and learn how much was too much.
+
+        Args:
+            told: The kinds of limit whose rest the refusal's own headers stated.
+        """
+        self.hear(refusal.stated, cost, sent_at, now, "refusal")
+        if refusal.kind == CONCURRENCY and not any(said.kind == CONCURRENCY for said in refusal.stated):
+            self._concurrency_learned = (max(1, self.in_flight - 1), now)
+        self._refusals += 1
+        seconds = refusal.wait_seconds
+        if seconds is None and refusal.kind == CONCURRENCY:
+            return
+        learned = self._limit_of(refusal.kind)
+        if seconds is None:
+            seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * 2 ** min(self._refusals - 1, 5))
+            if learned is not None and self._refusals == 1 and learned.meter is not None:
+                seconds = min(seconds, learned.meter.wait(cost.of(learned.kind), now) or seconds)
+        if seconds > PASSED_ON_SECONDS:
+            return
+        until = now + seconds
+        if until > self.paused_until:
+            self.paused_until = until
+            self.pause_reason = f"wait that the provider asked for ({refusal.cause.value})"
+            self._may_probe = True  # its word counts: one call may then try, whatever we think is left
+        if learned is not None:
+            amount = cost.of(learned.kind)
+            told_all = learned.kind in told or any(said.kind == learned.kind for said in refusal.stated)
+            learned.refused(until, amount, now, told=told_all)
+        elif self.pace is not None:
+            self.pace.refused(until, now)
+        elif refusal.kind != CONCURRENCY:
+            self.pace = Pace(self.users.rate(now), now)
+            self.pace.refused(until, now)
+        if learned is None and not self._is_paced:
+            self.starting.again(until)
+
+    def join(self, other: "Scope") -> None:
+        """Take over what another scope holds: two keys have turned out to be of one account."""
+        other.successor = self
+        now = self._clock.now()
+        for ours, theirs in zip(self.configured, other.configured, strict=True):
+            if hasattr(ours.meter, "restore") and hasattr(theirs.meter, "entries"):
+                for age, amount in theirs.meter.entries(now):
+                    ours.meter.restore(age, amount, now)
+        self.in_flight += other.in_flight
+        self.users.join(other.users)
+        for waiter in other.queue.clear():
+            waiter.scope = self
+            self.queue.push(waiter)
+        other.arm()
+        self.pump()
+
+    def idle(self, now: float) -> bool:
+        """Whether forgetting it breaks no limit."""
+        full = all(held.meter.level(now) >= held.limit for held in self.configured)
+        return not self.queue and not self.in_flight and full and self.paused_until <= now
+
+    @property
+    def _is_paced(self) -> bool:
+        return self.concurrency is not None or any(held.kind == REQUESTS for held in self.configured)
+
+    def _limit_of(self, kind: str) -> Learned | None:
+        """Give what is known of a kind; of tokens, when their sum is not, the input's."""
+        found = self.learned.get(kind) or (self.learned.get("input_tokens") if kind == "tokens" else None)
+        return found if found is not None and found.enforced else None
+
+    def _at_once(self, most: int) -> str:
+        who = "configured" if most == self.concurrency else "the provider's"
+        return f"{who} limit of {most:,} requests at the same time"
+
+
+def shape_of(learned: Learned) -> Shape:
+    """Give how a limit is counted.
+
+    Raises:
+        ValueError: Nothing is known of it.
+    """
+    if learned.shape is None:
+        raise ValueError(learned.kind)
+    return learned.shape
+
+
+def _configured(seconds: float, held: Held) -> Block:
+    reason = f"configured limit of {held.limit:,.6g} {_NAMES.get(held.kind, held.kind)} per {span(held.seconds)}"
+    return Block(seconds, reason, held.kind, held.limit, held.seconds)
+
+
+def _learned(seconds: float, learned: Learned) -> Block:
+    length = shape_of(learned).seconds
+    limit = 0.0 if learned.meter is None else learned.meter.limit
+    reason = f"the provider's limit of {limit:,.6g} {_NAMES.get(learned.kind, learned.kind)} per {span(length)}"
+    return Block(seconds, reason, learned.kind, limit, length)
+
+
+def span(seconds: float) -> str:
+    """Give a window's length as people say it."""
+    return _SPANS.get(round(seconds, 6), f"{seconds:.3g} s")

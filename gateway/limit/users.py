@@ -1,0 +1,74 @@
+"""Who uses a scope, and how much is asked of it. Bounded; only for being shown, and for a first guess of a pace."""
+
+import math
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+USERS_MAX = 64
+_DEMAND_SECONDS = 10.0
+_GOOD_MAX = 64
+
+
+class User(NamedTuple):
+    """Who asks: tenant, fingerprint of the key, and ``address:port`` of the app's connection."""
+
+    tenant: str
+    key: str
+    client: str
+
+
+@dataclass(slots=True)
+class Use:
+    """What one user has under way and waiting, and how many calls it made."""
+
+    in_flight: int = 0
+    queued: int = 0
+    calls: int = 0
+
+
+class Users:
+    """Of over 64 users those without anything under way are forgotten first."""
+
+    def __init__(self) -> None:
+        self.uses: OrderedDict[User, Use] = OrderedDict()
+        self._demand = 0.0
+        self._demand_at = 0.0
+        self._good: deque[float] = deque(maxlen=_GOOD_MAX)
+        self.tokens_each = 0.0
+
+    def asked(self, user: User, tokens: int, now: float) -> Use:
+        """Count a call."""
+        use = self.uses.get(user)
+        if use is None:
+            use = self.uses[user] = Use()
+            if len(self.uses) > USERS_MAX:
+                idle = (one for one, n in self.uses.items() if not n.in_flight and not n.queued and n is not use)
+                self.uses.pop(next(idle, next(iter(self.uses))))
+        else:
+            self.uses.move_to_end(user)
+        use.calls += 1
+        self.tokens_each += 0.1 * (tokens - self.tokens_each)
+        self._demand = self.demand(now) + 1 / _DEMAND_SECONDS
+        self._demand_at = now
+        return use
+
+    def demand(self, now: float) -> float:
+        """Calls a second that were asked for lately."""
+        return self._demand * math.exp(-(now - self._demand_at) / _DEMAND_SECONDS)
+
+    def answered(self, now: float) -> None:
+        """Note a good answer."""
+        self._good.append(now)
+
+    def rate(self, now: float) -> float:
+        """Good answers a second lately: over the last ten seconds, and the last 64 of them at most."""
+        good = [at for at in self._good if now - at <= _DEMAND_SECONDS]
+        return len(good) / max(1.0, now - good[0]) if good else 1.0
+
+    def join(self, other: "Users") -> None:
+        """Take over another scope's."""
+        for user, use in other.uses.items():
+            self.uses.setdefault(user, use)
+        while len(self.uses) > USERS_MAX:
+            self.uses.popitem(last=False)
