@@ -29,8 +29,8 @@ from gateway.model.clock import SystemClock
 from gateway.model.event import EventSink
 from gateway.ports import StartError, bind, leads_to, port_error
 from gateway.record.recorder import Recorder
-from gateway.settings import Address, Settings
 from gateway.remembered import Remembered
+from gateway.settings import Address, Settings
 from gateway.show.web import build_page
 from gateway.stages import Stages
 from gateway.state import Runtime, State

@@ -15,16 +15,17 @@ from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.say import say
 from gateway.egress.classify import classify
 from gateway.egress.headers import request_headers
+from gateway.egress.opening import EXCERPT_BYTES, first_part, is_events, is_json
 from gateway.egress.relay import ILL_END, Relayed, read_usage, relay_bytes, relay_events
 from gateway.egress.resolve import BarredError, LoopError, NotAllowedError
-from gateway.egress.retry import REFUSED_STATUSES, Retry, Stop, never_fits, next_step
+from gateway.egress.retry import Retry, Stop, never_fits, next_step
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.excerpt import readable
 from gateway.identify.guard import hop_mark
-from gateway.limit.gate import Answer, Permit
-from gateway.limit.refusal import Refusal, is_pacing
-from gateway.limit.scope import Block
+from gateway.lessons import lesson, refusal_of
+from gateway.limit.block import Block
+from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
 from gateway.model.cause import Cause
 from gateway.model.decision import Forward, Refuse
@@ -39,12 +40,7 @@ from gateway.reply import Reply, cache_status, failure_status, marks, own_error,
 from gateway.stages import Stages
 from gateway.testimony import evidence_of
 
-EXCERPT_BYTES = 65_536
-SMALL_BYTES = 65_536
-"""A body of stated length up to this is read before its head goes out: if it breaks, the app gets a clear 502."""
-
 KEEP_BYTES = 4_194_304
-ERROR_BODY_SECONDS = 10.0
 _NOT_ALLOWED = {error.cause: error.status for error in (LoopError, BarredError)}
 
 
@@ -93,17 +89,11 @@ class Asking:
                 size_bytes=len(self._call.body),
                 front=tried is not None,
             )
-            if isinstance(permit, Refuse):
-                self.queued_seconds += permit.queued_seconds
-                if tried is not None and tried.diagnosis is not None and tried.head is not None:
-                    return await self._give_up(tried, tried.diagnosis, spent=True)  # the provider's own last word
-                refused = replace(permit, queued_seconds=self.queued_seconds)
-                return await refuse(stages, self._admitted, refused, self._reply, tuple(self.attempts))
-            self._permit = permit
             self.queued_seconds += permit.queued_seconds
-            self.shadow = self.shadow or permit.shadow
-            if tried is not None:
-                waited += permit.queued_seconds
+            if isinstance(permit, Refuse):
+                return await self._turned_away(permit, tried)
+            self._permit, self.shadow = permit, self.shadow or permit.shadow
+            waited += permit.queued_seconds if tried is not None else 0.0
             tried = None
             try:
                 tried = await self._try(waited, permit)
@@ -128,9 +118,16 @@ class Asking:
                 self._waited_seconds += waited
                 await stages.sleep(waited)
 
+    async def _turned_away(self, refused: Refuse, tried: _Tried | None) -> Answered:
+        """Say that there was no turn in time; where the provider has spoken already, its own last word counts."""
+        if tried is not None and tried.diagnosis is not None and tried.head is not None:
+            return await self._give_up(tried, tried.diagnosis, spent=True)
+        refused = replace(refused, queued_seconds=self.queued_seconds)
+        return await refuse(self._stages, self._admitted, refused, self._reply, tuple(self.attempts))
+
     def _is_held_by_the_gate(self, tried: _Tried) -> bool:
         """Whether the gate holds everybody back now, this call first of all."""
-        return self._refusal(tried.head, tried.diagnosis) is not None and not self._stages.gate.shadow
+        return refusal_of(tried.head, tried.diagnosis) is not None and not self._stages.gate.shadow
 
     # one attempt
 
@@ -145,7 +142,7 @@ class Asking:
         try:
             incoming = await self._stages.upstream.open(self._outgoing(), timeline)
             timeline.enter(Phase.BODY)
-            body, whole = await _first_part(incoming)
+            body, whole = await first_part(incoming)
         except asyncio.CancelledError:
             if incoming is not None:
                 incoming.abort()
@@ -164,30 +161,8 @@ class Asking:
         good = failure is None and head is not None and (head.status < 400 or self._route.foreign)
         diagnosis = None if good else diagnose(self._evidence(head=head, body=body, failure=failure))
         if head is not None:
-            permit.answered(self._answer(head, body, diagnosis))
+            permit.answered(lesson(self._route.provider, self._stages.identifier, head, body, diagnosis))
         return replace(tried, diagnosis=diagnosis)
-
-    def _answer(self, head: ReplyHead, body: bytes, diagnosis: Diagnosis | None) -> Answer:
-        """Give what others can learn from an answer."""
-        provider = self._route.provider
-        refusal = self._refusal(head, diagnosis)
-        if refusal is not None:
-            refusal = replace(refusal, stated=provider.read_refusal(body, head.headers))
-        named = [value for name in provider.account_headers if (value := head.header(name))]
-        return Answer(
-            good=head.status < 400,
-            account=self._stages.identifier.fingerprint("\0".join(named)) if named else None,
-            stated=provider.read_limits(head.headers),
-            refusal=refusal,
-        )
-
-    def _refusal(self, head: ReplyHead | None, diagnosis: Diagnosis | None) -> Refusal | None:
-        """Give what a refusal for speed means for everybody; None for any other answer."""
-        if head is None or diagnosis is None or head.status not in REFUSED_STATUSES or not is_pacing(diagnosis.cause):
-            return None
-        return (
-            None if never_fits(diagnosis.facts) else Refusal(cause=diagnosis.cause, wait_seconds=diagnosis.wait_seconds)
-        )
 
     def _note(
         self, number: int, waited: float, timeline: Timeline, incoming: Incoming | None, failure: NetFailure | None
@@ -249,7 +224,7 @@ class Asking:
             await self._reply.end(tried.body)
             relayed = Relayed(body=tried.body, size_bytes=len(tried.body))
             return self._answered(head, relayed, first_byte_at, inside)
-        if (shape := route.endpoint.stream) is not None and _is_events(head):
+        if (shape := route.endpoint.stream) is not None and is_events(head):
             relayed = await relay_events(
                 incoming,
                 self._reply,
@@ -264,7 +239,7 @@ class Asking:
             last_byte = route.endpoint.last_byte if plain else b""
             relayed = await relay_bytes(incoming, self._reply, KEEP_BYTES, last_byte)
         self._retime(relayed.failure)
-        whole = relayed.failure is None and not relayed.truncated and not _is_events(head)
+        whole = relayed.failure is None and not relayed.truncated and not is_events(head)
         inside = self._inside(head, relayed.body or b"") if whole else None
         return self._answered(head, relayed, first_byte_at, inside)
 
@@ -273,10 +248,10 @@ class Asking:
         if self._route.foreign or not body or len(body) > EXCERPT_BYTES:
             return None
         shape = self._route.endpoint.stream
-        if shape is not None and _is_events(head):
+        if shape is not None and is_events(head):
             ill = shape.read(body) is StreamNews.FAILED or ILL_END.search(body)
             return diagnose(self._evidence(head=head, stream_error=body)) if ill else None
-        if not _is_json(head):
+        if not is_json(head):
             return None
         if head.header(b"content-encoding") not in {None, "identity"}:
             body = (readable(body, head.header(b"content-encoding"), None) or "").encode()
@@ -411,41 +386,3 @@ class Asking:
             stream_error=stream_error,
             waited_seconds=self._stages.clock.now() - self._call.arrived,
         )
-
-
-async def _first_part(incoming: Incoming) -> tuple[bytes, bool]:
-    """Read what is read before the head goes out: a small body of stated length, or the start of an error.
-
-    Returns:
-        The bytes, and whether they are all.
-    """
-    head = incoming.head
-    stated = head.header(b"content-length")
-    if head.status < 400:
-        if stated is None or not stated.isdigit() or int(stated) > SMALL_BYTES:
-            return b"", False
-        body = await incoming.all(SMALL_BYTES)
-        return body, True
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(ERROR_BODY_SECONDS):
-            while size < EXCERPT_BYTES:
-                part = await incoming.next()
-                if not part:
-                    return b"".join(parts), True
-                parts.append(part)
-                size += len(part)
-    except TimeoutError:
-        pass
-    return b"".join(parts), False
-
-
-def _is_json(head: ReplyHead) -> bool:
-    kind = head.header(b"content-type")
-    return kind is None or "json" in kind.lower()
-
-
-def _is_events(head: ReplyHead) -> bool:
-    kind = head.header(b"content-type") or ""
-    return kind.lower().startswith("text/event-stream") and head.header(b"content-encoding") in {None, "identity"}

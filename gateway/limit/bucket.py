@@ -16,6 +16,7 @@ _EVENTS_MAX = 512
 _OTHERS_SECONDS = 2.0
 """How quickly the rate of others is learned."""
 
+_CROWD, _OVERFLOW, _FADE_SECONDS = 0.2, 0.8, 3.0
 _RATE_LEFT = 0.05
 """However busy others are, a share of the rate stays ours; else we would never ask again."""
 
@@ -39,9 +40,23 @@ class Bucket:
     """
 
     __slots__ = (
-        "_anchor", "_anchor_at", "_at", "_events", "_level", "_limit", "_pending", "capacity", "ease", "others",
-        "reserve", "seconds", "slack",
-    )  # fmt: skip
+        "_anchor",
+        "_anchor_at",
+        "_anchor_was_full",
+        "_apart_seconds",
+        "_at",
+        "_events",
+        "_level",
+        "_limit",
+        "_pending",
+        "_spread_until",
+        "_taken_at",
+        "capacity",
+        "others",
+        "reserve",
+        "seconds",
+        "slack",
+    )
 
     def __init__(self, capacity: float, limit: float, seconds: float, now: float, *, reserve: float = 0.0) -> None:
         check(limit, seconds)
@@ -49,11 +64,13 @@ class Bucket:
         self.capacity, self._limit, self.seconds, self.reserve = float(capacity), float(limit), seconds, reserve
         self._level = self._anchor = self.capacity
         self._at = self._anchor_at = now
+        self._anchor_was_full = False
         self._pending = 0.0
         self._events: deque[_Event] = deque()
+        self._taken_at = self._spread_until = -math.inf
+        self._apart_seconds = 0.0
         self.others = 0.0
-        self.ease = 1.0
-        self.slack = 1.0
+        self.slack = 0.5
         """By how much a told count may be rounded down."""
 
     @property
@@ -65,7 +82,7 @@ class Bucket:
     def rate(self) -> float:
         """What flows in for us, in a second."""
         rate = self._limit / self.seconds
-        return max(rate * _RATE_LEFT, rate * self.ease - self.others)
+        return max(rate * _RATE_LEFT, rate - self.others)
 
     def adopt(self, capacity: float, limit: float, seconds: float, now: float) -> None:
         """Take on other numbers from now on."""
@@ -81,13 +98,16 @@ class Bucket:
         """See `Meter.wait`. What is larger than the bucket goes when it is full."""
         self._move(now)
         missing = ahead + min(amount + self.reserve, self.capacity) - self._level
-        return 0.0 if missing <= 1e-6 else missing / self.rate + max(0.0, self._at - now)
+        if missing > 1e-6:
+            return missing / self.rate + max(0.0, self._at - now)
+        return max(0.0, self._taken_at + self._apart_seconds - now) if now < self._spread_until else 0.0
 
     def take(self, amount: float, now: float) -> Hold:
         """See `Meter.take`."""
         self._move(now)
         self._level -= amount
         self._pending += amount
+        self._taken_at = now
         return Hold(amount)
 
     def sent(self, hold: Hold, now: float) -> None:
@@ -133,9 +153,11 @@ class Bucket:
         if sent_at < self._anchor_at:
             return  # an older answer that took longer
         self._move(now)
-        began = self._anchor_at
+        began, self._anchor_was_full = self._anchor_at, False
+        last: float | None = None
         while self._events and self._events[0].sent_at <= sent_at:
             event = self._events.popleft()
+            last = event.hold.amount
             self._pass(event)
             event.hold.absorbed = True
         expected = min(self.capacity, self._anchor + (sent_at - self._anchor_at) * self.rate)
@@ -143,9 +165,25 @@ class Bucket:
             true = remaining
         else:
             true = min(max(expected, remaining), remaining + self.slack)
-            self._learn_others(expected - true, sent_at - began)
+            seen = min(max(expected, remaining), remaining + 1.0)  # what is said is rounded down
+            idle = self._anchor_was_full and expected == seen
+            self._learn_others(expected - seen, sent_at - began, now - sent_at, idle=idle)
+            if last is not None and self.capacity >= 2 * last and remaining + last >= self.capacity - 0.5:
+                self.others *= _OVERFLOW  # it was full before that request: nobody spends what we leave
         self._anchor, self._anchor_at = min(true, self.capacity), sent_at
         self._level = self._replayed(now, expected) - self._pending
+
+    def crowd(self) -> None:
+        """Suppose that others spend more than we knew: what should have been there was not.
+
+        If it was an accident, the next answers say that more is left than expected, and the guess goes away with them.
+        """
+        rate = self._limit / self.seconds
+        self.others = min(rate, self.others + rate * _CROWD)
+
+    def spread(self, until: float, apart_seconds: float) -> None:
+        """Let nothing go at the same moment until then: others may be as new here as we are, and see the same rest."""
+        self._spread_until, self._apart_seconds = until, apart_seconds
 
     def drain(self, until: float, left: float, now: float) -> None:
         """Have ``left`` at that moment, and nothing more: what was counted before then has lost its meaning."""
@@ -159,8 +197,11 @@ class Bucket:
         """Give what was taken for requests that were sent after that moment, or not yet."""
         return self._pending + sum(event.hold.amount for event in self._events if event.sent_at > sent_at)
 
-    def _learn_others(self, spent: float, seconds: float) -> None:
-        share = 1 - math.exp(-max(seconds, 1e-3) / _OTHERS_SECONDS)
+    def _learn_others(self, spent: float, seconds: float, late_seconds: float, *, idle: bool) -> None:
+        if idle:  # what flowed over tells nothing of others; a guess about them fades
+            self.others *= math.exp(-seconds / _FADE_SECONDS)
+        # What comes late is believed more slowly, or two gateways would swing against one another.
+        share = 1 - math.exp(-max(seconds, 1e-3) / max(_OTHERS_SECONDS, 4 * late_seconds))
         rate = self._limit / self.seconds
         self.others = min(rate, max(0.0, self.others + share * spent / max(seconds, 1e-3)))
         if self.others < rate * 0.005:
@@ -177,7 +218,9 @@ class Bucket:
 
     def _pass(self, event: _Event) -> None:
         """Move the anchor behind a request that was sent."""
-        self._anchor = min(self.capacity, self._anchor + (event.sent_at - self._anchor_at) * self.rate)
+        self._anchor += (event.sent_at - self._anchor_at) * self.rate
+        if self._anchor >= self.capacity:
+            self._anchor, self._anchor_was_full = self.capacity, True
         self._anchor -= event.hold.amount
         self._anchor_at = event.sent_at
 

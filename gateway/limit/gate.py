@@ -11,10 +11,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.limit.block import Block
 from gateway.limit.cost import TOKENS, Cost
 from gateway.limit.refusal import Refusal
 from gateway.limit.rule import SKEW_SECONDS, LimitRule
-from gateway.limit.scope import Block, Scope, ScopeKey, Taken, Waiter
+from gateway.limit.scope import Scope, ScopeKey, Taken, Waiter
 from gateway.limit.users import Use, User
 from gateway.model.cause import Cause
 from gateway.model.clock import Clock
@@ -63,7 +64,7 @@ class Permit:
     )  # fmt: skip
 
     def __init__(
-        self, gate: "Gate", route: Route, scope: Scope, use: Use, cost: Cost, taken: list[Taken], waited: float = 0.0
+        self, gate: "Gate", route: Route, scope: Scope, use: Use, taken: list[Taken], *, cost: Cost, waited: float = 0.0
     ) -> None:
         self._gate, self._route, self._scope, self._use, self._cost = gate, route, scope, use, cost
         self._taken = taken
@@ -184,14 +185,14 @@ class Gate:
         use = scope.users.asked(User(route.tenant, route.key, live.call.client), cost.of(TOKENS), now)
         taken = None if self.shadow else scope.pass_now(cost, now)
         if taken is not None:
-            return Permit(self, route, scope, use, cost, taken)
+            return Permit(self, route, scope, use, taken, cost=cost)
         tenant = route.tenant if route.tenant != DEFAULT_TENANT else route.key
         ahead = scope.queue.ahead(tenant, cost, front=front)
         foreseen = scope.block(cost, now, ahead)
         held = foreseen if scope.queue and foreseen.seconds > 0 else scope.block(cost, now)
         refused = self._refuse(scope, cost, foreseen, deadline - now, size_bytes)
         if self.shadow:
-            permit = Permit(self, route, scope, use, cost, scope.take(cost, now))
+            permit = Permit(self, route, scope, use, scope.take(cost, now), cost=cost)
             permit.shadow = held if held.seconds > 0 or refused is not None else None
             return permit
         if refused is not None:
@@ -214,7 +215,7 @@ class Gate:
             use.queued -= 1
         if taken is None:
             return _draining(self.clock.now() - now)
-        return Permit(self, route, waiter.scope, use, cost, taken, self.clock.now() - now)
+        return Permit(self, route, waiter.scope, use, taken, cost=cost, waited=self.clock.now() - now)
 
     def drain(self) -> None:
         """Refuse whoever waits, now and from now on."""

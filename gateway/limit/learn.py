@@ -24,6 +24,12 @@ _AT_ONCE_SECONDS = 1.0
 
 _SHARE, _SECONDS = 0.03, 0.06
 """How exact a stated reset is taken to be: a share of it, and the digits that are written."""
+_LATE = 0.2
+"""How much of a window may have passed before its reset was stated; less of it is left for buckets to look alike."""
+
+
+_TIGHT_SECONDS, _SPREAD_SECONDS, _APART = 1.0, 0.5, 0.4
+"""A bucket that is full within a second: what is in it when we first hear of it does not go out at once."""
 
 
 class Shape(NamedTuple):
@@ -46,12 +52,13 @@ _LIKELY = (
 
 
 def judge(
+    *,
     limit: float,
     used: float,
     reset_seconds: float | None,
     window_seconds: float | None,
     took_seconds: float,
-    now: Shape | None,
+    now: Shape | None = None,
 ) -> Shape:
     """Say how a limit is counted.
 
@@ -70,7 +77,8 @@ def judge(
         for shape in (usual, *likely):
             expected = shape.seconds if shape.stepwise else used * shape.seconds / limit
             near = _SECONDS + whole + _SHARE * expected
-            if expected - late - near <= reset_seconds <= expected + near:
+            since = min(late, expected * _LATE) if shape.stepwise else late
+            if expected - since - near <= reset_seconds <= expected + near:
                 return shape
     if window_seconds is None and reset_seconds > usual.seconds * 1.05:  # nothing resets later than its own window
         return Shape(stepwise=False, seconds=next((s for s in (MINUTE, HOUR, DAY) if s >= reset_seconds), DAY))
@@ -96,6 +104,7 @@ class Learned:
         self.shape: Shape | None = None
         self.meter: Bucket | Window | None = None
         self._doubts = 0
+        self._held_until = now
 
     @property
     def enforced(self) -> bool:
@@ -106,12 +115,15 @@ class Learned:
         """Whether it was said too long ago to be believed."""
         return now - self.said_at > (HEADERS_FADE_SECONDS if self.source == "headers" else REFUSAL_FADE_SECONDS)
 
-    def hear(self, said: StatedLimit, *, cost: float, sent_at: float, now: float, source: str) -> None:
+    def hear(
+        self, said: StatedLimit, *, cost: float, sent_at: float, now: float, source: str, unanswered: float = 0.0
+    ) -> None:
         """Take in what one answer says of it.
 
         Args:
             cost: What the answered call was thought to cost.
             sent_at: When it was sent: what is said to be left is true as of then.
+            unanswered: What other calls take that are under way; they may not be counted in what is left.
         """
         limit = float(said.limit or (self.meter.limit if self.meter is not None else 0))
         if limit < 1:
@@ -124,16 +136,34 @@ class Learned:
             self.capacity = min(limit, max(self.capacity, remaining + cost))
         used = 0.0 if remaining is None else (self.capacity or limit) - remaining
         reset = said.reset_seconds if remaining is not None else None
-        shape = judge(limit, used, reset, said.window_seconds, now - sent_at, self.shape)
+        shape = judge(
+            limit=limit,
+            used=used,
+            reset_seconds=reset,
+            window_seconds=said.window_seconds,
+            took_seconds=now - sent_at,
+            now=self.shape,
+        )
         if self.meter is None or shape == self.shape:
             self._doubts = 0
         else:
             self._doubts += 1
         if self.meter is None or self._doubts >= 2 or (self._doubts and said.window_seconds is not None):
-            self._build(shape, limit, remaining, sent_at, now, reset)
-            return
+            self._build(shape, limit, remaining, sent_at=sent_at, now=now, reset=reset, unanswered=unanswered)
+        else:
+            self._update(self.meter, limit, remaining, sent_at=sent_at, now=now, reset=reset)
+
+    def _update(
+        self,
+        meter: Bucket | Window,
+        limit: float,
+        remaining: float | None,
+        *,
+        sent_at: float,
+        now: float,
+        reset: float | None,
+    ) -> None:
         assert self.shape is not None
-        meter = self.meter
         if isinstance(meter, Window):
             if limit != meter.limit:
                 meter.adopt(limit, self.shape.seconds)
@@ -161,17 +191,29 @@ class Learned:
         elif meter is not None:
             if not told:
                 self.capacity *= 0.75
-            meter.drain(until, min(meter.capacity, cost + meter.reserve), now)
+            if now >= self._held_until:
+                meter.crowd()
+                self._keep_back(meter)
+            self._held_until = until
+            meter.drain(until, min(meter.capacity, cost), now)
 
     def restore(self, shape: Shape, limit: float, capacity: float, left: float, now: float) -> None:
         """Begin with what an earlier process knew."""
         self.remembered, self.capacity = True, capacity
-        self._build(shape, limit, left, now, now, None)
+        self._build(shape, limit, left, sent_at=now, now=now)
 
     def _build(
-        self, shape: Shape, limit: float, remaining: float | None, sent_at: float, now: float, reset: float | None
+        self,
+        shape: Shape,
+        limit: float,
+        remaining: float | None,
+        *,
+        sent_at: float,
+        now: float,
+        reset: float | None = None,
+        unanswered: float = 0.0,
     ) -> None:
-        after = self.meter.after(sent_at) if self.meter is not None else 0.0
+        after = self.meter.after(sent_at) if self.meter is not None else unanswered
         self.shape, self._doubts = shape, 0
         if shape.stepwise:
             window = self.meter = Window(limit, shape.seconds)
@@ -186,6 +228,9 @@ class Learned:
         if after:
             bucket.sent(bucket.take(after, now), now)
         self._keep_back(bucket)
+        rate = limit / shape.seconds
+        if bucket.capacity < rate * _TIGHT_SECONDS:
+            bucket.spread(now + _SPREAD_SECONDS, _APART / rate)
 
     def _capacity(self, limit: float, seconds: float) -> float:
         return min(limit, max(1.0, self.capacity or limit / seconds * _AT_ONCE_SECONDS))
@@ -194,7 +239,7 @@ class Learned:
         """Keep a little back: it delays one call once, and spares refusals for the whole time."""
         rate = bucket.limit / bucket.seconds
         if self.kind == REQUESTS:
-            wanted = 2.0 + 0.05 * rate if bucket.others else 1.0 + 0.01 * rate
+            wanted = 1.4 + 0.01 * rate if bucket.others else 0.6 + 0.01 * rate
         else:
             wanted = rate * (0.2 if bucket.others else 0.05)
         bucket.reserve = min(wanted, bucket.capacity * (0.5 if bucket.others else 0.2))

@@ -6,16 +6,20 @@ fair queue's to say; nobody overtakes it, so what it needs gathers for it.
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
+from gateway.limit.block import FREE, Block, Why, configured, learned_limit, pace, starting
+from gateway.limit.bucket import Bucket
 from gateway.limit.cost import CONCURRENCY, REQUESTS, Cost, Hold, Meter
 from gateway.limit.fair_queue import FairQueue
-from gateway.limit.learn import Learned, Pace, Shape
+from gateway.limit.learn import Learned, Pace
 from gateway.limit.refusal import PASSED_ON_SECONDS, Refusal
 from gateway.limit.rule import Held, LimitRule, held_by
 from gateway.limit.starting import Starting
 from gateway.limit.users import Users
+from gateway.limit.window import Window
 from gateway.model.clock import Clock
 from gateway.model.provider import StatedLimit
 
@@ -27,8 +31,6 @@ BACKOFF_SECONDS, BACKOFF_MAX_SECONDS = 1.0, 20.0
 
 _CONCURRENCY_GROWS_SECONDS = 30.0
 _CONCURRENCY_FADES_SECONDS = 600.0
-_SPANS = {1.0: "second", 60.0: "minute", 3_600.0: "hour", 86_400.0: "day"}
-_NAMES = {"input_tokens": "input tokens", "output_tokens": "output tokens"}
 
 
 class ScopeKey(NamedTuple):
@@ -45,19 +47,6 @@ class Taken(NamedTuple):
     meter: Meter
     kind: str
     hold: Hold
-
-
-class Block(NamedTuple):
-    """What holds a call back: for how long at least, and why."""
-
-    seconds: float
-    reason: str
-    kind: str = ""
-    limit: float = 0.0
-    window_seconds: float | None = None
-
-
-FREE = Block(0.0, "")
 
 
 class Waiter:
@@ -131,32 +120,18 @@ class Scope:
         Args:
             ahead: What goes first; then only what can be foreseen is looked at, and ends of running calls cannot.
         """
-        worst, found = max(0.0, self.paused_until - now), FREE
-        if worst > 0:
-            found = Block(worst, self.pause_reason)
-        for held in self.configured:
-            seconds = held.meter.wait(cost.of(held.kind), now, 0.0 if ahead is None else ahead.of(held.kind))
+        worst = max(0.0, self.paused_until - now)
+        why: Why = self._paused
+        for kind, meter, why_it in self._counting(trying=ahead is None and self._may_probe):
+            seconds = meter.wait(cost.of(kind), now, 0.0 if ahead is None else ahead.of(kind))
             if seconds > worst:
-                worst, found = seconds, _configured(seconds, held)
-        for learned in () if self._may_probe and ahead is None else self.learned.values():
-            if learned.enforced and learned.meter is not None:
-                seconds = learned.meter.wait(
-                    cost.of(learned.kind), now, 0.0 if ahead is None else ahead.of(learned.kind)
-                )
-                if seconds > worst:
-                    worst, found = seconds, _learned(seconds, learned)
-        if self.pace is not None:
-            seconds = self.pace.meter.wait(1.0, now, 0.0 if ahead is None else float(ahead.requests))
-            if seconds > worst:
-                worst, found = seconds, Block(seconds, "pace that the provider has taken lately", REQUESTS)
-        if ahead is not None:
-            return found
-        if (most := self.most_at_once(now)) is not None and self.in_flight >= most:
-            return Block(math.inf, self._at_once(most), CONCURRENCY, most)
-        seconds = self.starting.wait(now)
-        if seconds > worst:
-            found = Block(seconds, "limit that is not known yet, so calls go out slowly until an answer states it")
-        return found
+                worst, why = seconds, why_it
+        if ahead is None:
+            if (most := self.most_at_once(now)) is not None and self.in_flight >= most:
+                return Block(math.inf, self._at_once(most), CONCURRENCY, most)
+            if (seconds := self.starting.wait(now)) > worst:
+                worst, why = seconds, starting
+        return why(worst) if worst > 0 else FREE
 
     def expected(self, cost: Cost, now: float, ahead: Cost) -> float:
         """Say how long a newcomer will wait, running calls included as far as their usual length tells."""
@@ -170,22 +145,17 @@ class Scope:
         """Give the limit that such a call alone exceeds; one that was learned, by an estimate of ``doubt`` more."""
         for held in self.configured:
             if cost.of(held.kind) > held.limit:
-                return _configured(0.0, held)
-        for learned in self.learned.values():
-            meter = learned.meter
-            if learned.enforced and meter is not None and cost.of(learned.kind) > meter.limit * doubt:
-                return _learned(0.0, learned)
+                return configured(held, 0.0)
+        for learned, meter in self._known():
+            if cost.of(learned.kind) > meter.limit * doubt:
+                return learned_limit(learned, 0.0)
         return None
 
     def weight(self, cost: Cost) -> float:
         """Say what a call takes of its tenant's share: of the limit of which it takes most."""
-        heaviest = 0.0
-        for held in self.configured:
-            heaviest = max(heaviest, cost.of(held.kind) / held.limit)
-        for learned in self.learned.values():
-            if learned.meter is not None and learned.enforced:
-                heaviest = max(heaviest, cost.of(learned.kind) / learned.meter.limit)
-        return heaviest or 1.0
+        shares = [cost.of(held.kind) / held.limit for held in self.configured]
+        shares += [cost.of(learned.kind) / meter.limit for learned, meter in self._known()]
+        return max(shares, default=0.0) or 1.0
 
     def most_at_once(self, now: float) -> int | None:
         """Give how many may be under way, None when nobody said."""
@@ -212,14 +182,12 @@ class Scope:
         self.used_at = now
         self._may_probe = False
         self.starting.went(now)
-        taken = [Taken(held.meter, held.kind, held.meter.take(cost.of(held.kind), now)) for held in self.configured]
-        for learned in self.learned.values():
-            if learned.meter is not None:
-                amount = cost.of(learned.kind)
-                taken.append(Taken(learned.meter, learned.kind, learned.meter.take(amount, now)))
+        meters = [(held.meter, held.kind) for held in self.configured]
+        # Those that nobody waits for are counted all the same: they are shown.
+        meters += [(one.meter, one.kind) for one in self.learned.values() if one.meter is not None]
         if self.pace is not None:
-            taken.append(Taken(self.pace.meter, REQUESTS, self.pace.meter.take(1.0, now)))
-        return taken
+            meters.append((self.pace.meter, REQUESTS))
+        return [Taken(meter, kind, meter.take(cost.of(kind), now)) for meter, kind in meters]
 
     def give_back(self, taken: list[Taken]) -> None:
         """Count a call no longer that never went."""
@@ -276,7 +244,10 @@ class Scope:
             learned = self.learned.get(said.kind)
             if learned is None:
                 learned = Learned(said.kind, now)
-            learned.hear(said, cost=cost.of(said.kind), sent_at=sent_at, now=now, source=source)
+            amount = cost.of(said.kind)
+            # Others under way are taken to be like this one; only a limit that is new has not counted them itself.
+            others = max(0, self.in_flight - 1) * amount
+            learned.hear(said, cost=amount, sent_at=sent_at, now=now, source=source, unanswered=others)
             if learned.meter is not None:
                 self.learned[said.kind] = learned
                 self.starting.over = True
@@ -298,34 +269,46 @@ class Scope:
             told: The kinds of limit whose rest the refusal's own headers stated.
         """
         self.hear(refusal.stated, cost, sent_at, now, "refusal")
-        if refusal.kind == CONCURRENCY and not any(said.kind == CONCURRENCY for said in refusal.stated):
-            self._concurrency_learned = (max(1, self.in_flight - 1), now)
         self._refusals += 1
-        seconds = refusal.wait_seconds
-        if seconds is None and refusal.kind == CONCURRENCY:
-            return
+        if refusal.kind == CONCURRENCY:
+            if not any(said.kind == CONCURRENCY and said.limit for said in refusal.stated):
+                self._concurrency_learned = (max(1, self.in_flight - 1), now)
+            if refusal.wait_seconds is None:
+                return  # the end of a running call is what is waited for
         learned = self._limit_of(refusal.kind)
-        if seconds is None:
-            seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * 2 ** min(self._refusals - 1, 5))
-            if learned is not None and self._refusals == 1 and learned.meter is not None:
-                seconds = min(seconds, learned.meter.wait(cost.of(learned.kind), now) or seconds)
+        seconds = self._wait_after(refusal, learned, cost, now)
         if seconds > PASSED_ON_SECONDS:
             return
         until = now + seconds
         if until > self.paused_until:
             self.paused_until = until
             self.pause_reason = f"wait that the provider asked for ({refusal.cause.value})"
-            self._may_probe = True  # its word counts: one call may then try, whatever we think is left
+            # Its word counts: one call may then try, whatever a window of ours thinks is left.
+            self._may_probe = learned is None or isinstance(learned.meter, Window)
+        self._slow_down(refusal, learned, until, cost, now, told)
+
+    def _wait_after(self, refusal: Refusal, learned: Learned | None, cost: Cost, now: float) -> float:
+        """Give the wait that is stated, else what the limit's own count says, else one that doubles each time."""
+        if refusal.wait_seconds is not None:
+            return refusal.wait_seconds
+        seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * float(1 << min(self._refusals - 1, 5)))
+        if learned is None or learned.meter is None or self._refusals > 1:
+            return seconds
+        return min(seconds, learned.meter.wait(cost.of(learned.kind), now) or seconds)
+
+    def _slow_down(  # noqa: PLR0917
+        self, refusal: Refusal, learned: Learned | None, until: float, cost: Cost, now: float, told: frozenset[str]
+    ) -> None:
         if learned is not None:
-            amount = cost.of(learned.kind)
-            told_all = learned.kind in told or any(said.kind == learned.kind for said in refusal.stated)
-            learned.refused(until, amount, now, told=told_all)
-        elif self.pace is not None:
+            said = learned.kind in told or any(one.kind == learned.kind for one in refusal.stated)
+            learned.refused(until, cost.of(learned.kind), now, told=said)
+            return
+        if self.pace is not None:
             self.pace.refused(until, now)
         elif refusal.kind != CONCURRENCY:
             self.pace = Pace(self.users.rate(now), now)
             self.pace.refused(until, now)
-        if learned is None and not self._is_paced:
+        if not self._is_paced:
             self.starting.again(until)
 
     def join(self, other: "Scope") -> None:
@@ -349,6 +332,23 @@ class Scope:
         full = all(held.meter.level(now) >= held.limit for held in self.configured)
         return not self.queue and not self.in_flight and full and self.paused_until <= now
 
+    def _counting(self, *, trying: bool) -> Iterator[tuple[str, Meter, Why]]:
+        """Give what is waited for: kind, meter, and how its wait is told."""
+        for held in self.configured:
+            yield held.kind, held.meter, partial(configured, held)
+        for learned, meter in () if trying else self._known():
+            yield learned.kind, meter, partial(learned_limit, learned)
+        if self.pace is not None:
+            yield REQUESTS, self.pace.meter, pace
+
+    def _known(self) -> Iterator[tuple[Learned, Bucket | Window]]:
+        for learned in self.learned.values():
+            if learned.enforced and learned.meter is not None:
+                yield learned, learned.meter
+
+    def _paused(self, seconds: float) -> Block:
+        return Block(seconds, self.pause_reason)
+
     @property
     def _is_paced(self) -> bool:
         return self.concurrency is not None or any(held.kind == REQUESTS for held in self.configured)
@@ -361,31 +361,3 @@ class Scope:
     def _at_once(self, most: int) -> str:
         who = "configured" if most == self.concurrency else "the provider's"
         return f"{who} limit of {most:,} requests at the same time"
-
-
-def shape_of(learned: Learned) -> Shape:
-    """Give how a limit is counted.
-
-    Raises:
-        ValueError: Nothing is known of it.
-    """
-    if learned.shape is None:
-        raise ValueError(learned.kind)
-    return learned.shape
-
-
-def _configured(seconds: float, held: Held) -> Block:
-    reason = f"configured limit of {held.limit:,.6g} {_NAMES.get(held.kind, held.kind)} per {span(held.seconds)}"
-    return Block(seconds, reason, held.kind, held.limit, held.seconds)
-
-
-def _learned(seconds: float, learned: Learned) -> Block:
-    length = shape_of(learned).seconds
-    limit = 0.0 if learned.meter is None else learned.meter.limit
-    reason = f"the provider's limit of {limit:,.6g} {_NAMES.get(learned.kind, learned.kind)} per {span(length)}"
-    return Block(seconds, reason, learned.kind, limit, length)
-
-
-def span(seconds: float) -> str:
-    """Give a window's length as people say it."""
-    return _SPANS.get(round(seconds, 6), f"{seconds:.3g} s")

@@ -80,9 +80,7 @@ def _limits(scope: Scope, now: float) -> list[dict[str, Any]]:
         _limit(held.kind, held.meter, held.seconds, now, source="configured", burst=held.burst)
         for held in scope.configured
     ]
-    for learned in scope.learned.values():
-        if learned.meter is not None and learned.shape is not None:
-            found.append(_learned(learned, now))
+    found += [_learned(one, now) for one in scope.learned.values() if one.meter is not None and one.shape is not None]
     if scope.pace is not None:
         line = _limit(REQUESTS, scope.pace.meter, scope.pace.meter.seconds, now, source="observed")
         found.append(line | {"learned_seconds_ago": max(0.0, round(now - scope.pace.refused_at, 1))})
@@ -90,7 +88,7 @@ def _limits(scope: Scope, now: float) -> list[dict[str, Any]]:
     if most is not None:
         left = max(0, most - scope.in_flight)
         source = "configured" if most == scope.concurrency else "observed"
-        found.append(_line(CONCURRENCY, most, None, None, source, left, left / most))
+        found.append(_line(CONCURRENCY, most, None, source=source, level=left, ratio=left / most))
     return found
 
 
@@ -115,12 +113,19 @@ def _limit(
     if isinstance(meter, Bucket):
         others, most = meter.others, meter.capacity
     refill = meter.limit / seconds if isinstance(meter, Bucket) else None
-    line = _line(kind, meter.limit, seconds, burst, source, level, level / most)
+    line = _line(kind, meter.limit, seconds, burst=burst, source=source, level=level, ratio=level / most)
     return line | {"refill_per_second": refill, "foreign_per_second": round(others, 3)}
 
 
 def _line(
-    kind: str, limit: float, seconds: float | None, burst: float | None, source: str, level: float, ratio: float
+    kind: str,
+    limit: float,
+    seconds: float | None,
+    *,
+    source: str,
+    level: float,
+    ratio: float,
+    burst: float | None = None,
 ) -> dict[str, Any]:
     return {
         "kind": kind,

@@ -1,0 +1,44 @@
+"""What an attempt's answer teaches the gate. Pure."""
+
+from dataclasses import replace
+
+from gateway.egress.retry import REFUSED_STATUSES, never_fits
+from gateway.identify.identify import Identifier
+from gateway.limit.gate import Answer
+from gateway.limit.refusal import Refusal, is_pacing
+from gateway.model.attempt import ReplyHead
+from gateway.model.diagnosis import Diagnosis
+from gateway.model.provider import Provider
+
+
+def lesson(
+    provider: Provider, identifier: Identifier, head: ReplyHead, body: bytes, diagnosis: Diagnosis | None
+) -> Answer:
+    """Give what others can learn from an answer.
+
+    Args:
+        body: Of a refusal: its words may state what its headers do not.
+        diagnosis: None for a good answer.
+    """
+    refusal = refusal_of(head, diagnosis)
+    if refusal is not None:
+        refusal = replace(refusal, stated=provider.read_refusal(body, head.headers))
+    named = [value for name in provider.account_headers if (value := head.header(name))]
+    return Answer(
+        good=head.status < 400,
+        account=identifier.fingerprint("\0".join(named)) if named else None,
+        stated=provider.read_limits(head.headers),
+        refusal=refusal,
+    )
+
+
+def refusal_of(head: ReplyHead | None, diagnosis: Diagnosis | None) -> Refusal | None:
+    """Give what a refusal for speed means for everybody; None for any other answer.
+
+    A call that is larger than the whole limit says nothing about others, and neither do a day's limit or a quota.
+    """
+    if head is None or diagnosis is None or head.status not in REFUSED_STATUSES or not is_pacing(diagnosis.cause):
+        return None
+    if never_fits(diagnosis.facts):
+        return None
+    return Refusal(cause=diagnosis.cause, wait_seconds=diagnosis.wait_seconds)
