@@ -36,6 +36,7 @@ from gateway.stages import Stages
 from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
 from gateway.upgrade import upgrade
+from gateway.version import version
 
 if TYPE_CHECKING:
     from addons.feed import Feed
@@ -283,7 +284,7 @@ class Running:
             adopt=stages.identifier.adopt,
             limits=lambda: view(stages.gate, self._clients.name),
             allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *self._settings.page.allowed_hosts}),
-            version=_version(),
+            version=version(),
         )
         config = uvicorn.Config(
             app,
@@ -395,12 +396,3 @@ def _now_text(epoch_seconds: float) -> str:
     from gateway.record.row import utc_text  # noqa: PLC0415
 
     return utc_text(epoch_seconds)
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
-
-    try:
-        return version("whygate")
-    except PackageNotFoundError:
-        return "0"

@@ -27,12 +27,12 @@ Why = Callable[[float], Block]
 
 def starting(seconds: float) -> Block:
     """Say that nothing is known yet."""
-    return Block(seconds, "limit that is not known yet, so calls go out slowly until an answer states it")
+    return Block(seconds, "no limit is known yet, so calls go out slowly until an answer states one")
 
 
 def pace(seconds: float) -> Block:
     """Say that a provider without stated limits has refused."""
-    return Block(seconds, "pace that the provider has taken lately", REQUESTS)
+    return Block(seconds, "the provider has refused calls lately, so they go out more slowly", REQUESTS)
 
 
 def configured(held: Held, seconds: float) -> Block:

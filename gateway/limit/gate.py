@@ -343,10 +343,10 @@ def _too_late(block: Block, waited_seconds: float) -> Refuse:
 
 def _too_large(block: Block, cost: Cost) -> Refuse:
     asked = cost.of(block.kind)
-    what = block.kind.replace("_", " ")
+    what, reason = block.kind.replace("_", " "), block.reason.removeprefix("the ")
     return Refuse(
         cause=Cause.PROXY_REQUEST_TOO_LARGE,
         status=413,
-        why=f"it takes about {asked:,} {what}, and the {block.reason} never allows as much",
+        why=f"it takes about {asked:,} {what}, and even the whole {reason} is less",
         policy=_policy(block),
     )

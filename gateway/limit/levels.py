@@ -105,7 +105,7 @@ def _restore_scope(gate: Gate, entry: dict[str, Any], elapsed: float) -> None:
     scope.starting.over = scope.starting.over or entry.get("started") is True
     paused = _number(entry.get("paused_seconds", 0.0)) - elapsed
     if paused > 0:
-        scope.paused_until, scope.pause_reason = now + paused, "wait that the provider asked for"
+        scope.paused_until, scope.pause_reason = now + paused, "the provider asked to wait"
     for said in _list(entry.get("limits")):
         _restore_learned(scope, said, elapsed, now)
     for held, kept in zip(scope.configured, _list(entry.get("configured")), strict=False):

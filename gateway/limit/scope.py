@@ -282,7 +282,7 @@ class Scope:
         until = now + seconds
         if until > self.paused_until:
             self.paused_until = until
-            self.pause_reason = f"wait that the provider asked for ({refusal.cause.value})"
+            self.pause_reason = f"the provider asked to wait ({refusal.cause.value})"
             # Its word counts: one call may then try, whatever a window of ours thinks is left.
             self._may_probe = learned is None or isinstance(learned.meter, Window)
         self._slow_down(refusal, learned, until, cost, now, told)

@@ -9,7 +9,7 @@ import aiohttp
 import orjson
 import pytest
 
-from gateway import attempts
+from gateway.egress import opening
 from gateway.egress.resolve import LoopError
 from gateway.identify.identify import Identifier
 from gateway.identify.locate import Locator
@@ -288,7 +288,7 @@ async def test_an_error_page_of_any_size_goes_through_whole() -> None:
 
 
 async def test_an_error_that_comes_slowly_is_given_on_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "ERROR_BODY_SECONDS", 0.02)
+    monkeypatch.setattr(opening, "ERROR_BODY_SECONDS", 0.02)
     go = asyncio.Event()
     made = stages(Answer(status=500, pieces=(b"slow", go, b"ly"), sized=False))
     exchange = Exchange(made)

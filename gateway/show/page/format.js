@@ -65,9 +65,13 @@ export function sentence(flow) {
 }
 
 const REASONS = [
-  [/^configured limit of (\d+) requests per (second|minute)$/, ([, n, span]) => t(`reason.per_${span}`, { n })],
-  [/^configured limit of (\d+) requests per (\S+) s$/, ([, n, span]) => t("reason.per_span", { n, time: t("unit.s", { n: span }) })],
-  [/^configured limit of (\d+) requests at the same time$/, ([, n]) => t("reason.at_once", { n })],
+  [/^configured limit of ([\d,.]+) requests at the same time$/, ([, n]) => t("reason.at_once", { n })],
+  [/^the provider's limit of ([\d,.]+) requests at the same time$/, ([, n]) => t("reason.at_once_stated", { n })],
+  [/^configured limit of (\S+) (?:(input|output) )?(requests|tokens) per (.+)$/, (found) => t("reason.configured", limit(found))],
+  [/^the provider's limit of (\S+) (?:(input|output) )?(requests|tokens) per (.+)$/, (found) => t("reason.stated", limit(found))],
+  [/^the provider asked to wait/, () => t("reason.paused")],
+  [/^no limit is known yet/, () => t("reason.starting")],
+  [/^the provider has refused calls lately/, () => t("reason.pace")],
   [/^waiting to try again: (.*)$/, ([, title]) => again(title)],
 ];
 
@@ -79,6 +83,12 @@ export function waitReason(flow) {
     if (found) return clean(say(found));
   }
   return LOCALE.startsWith("en") ? clean(told) : "";
+}
+
+function limit([, n, side, kind, span]) {
+  const named = ["second", "minute", "hour", "day"].includes(span);
+  const per = named ? t(`per.${span}`) : t("per.time", { time: t("unit.s", { n: span.replace(/ s$/, "") }) });
+  return { n, kind: t(`counted.${side ?? kind}`), span: per };
 }
 
 function again(title) {

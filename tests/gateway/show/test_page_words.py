@@ -165,10 +165,17 @@ def code_of(*path: str) -> str:
 
 def test_what_the_gateway_says_in_english_is_known_to_the_page() -> None:
     """Why a call waits and what is wrong with the log: another wording has to be written into format.js, too."""
-    assert set(re.findall(r'return f"(configured [^"]*)"', code_of("limit", "gate.py"))) == {
-        "configured limit of {window.limit} requests per {span}",
-        "configured limit of {self._concurrency} requests at the same time",
-    }
+    limits = code_of("limit", "block.py") + code_of("limit", "scope.py")
+    for words in (
+        'f"configured limit of {',
+        "f\"the provider's limit of {",
+        " requests at the same time",
+        '"no limit is known yet',
+        '"the provider has refused calls lately',
+        'f"the provider asked to wait',
+    ):
+        assert words in limits
+        assert words.strip('f"').partition("{")[0].strip() in source("format.js")
     assert 'f"waiting to try again: {' in code_of("attempts.py")
     recorder = code_of("record", "recorder.py")
     for begin in ("The disk is full", "Another program holds the log", "The log file is damaged"):
