@@ -195,6 +195,8 @@ class Observation:
         provider, head = self.evidence.provider, self.evidence.head
         if provider is None or head is None or head.status != 429:
             return ""
+        if self.documented is not None and not self.documented.startswith("rate_limit."):
+            return ""  # few may be left at any time; a code that names a quota means it
         share = {
             one.kind: one.remaining / one.limit
             for one in provider.read_limits(head.headers)

@@ -183,6 +183,8 @@ class Gate:
         now = self.clock.now()
         scope, cost = self._scope(route), Cost(1, route.input_tokens, route.output_tokens)
         use = scope.users.asked(User(route.tenant, route.key, live.call.client), cost.of(TOKENS), now)
+        if not self.shadow and (large := scope.too_large(cost, DOUBT)) is not None:
+            return _too_large(large, cost)
         taken = None if self.shadow else scope.pass_now(cost, now)
         if taken is not None:
             return Permit(self, route, scope, use, taken, cost=cost)
@@ -190,7 +192,7 @@ class Gate:
         ahead = scope.queue.ahead(tenant, cost, front=front)
         foreseen = scope.block(cost, now, ahead)
         held = foreseen if scope.queue and foreseen.seconds > 0 else scope.block(cost, now)
-        refused = self._refuse(scope, cost, foreseen, deadline - now, size_bytes)
+        refused = self._refuse(foreseen, deadline - now, size_bytes)
         if self.shadow:
             permit = Permit(self, route, scope, use, scope.take(cost, now), cost=cost)
             permit.shadow = held if held.seconds > 0 or refused is not None else None
@@ -281,10 +283,7 @@ class Gate:
             found = self._groups[provider, model] = model if rule is None else rule.model
         return found
 
-    def _refuse(self, scope: Scope, cost: Cost, foreseen: Block, left_seconds: float, size_bytes: int) -> Refuse | None:
-        large = scope.too_large(cost, DOUBT)
-        if large is not None:
-            return _too_large(large, cost)
+    def _refuse(self, foreseen: Block, left_seconds: float, size_bytes: int) -> Refuse | None:
         if self.waiting >= self.queue_max or self.waiting_bytes + size_bytes > self.queue_max_bytes:
             why = f"{self.waiting:,} calls already wait for their turn, as many as the queue holds"
             return Refuse(

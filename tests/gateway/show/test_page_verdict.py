@@ -80,7 +80,8 @@ def test_a_reader_finds_one_language(served: Served, browser: Browser, language:
     ):
         assert table[key] in text, key
     assert TITLES[language] in text
-    assert table["reason.per_minute"].replace("{n}", "60") in page.text("tbody.flow.running")
+    said = {"n": "60", "kind": table["counted.requests"], "span": table["per.minute"]}
+    assert table["reason.configured"].format(**said) in page.text("tbody.flow.running")
     assert str(page.run("return document.documentElement.lang")).startswith(language)
     foreign = {word for other in LANGUAGES if other != language for word in tables()[other].values()} - set(
         table.values()
