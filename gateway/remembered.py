@@ -40,7 +40,7 @@ class Remembered:
             restore(self._gate, document, self._elapsed(saved))
         except FileNotFoundError:
             return
-        except (StateError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (StateError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError) as error:
             what = error if isinstance(error, StateError) else f"{self._path} is damaged"
             logger.warning("whygate: %s; limits are learned anew.", what)
 

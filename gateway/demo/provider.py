@@ -23,10 +23,5 @@ def strict_provider() -> Simulator:
 
 
 def settings_toml(upstream: str) -> str:
-    """Give the settings of the demo's gateway: both providers are the simulated one, with its limit stated."""
-    parts = [
-        f'[[providers]]\nname = "{name}"\nupstream = "{upstream}"\n\n'
-        f'[[limits.rules]]\nprovider = "{name}"\nper_second = {PER_SECOND:.1f}\n'
-        for name in ("openai", "anthropic")
-    ]
-    return "\n".join(parts)
+    """Give the settings of the demo's gateway: both providers are the simulated one; its limits are found out."""
+    return "\n".join(f'[[providers]]\nname = "{name}"\nupstream = "{upstream}"\n' for name in ("openai", "anthropic"))

@@ -12,7 +12,9 @@ from typing import NamedTuple
 
 from gateway.limit.cost import Entry, Hold, check
 
-_EVENTS_MAX = 512
+_EVENTS_MAX = 8_192
+_REPLAYED_MAX, _REPLAY_SECONDS = 512, 0.05
+_ROUNDING = 1e-6
 _OTHERS_SECONDS = 2.0
 """How quickly the rate of others is learned."""
 
@@ -49,8 +51,10 @@ class Bucket:
         "_level",
         "_limit",
         "_pending",
+        "_replayed_at",
         "_spread_until",
         "_taken_at",
+        "_told_at",
         "capacity",
         "others",
         "reserve",
@@ -67,7 +71,7 @@ class Bucket:
         self._anchor_was_full = False
         self._pending = 0.0
         self._events: deque[_Event] = deque()
-        self._taken_at = self._spread_until = -math.inf
+        self._taken_at = self._spread_until = self._replayed_at = self._told_at = -math.inf
         self._apart_seconds = 0.0
         self.others = 0.0
         self.slack = 0.5
@@ -98,9 +102,10 @@ class Bucket:
         """See `Meter.wait`. What is larger than the bucket goes when it is full."""
         self._move(now)
         missing = ahead + min(amount + self.reserve, self.capacity) - self._level
-        if missing > 1e-6:
-            return missing / self.rate + max(0.0, self._at - now)
-        return max(0.0, self._taken_at + self._apart_seconds - now) if now < self._spread_until else 0.0
+        early = max(0.0, self._at - now)
+        if missing > _ROUNDING:
+            return early + missing / self.rate
+        return max(early, self._taken_at + self._apart_seconds - now) if now < self._spread_until else early
 
     def take(self, amount: float, now: float) -> Hold:
         """See `Meter.take`."""
@@ -150,16 +155,21 @@ class Bucket:
             remaining: What it says was left then, that request counted, rounded down.
             first: Nothing was known before: ours is no count to compare with.
         """
-        if sent_at < self._anchor_at:
-            return  # an older answer that took longer
         self._move(now)
+        if sent_at < self._anchor_at:
+            # An older answer that took longer: there cannot be more than was left then and has come in since.
+            most = remaining + self.slack + (now - sent_at) * self._limit / self.seconds
+            self._level = min(self._level, most - self._pending)
+            return
+        if sent_at == self._told_at and not first:
+            # Sent in the very same moment as one that is answered already: the smaller count has seen more of them.
+            if self._events and self._events[0].sent_at == sent_at:
+                self._events.popleft().hold.absorbed = True
+            self._anchor = min(self._anchor, remaining + self.slack)
+            self._level = self._replayed(now) - self._pending
+            return
         began, self._anchor_was_full = self._anchor_at, False
-        last: float | None = None
-        while self._events and self._events[0].sent_at <= sent_at:
-            event = self._events.popleft()
-            last = event.hold.amount
-            self._pass(event)
-            event.hold.absorbed = True
+        last = self._absorb(sent_at)
         expected = min(self.capacity, self._anchor + (sent_at - self._anchor_at) * self.rate)
         if first:
             true = remaining
@@ -168,10 +178,22 @@ class Bucket:
             seen = min(max(expected, remaining), remaining + 1.0)  # what is said is rounded down
             idle = self._anchor_was_full and expected == seen
             self._learn_others(expected - seen, sent_at - began, now - sent_at, idle=idle)
-            if last is not None and self.capacity >= 2 * last and remaining + last >= self.capacity - 0.5:
+            if last and self.capacity >= 2 * last and remaining + last >= self.capacity - 0.5:
                 self.others *= _OVERFLOW  # it was full before that request: nobody spends what we leave
-        self._anchor, self._anchor_at = min(true, self.capacity), sent_at
-        self._level = self._replayed(now, expected) - self._pending
+        self._anchor, self._anchor_at, self._told_at = min(true, self.capacity), sent_at, sent_at
+        self._level = self._replayed(now) - self._pending
+
+    def _absorb(self, sent_at: float) -> float:
+        """Pass what was sent up to a moment; of those in that very moment one, which was answered. Gives its amount."""
+        last = 0.0
+        while self._events and (self._events[0].sent_at < sent_at or (not last and self._events[0].sent_at == sent_at)):
+            event = self._events.popleft()
+            is_it, last = event.sent_at == sent_at, event.hold.amount
+            self._pass(event)
+            event.hold.absorbed = True
+            if is_it:
+                break
+        return last
 
     def crowd(self) -> None:
         """Suppose that others spend more than we knew: what should have been there was not.
@@ -190,7 +212,7 @@ class Bucket:
         for event in self._events:
             event.hold.absorbed = True
         self._events.clear()
-        self._anchor, self._anchor_at = left, max(until, now)
+        self._anchor, self._anchor_at, self._told_at = left, max(until, now), -math.inf
         self._level, self._at = left - self._pending, self._anchor_at
 
     def after(self, sent_at: float) -> float:
@@ -207,10 +229,12 @@ class Bucket:
         if self.others < rate * 0.005:
             self.others = 0.0
 
-    def _replayed(self, now: float, expected: float) -> float:
-        if len(self._events) >= _EVENTS_MAX:  # too many to go through: believe bad news alone
-            return self._level + self._pending + min(0.0, self._anchor - expected)
+    def _replayed(self, now: float) -> float:
         level, at, rate = self._anchor, self._anchor_at, self.rate
+        if len(self._events) > _REPLAYED_MAX:  # long: not for every answer
+            if now < self._replayed_at + _REPLAY_SECONDS:
+                return self._level + self._pending
+            self._replayed_at = now
         for event in self._events:
             level = min(self.capacity, level + (event.sent_at - at) * rate) - event.hold.amount
             at = event.sent_at
@@ -226,5 +250,6 @@ class Bucket:
 
     def _move(self, now: float) -> None:
         if now > self._at:
-            self._level = min(self.capacity, self._level + (now - self._at) * self.rate)
+            # What is taken and not sent yet will be counted by the provider later: it cannot flow over for us before.
+            self._level = min(self.capacity - self._pending, self._level + (now - self._at) * self.rate)
             self._at = now

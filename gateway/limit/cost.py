@@ -27,10 +27,11 @@ class Cost(NamedTuple):
 
 @dataclass(slots=True)
 class Entry:
-    """A moment of the log, and what was counted in it."""
+    """A moment of the log, and what was counted in it. ``gone`` when it has left the window."""
 
     at: float
     amount: float
+    gone: bool = False
 
 
 class Hold:

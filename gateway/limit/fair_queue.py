@@ -41,6 +41,7 @@ class _Line[T]:
 
     items: OrderedDict[T, None] = field(default_factory=OrderedDict)
     start: float = 0.0
+    number: int = 0
     tokens_in: int = 0
     tokens_out: int = 0
 
@@ -98,7 +99,8 @@ class FairQueue[T: Waiting]:
         heapq.heappop(self._order)
         item, _ = line.items.popitem(last=False)
         self._count(line, item, -1)
-        self._virtual = line.start
+        # Time goes on for all who wait together; else whoever is new would always come first.
+        self._virtual = max(self._virtual, line.start) + item.weight / len(self._lines)
         line.start += item.weight
         if line.items:
             self._rank(tenant, line)
@@ -152,9 +154,9 @@ class FairQueue[T: Waiting]:
 
     def _first(self) -> str | None:
         while self._order:
-            start, _, tenant = self._order[0]
+            start, number, tenant = self._order[0]
             line = self._lines.get(tenant)
-            if line is not None and line.start == start:
+            if line is not None and line.start == start and line.number == number:
                 return tenant
             heapq.heappop(self._order)  # of a tenant whose waiters have left
         return None
@@ -172,11 +174,11 @@ class FairQueue[T: Waiting]:
 
     def _rank(self, tenant: str, line: _Line[T]) -> None:
         self._number += 1
-        heapq.heappush(self._order, (line.start, self._number, tenant))
+        line.number = self._number
+        heapq.heappush(self._order, (line.start, line.number, tenant))
         if len(self._order) > 2 * len(self._lines) + _SPARE:
-            self._order = [(one.start, number, name) for number, (name, one) in enumerate(self._lines.items())]
+            self._order = [(one.start, one.number, name) for name, one in self._lines.items()]
             heapq.heapify(self._order)
-            self._number = len(self._order)
 
     def _count(self, line: _Line[T], item: T, sign: int) -> None:
         self._length += sign

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from gateway.limit.bucket import Bucket
 from gateway.limit.cost import REQUESTS
+from gateway.limit.rule import SKEW_SECONDS
 from gateway.limit.window import Window
 from gateway.model.provider import StatedLimit
 
@@ -24,6 +25,7 @@ _AT_ONCE_SECONDS = 1.0
 
 _SHARE, _SECONDS = 0.03, 0.06
 """How exact a stated reset is taken to be: a share of it, and the digits that are written."""
+_FAR_SECONDS = 3.0
 _LATE = 0.2
 """How much of a window may have passed before its reset was stated; less of it is left for buckets to look alike."""
 
@@ -59,6 +61,7 @@ def judge(
     window_seconds: float | None,
     took_seconds: float,
     now: Shape | None = None,
+    or_used: float | None = None,
 ) -> Shape:
     """Say how a limit is counted.
 
@@ -67,22 +70,29 @@ def judge(
         window_seconds: As stated or documented, else None.
         took_seconds: From the request to its answer; some providers state the time of the one, some of the other.
         now: What was thought so far.
+        or_used: What is gone of all that is stated, where the most that was ever there may not have been all.
     """
     likely = [shape for shape in _LIKELY if window_seconds is None or shape.seconds == window_seconds]
     usual = now or (likely[0] if likely else Shape(stepwise=False, seconds=window_seconds or MINUTE))
     if reset_seconds is None:
         return usual if window_seconds is None else usual._replace(seconds=window_seconds)
-    whole = 1.0 if reset_seconds >= 1 and reset_seconds == int(reset_seconds) else 0.0
-    for late in (0.0, took_seconds):
-        for shape in (usual, *likely):
-            expected = shape.seconds if shape.stepwise else used * shape.seconds / limit
-            near = _SECONDS + whole + _SHARE * expected
-            since = min(late, expected * _LATE) if shape.stepwise else late
-            if expected - since - near <= reset_seconds <= expected + near:
-                return shape
+    if window_seconds is not None and reset_seconds < used * window_seconds / limit / 2 - _FAR_SECONDS:
+        likely = list(_LIKELY)  # documented or not: it is all back far too early for such a window
+    tries = [(usual, 0.0), (usual, took_seconds), *((one, late) for late in (0.0, took_seconds) for one in likely)]
+    for shape, late in tries:
+        if any(_fits(shape, limit, one, reset_seconds, late) for one in (used, used if or_used is None else or_used)):
+            return shape
     if window_seconds is None and reset_seconds > usual.seconds * 1.05:  # nothing resets later than its own window
         return Shape(stepwise=False, seconds=next((s for s in (MINUTE, HOUR, DAY) if s >= reset_seconds), DAY))
     return usual
+
+
+def _fits(shape: Shape, limit: float, used: float, reset_seconds: float, late_seconds: float) -> bool:
+    whole = 1.0 if reset_seconds == int(reset_seconds) else 0.0
+    expected = shape.seconds if shape.stepwise else used * shape.seconds / limit
+    near = _SECONDS + whole + _SHARE * expected
+    late = min(late_seconds, expected * _LATE) if shape.stepwise else late_seconds
+    return expected - late - near <= reset_seconds <= expected + near
 
 
 class Learned:
@@ -143,6 +153,7 @@ class Learned:
             window_seconds=said.window_seconds,
             took_seconds=now - sent_at,
             now=self.shape,
+            or_used=None if remaining is None else limit - remaining,
         )
         if self.meter is None or shape == self.shape:
             self._doubts = 0
@@ -166,7 +177,7 @@ class Learned:
         assert self.shape is not None
         if isinstance(meter, Window):
             if limit != meter.limit:
-                meter.adopt(limit, self.shape.seconds)
+                meter.adopt(limit, self.shape.seconds + SKEW_SECONDS)
             if remaining is not None:
                 meter.told(sent_at, remaining, now, reset)
             return
@@ -186,9 +197,8 @@ class Learned:
         """
         meter = self.meter
         if isinstance(meter, Window):
-            if not told:
-                meter.told(now, 0.0, now)
-        elif meter is not None:
+            return  # its own count goes on; the pause holds everybody meanwhile
+        if meter is not None:
             if not told:
                 self.capacity *= 0.75
             if now >= self._held_until:
@@ -216,7 +226,7 @@ class Learned:
         after = self.meter.after(sent_at) if self.meter is not None else unanswered
         self.shape, self._doubts = shape, 0
         if shape.stepwise:
-            window = self.meter = Window(limit, shape.seconds)
+            window = self.meter = Window(limit, shape.seconds + SKEW_SECONDS)
             if remaining is not None:
                 window.restore(max(0.0, now - sent_at), limit - remaining, now)
                 window.told(sent_at, remaining, now, reset)

@@ -5,11 +5,13 @@ writing, so that no clock matters here.
 """
 
 import math
+from contextlib import suppress
 from typing import Any
 
 from gateway.limit.bucket import Bucket
 from gateway.limit.gate import Gate
 from gateway.limit.learn import Learned, Shape
+from gateway.limit.refusal import PASSED_ON_SECONDS
 from gateway.limit.rule import Held
 from gateway.limit.scope import Scope, ScopeKey
 from gateway.limit.window import Window
@@ -20,6 +22,7 @@ KEPT_MAX = 200
 
 _SPENT_MAX = 64
 _KEPT_SECONDS = 86_400.0
+_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def document_of(gate: Gate) -> dict[str, Any]:
@@ -48,7 +51,7 @@ def restore(gate: Gate, document: object, elapsed_seconds: float) -> None:
     for entry in reversed(_list(document.get("scopes"))):  # the latest used comes last, as it was
         try:
             _restore_scope(gate, entry, elapsed)
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except _DAMAGE:
             continue
 
 
@@ -79,7 +82,7 @@ def _learned(learned: Learned, now: float) -> dict[str, Any]:
         "capacity": learned.capacity,
         "source": learned.source,
         "said_seconds_ago": now - learned.said_at,
-        "left": learned.meter.level(now),
+        "left": max(0.0, learned.meter.level(now)),
     }
 
 
@@ -103,20 +106,26 @@ def _restore_scope(gate: Gate, entry: dict[str, Any], elapsed: float) -> None:
     scope = gate.scope_at(key)
     scope.is_organisation = entry.get("account_kind") == "organisation"
     scope.starting.over = scope.starting.over or entry.get("started") is True
-    paused = _number(entry.get("paused_seconds", 0.0)) - elapsed
+    for said in _list(entry.get("limits")):
+        with suppress(*_DAMAGE):
+            _restore_learned(scope, said, elapsed, now)
+    for held, kept in zip(scope.configured, _list(entry.get("configured")), strict=False):
+        with suppress(*_DAMAGE):
+            _restore_configured(held, kept, elapsed, now)
+    paused = min(PASSED_ON_SECONDS, _number(entry.get("paused_seconds", 0.0))) - elapsed
     if paused > 0:
         scope.paused_until, scope.pause_reason = now + paused, "the provider asked to wait"
-    for said in _list(entry.get("limits")):
-        _restore_learned(scope, said, elapsed, now)
-    for held, kept in zip(scope.configured, _list(entry.get("configured")), strict=False):
-        if (held.kind, held.seconds, held.burst) != (kept["kind"], kept["window_seconds"], kept["burst"]):
-            continue  # another limit is configured now
-        if isinstance(held.meter, Window):
-            for age, amount in _list(kept.get("spent")):
-                held.meter.restore(_number(age) + elapsed, _number(amount), now)
-        elif isinstance(held.meter, Bucket):
-            missing = min(held.meter.capacity, _number(kept.get("missing", 0.0))) - elapsed * held.meter.rate
-            held.meter.drain(now, held.meter.capacity - max(0.0, missing), now)
+
+
+def _restore_configured(held: Held, kept: dict[str, Any], elapsed: float, now: float) -> None:
+    if (held.kind, held.seconds, held.burst) != (kept["kind"], kept["window_seconds"], kept["burst"]):
+        return  # another limit is configured now
+    if isinstance(held.meter, Window):
+        for age, amount in _list(kept.get("spent")):
+            held.meter.restore(_number(age) + elapsed, _number(amount), now)
+    elif isinstance(held.meter, Bucket):
+        missing = min(held.meter.capacity, _number(kept.get("missing", 0.0))) - elapsed * held.meter.rate
+        held.meter.drain(now, held.meter.capacity - max(0.0, missing), now)
 
 
 def _restore_learned(scope: Scope, said: dict[str, Any], elapsed: float, now: float) -> None:
@@ -136,6 +145,6 @@ def _list(value: object) -> list[Any]:
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ValueError(value)
     return float(value)

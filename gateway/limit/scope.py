@@ -316,9 +316,12 @@ class Scope:
         other.successor = self
         now = self._clock.now()
         for ours, theirs in zip(self.configured, other.configured, strict=True):
-            if hasattr(ours.meter, "restore") and hasattr(theirs.meter, "entries"):
+            if isinstance(ours.meter, Window) and isinstance(theirs.meter, Window):
                 for age, amount in theirs.meter.entries(now):
                     ours.meter.restore(age, amount, now)
+            elif isinstance(theirs.meter, Bucket):
+                missing = theirs.meter.capacity - theirs.meter.level(now)
+                ours.meter.sent(ours.meter.take(missing, now), now)
         self.in_flight += other.in_flight
         self.users.join(other.users)
         for waiter in other.queue.clear():

@@ -31,7 +31,7 @@ class Starting:
             return 0.0
         if self._out < window:
             return 0.0
-        return (int(passed / STEP_SECONDS) + 1) * STEP_SECONDS - passed
+        return self._began + (int(passed / STEP_SECONDS) + 1) * STEP_SECONDS - now
 
     def went(self, now: float) -> None:
         """One more is under way."""

@@ -4,6 +4,7 @@ What was taken counts without end until its request is sent, and for ``seconds``
 out larger than its estimate can bring the count above the limit; nothing passes then until it has left.
 """
 
+import math
 from collections import deque
 
 from gateway.limit.cost import Entry, Hold, check
@@ -12,6 +13,7 @@ _LOG_MAX = 4_096
 """Above this, calls within a 4,096th of the window share an entry; they leave together, the earliest a little late."""
 
 _WALK_MAX = 256
+_ROUNDING = 1e-9
 
 
 class Window:
@@ -22,14 +24,18 @@ class Window:
         seconds: The window's length.
     """
 
-    __slots__ = ("_limit", "_log", "_pending", "_reset_at", "_reset_upto", "_used", "seconds")
+    __slots__ = (
+        "_began", "_left", "_limit", "_log", "_pending", "_reset_at", "_reset_upto", "_told_upto", "_used", "seconds",
+    )  # fmt: skip
 
     def __init__(self, limit: float, seconds: float) -> None:
         check(limit, seconds)
         self._limit, self.seconds = float(limit), seconds
         self._log: deque[Entry] = deque()
+        self._left: deque[Entry] = deque()
+        """What has left the window lately: an answer speaks of the moment in which it was asked for."""
         self._used = self._pending = 0.0
-        self._reset_at = self._reset_upto = -1.0
+        self._began = self._reset_at = self._reset_upto = self._told_upto = -math.inf
 
     @property
     def limit(self) -> float:
@@ -44,13 +50,15 @@ class Window:
     def wait(self, amount: float, now: float, ahead: float = 0.0) -> float:
         """See `Meter.wait`. With calls ahead it is an estimate: they are assumed to go as early as they can."""
         self._forget(now)
-        excess = self._used + self._pending + ahead + min(amount, self._limit) - self._limit
-        if excess <= 0:
+        counted = self._used + self._pending
+        excess = counted + ahead + min(amount, self._limit) - self._limit
+        if excess <= _ROUNDING:
             return 0.0
-        rounds, part = divmod(excess, self._limit)
-        if not part:
+        over = max(0.0, counted - self._limit)  # has to leave before anything else can go
+        rounds, part = divmod(excess - over, self._limit)
+        if not part and rounds:
             rounds, part = rounds - 1, self._limit
-        return max(0.0, self._leaves(part, now) - now) + rounds * self.seconds
+        return max(0.0, self._leaves(over + part, now, exactly=not ahead) - now) + rounds * self.seconds
 
     def take(self, amount: float, now: float) -> Hold:
         """See `Meter.take`."""
@@ -72,7 +80,7 @@ class Window:
         more, hold.amount = amount - hold.amount, amount
         if hold.entry is None:
             self._pending += more
-        elif hold.entry.at >= 0:
+        elif hold.entry.at > self._told_upto and not hold.entry.gone:
             hold.entry.amount += more
             self._used += more
 
@@ -93,25 +101,23 @@ class Window:
             remaining: What it says was left then, that request counted.
             reset_seconds: After which all that was counted by then is gone.
         """
+        if sent_at < self._told_upto:
+            return  # an older answer that took longer
         self._forget(now)
-        counted = self._used + self._pending - self.after(sent_at)
-        more = (self._limit - remaining) - counted
-        if more > 0:
+        departed = self._departed(sent_at)
+        more = (self._limit - remaining) - (self._used + departed - self._later(sent_at))
+        if more > 0 and sent_at > now - self.seconds:
             self._used += more
-            self._log.append(Entry(sent_at, more))  # spent by others, or at another price than we thought
-        else:
-            self._drop(-more)
+            self._insert(sent_at, more)  # spent by others, or at another price than we thought
+        elif more < 0:
+            self._drop(-more - departed, sent_at)
+        self._told_upto = sent_at
         if reset_seconds is not None:
             self._reset_at, self._reset_upto = now + reset_seconds, sent_at
 
     def after(self, sent_at: float) -> float:
         """Give what was taken for requests that were sent after that moment, or not yet."""
-        amount = self._pending
-        for entry in reversed(self._log):
-            if entry.at <= sent_at:
-                break
-            amount += entry.amount
-        return amount
+        return self._pending + self._later(sent_at)
 
     def entries(self, now: float) -> list[tuple[float, float]]:
         """Give ``(age in seconds, amount)``, oldest first; what is not sent yet is of now."""
@@ -120,56 +126,96 @@ class Window:
         return [*found, (0.0, self._pending)] if self._pending else found
 
     def restore(self, age_seconds: float, amount: float, now: float) -> None:
-        """Count what an earlier process has spent. Oldest first, before anything else is counted."""
-        self._used += amount
-        self._enter(amount, now - age_seconds)
-        self._forget(now)
+        """Count what another one has spent, some time ago."""
+        if age_seconds < self.seconds and amount > 0:
+            self._used += amount
+            self._insert(now - max(0.0, age_seconds), amount)
 
     def _enter(self, amount: float, now: float) -> Entry:
         log = self._log
-        if len(log) >= _LOG_MAX and now - log[-1].at < self.seconds / _LOG_MAX:
+        if log and log[-1].at > now:
+            return self._insert(now, amount)
+        if len(log) >= _LOG_MAX and now - self._began < self.seconds / _LOG_MAX:
             log[-1].amount += amount
             log[-1].at = now
         else:
+            self._began = now
             log.append(Entry(now, amount))
         return log[-1]
 
-    def _leaves(self, amount: float, now: float) -> float:
+    def _insert(self, at: float, amount: float) -> Entry:
+        """Put an amount in its place, which is near the end."""
+        log, place = self._log, len(self._log)
+        while place and log[place - 1].at > at:
+            place -= 1
+        if len(log) >= _LOG_MAX and place < len(log) and log[place].at - at < self.seconds / _LOG_MAX:
+            log[place].amount += amount
+            return log[place]
+        if len(log) >= _LOG_MAX and place and at - log[place - 1].at < self.seconds / _LOG_MAX:
+            log[place - 1].amount += amount
+            return log[place - 1]
+        log.insert(place, entry := Entry(at, amount))
+        return entry
+
+    def _leaves(self, amount: float, now: float, *, exactly: bool) -> float:
         """Give the moment in which so much will have left, as far as the log tells."""
         log, latest = self._log, now
-        if len(log) > _WALK_MAX and amount > self._used / 2:  # far away: an estimate is enough
-            return log[min(len(log) - 1, int(len(log) * amount / self._used))].at + self.seconds
+        if not exactly and len(log) > _WALK_MAX and amount > self._used / 2:  # far away: an estimate is enough
+            at = log[min(len(log) - 1, int(len(log) * amount / self._used))].at
+            return self._end(at)
         for entry in log:
             amount -= entry.amount
-            leaves = entry.at + self.seconds
-            if entry.at <= self._reset_upto and self._reset_at >= 0:
-                leaves = min(leaves, self._reset_at)
-            latest = max(latest, leaves)
-            if amount <= 0:
+            latest = max(latest, self._end(entry.at))
+            if amount <= _ROUNDING:
                 return latest
         return now + self.seconds
 
-    def _drop(self, amount: float) -> None:
-        log = self._log
-        while amount > 0 and log:
-            first = log[0]
-            if first.amount > amount:
-                first.amount -= amount
-                self._used -= amount
+    def _end(self, at: float) -> float:
+        leaves = at + self.seconds
+        return min(leaves, self._reset_at) if at <= self._reset_upto else leaves
+
+    def _departed(self, sent_at: float) -> float:
+        """Give what was in the window at that moment and has left since."""
+        amount = 0.0
+        for entry in reversed(self._left):
+            if entry.at <= sent_at - self.seconds:
+                break
+            amount += entry.amount
+        return amount
+
+    def _later(self, sent_at: float) -> float:
+        """Give what was sent after that moment; of some in the very same, one was that request."""
+        amount, same = 0.0, []
+        for entry in reversed(self._log):
+            if entry.at < sent_at:
+                break
+            if entry.at == sent_at:
+                same.append(entry.amount)
+            else:
+                amount += entry.amount
+        return amount + sum(same[:-1])
+
+    def _drop(self, amount: float, upto: float) -> None:
+        """Count so much less, the oldest first: it has left already, by the provider's count."""
+        for entry in self._log:
+            if amount <= 0 or entry.at > upto:
                 return
-            amount -= first.amount
-            self._used -= first.amount
-            first.at = -1.0
-            log.popleft()
+            part = min(amount, entry.amount)
+            entry.amount -= part
+            amount -= part
+            self._used -= part
 
     def _forget(self, now: float) -> None:
-        log, before = self._log, now - self.seconds
-        if self._reset_at >= 0 and now >= self._reset_at:
-            before = max(before, self._reset_upto)
-            self._reset_at = -1.0
-        while log and log[0].at <= before:
+        log, upto = self._log, -math.inf
+        if now >= self._reset_at > -math.inf:
+            upto = self._reset_upto
+            self._reset_at = self._reset_upto = -math.inf
+        while log and (log[0].at + self.seconds <= now or log[0].at <= upto):
             gone = log.popleft()
             self._used -= gone.amount
-            gone.at = -1.0
+            gone.gone = True
+            self._left.append(gone)
+        while self._left and (len(self._left) > _LOG_MAX or self._left[0].at <= now - 2 * self.seconds):
+            self._left.popleft()
         if not log:
             self._used = 0.0

@@ -246,9 +246,6 @@ def test_nothing_grows_with_those_who_were_served(names: int) -> None:
     assert _grown(queue) <= 300
 
 
-@pytest.mark.xfail(
-    strict=True, reason="what a tenant has had is kept while virtual time stands still, and looked through each time"
-)
 def test_of_tenants_that_come_once_each_no_more_is_kept_than_of_those_who_wait() -> None:
     """The keys of a fleet: each asks once, while a line of one tenant waits."""
     queue = _filled(stays=20)
@@ -274,7 +271,6 @@ def test_who_is_next_stays_next_while_others_of_waiting_tenants_come_and_go() ->
         assert queue.peek() is first
 
 
-@pytest.mark.xfail(strict=True, reason="tidying up ranks tenants of equal time by their age instead of their turn")
 def test_who_is_next_stays_next_while_tenants_come_and_leave_again() -> None:
     queue: FairQueue[_Waiter] = FairQueue()
     for tenant, weights in (("a", [1.0, 1.0, 1.0]), ("b", [2.0, 1.0])):

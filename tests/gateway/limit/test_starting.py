@@ -112,7 +112,6 @@ def test_when_it_begins_later_nothing_goes_by_time_before_then() -> None:
     assert starting.wait(10.0 + STEP_SECONDS) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="before it begins the wait is half a second, from whenever it is asked")
 def test_when_it_begins_later_the_wait_reaches_to_the_step_after_that() -> None:
     starting = Starting()
     starting.went(0.0)
