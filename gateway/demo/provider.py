@@ -14,6 +14,7 @@ def strict_provider() -> Simulator:
     return build(
         SimulatorConfig(
             requests_per_second=PER_SECOND,
+            per_model=True,
             fail_every=FAIL_EVERY,
             fail_cause="service.overloaded?times=1",
             first_byte_seconds=0.15,

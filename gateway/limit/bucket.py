@@ -186,12 +186,12 @@ class Bucket:
     def _absorb(self, sent_at: float) -> float:
         """Pass what was sent up to a moment; of those in that very moment one, which was answered. Gives its amount."""
         last = 0.0
-        while self._events and (self._events[0].sent_at < sent_at or (not last and self._events[0].sent_at == sent_at)):
+        while self._events and self._events[0].sent_at <= sent_at:
             event = self._events.popleft()
-            is_it, last = event.sent_at == sent_at, event.hold.amount
+            last = event.hold.amount
             self._pass(event)
             event.hold.absorbed = True
-            if is_it:
+            if event.sent_at == sent_at:
                 break
         return last
 

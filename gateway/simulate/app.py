@@ -125,7 +125,7 @@ class Simulator:
         if not face.generates:
             await deliver(call.line, self._composer.reply(call, face, answer, knobs))
             return
-        admitted = self._limits.admit(call.key_hash, call.tokens)
+        admitted = self._limits.admit(self.config.counted_by(call.key_hash, call.model), call.tokens)
         if isinstance(admitted, Refused):
             await refuse(call.line, self._composer.over_limit(call, admitted))
             return

@@ -115,7 +115,9 @@ class Composer:
         if identity is Identity.FULL:
             elapsed_seconds = self._config.clock() - call.started_at
             base += signature_headers(call.provider, call.key_hash, call.request_id, elapsed_seconds)
-            limits = self._limits.headers(call.provider, call.key_hash, call.tokens)
+            limits = self._limits.headers(
+                call.provider, self._config.counted_by(call.key_hash, call.model), call.tokens
+            )
             if not self._config.state_limits:
                 extra = [(name, text) for name, text in extra if "ratelimit-" not in name]
             elif measured:

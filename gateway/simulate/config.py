@@ -37,6 +37,7 @@ class SimulatorConfig:
         burst: Makes the limit of requests a minute a bucket of so many calls that fills continuously, as OpenAI and
             Anthropic run theirs, instead of an exact window.
         burst_tokens: The same of the tokens.
+        per_model: Whether a key has these limits for each model by itself, as most providers do; else for all together.
         concurrency: Calls of one key in progress at the same time.
         count_refused: Whether a refused call is counted against the limits of requests, too.
         state_limits: Whether answers carry the headers that tell of the limits.
@@ -58,6 +59,7 @@ class SimulatorConfig:
     burst: int | None = None
     burst_tokens: int | None = None
     concurrency: int | None = None
+    per_model: bool = False
     count_refused: bool = False
     state_limits: bool = True
     retry_after: bool = True
@@ -70,6 +72,10 @@ class SimulatorConfig:
     max_body_bytes: int = 64 * 1024 * 1024
     clock: Callable[[], float] = time.monotonic
     wall_clock: Callable[[], float] = time.time
+
+    def counted_by(self, key_hash: str, model: str) -> str:
+        """Give what the limits of a call are counted by."""
+        return f"{key_hash}/{model}" if self.per_model else key_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

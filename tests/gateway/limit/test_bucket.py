@@ -382,7 +382,7 @@ class _BesideAProvider(RuleBasedStateMachine):
     def ours_is_never_above_and_not_far_below(self) -> None:
         if hasattr(self, "provider"):
             true = min(self.provider.capacity, self.provider.level + (self.now - self.provider.at) * self.provider.rate)
-            below = 2.1 - self.bucket.slack  # a told count is rounded down, and only so much of that is made up for
+            below = 2 - self.bucket.slack  # a told count is rounded down, and only so much of that is made up for
             assert true - below - 1e-6 <= self.bucket.level(self.now) <= true + 1e-3
 
 
