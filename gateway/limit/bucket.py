@@ -10,7 +10,7 @@ import math
 from collections import deque
 from typing import NamedTuple
 
-from gateway.limit.cost import Entry, Hold, check
+from gateway.limit.cost import ORDER_SECONDS, Entry, Hold, check
 
 _EVENTS_MAX = 8_192
 _REPLAYED_MAX, _REPLAY_SECONDS = 512, 0.05
@@ -50,11 +50,11 @@ class Bucket:
         "_events",
         "_level",
         "_limit",
+        "_passed",
         "_pending",
         "_replayed_at",
         "_spread_until",
         "_taken_at",
-        "_told_at",
         "capacity",
         "others",
         "reserve",
@@ -71,7 +71,8 @@ class Bucket:
         self._anchor_was_full = False
         self._pending = 0.0
         self._events: deque[_Event] = deque()
-        self._taken_at = self._spread_until = self._replayed_at = self._told_at = -math.inf
+        self._passed: deque[tuple[float, float]] = deque(maxlen=_EVENTS_MAX)
+        self._taken_at = self._spread_until = self._replayed_at = -math.inf
         self._apart_seconds = 0.0
         self.others = 0.0
         self.slack = 0.5
@@ -161,39 +162,45 @@ class Bucket:
             most = remaining + self.slack + (now - sent_at) * self._limit / self.seconds
             self._level = min(self._level, most - self._pending)
             return
-        if sent_at == self._told_at and not first:
-            # Sent in the very same moment as one that is answered already: the smaller count has seen more of them.
-            if self._events and self._events[0].sent_at == sent_at:
-                self._events.popleft().hold.absorbed = True
-            self._anchor = min(self._anchor, remaining + self.slack)
-            self._level = self._replayed(now) - self._pending
-            return
         began, self._anchor_was_full = self._anchor_at, False
         last = self._absorb(sent_at)
         expected = min(self.capacity, self._anchor + (sent_at - self._anchor_at) * self.rate)
-        if first:
-            true = remaining
-        else:
-            true = min(max(expected, remaining), remaining + self.slack)
-            seen = min(max(expected, remaining), remaining + 1.0)  # what is said is rounded down
-            idle = self._anchor_was_full and expected == seen
-            self._learn_others(expected - seen, sent_at - began, now - sent_at, idle=idle)
+        true = remaining if first else expected
+        if not first:
+            least, most = self._unsure(sent_at, expected)
+            true += min(0.0, remaining + self.slack - least) + max(0.0, remaining - most)
+            # What is said is rounded down: so much less tells nothing of others yet.
+            spent = max(0.0, least - remaining - 1.0) or min(0.0, most - remaining)
+            idle = self._anchor_was_full and not spent
+            self._learn_others(spent, sent_at - began, now - sent_at, idle=idle)
             if last and self.capacity >= 2 * last and remaining + last >= self.capacity - 0.5:
                 self.others *= _OVERFLOW  # it was full before that request: nobody spends what we leave
-        self._anchor, self._anchor_at, self._told_at = min(true, self.capacity), sent_at, sent_at
+        self._anchor, self._anchor_at = min(true, self.capacity), sent_at
         self._level = self._replayed(now) - self._pending
 
     def _absorb(self, sent_at: float) -> float:
-        """Pass what was sent up to a moment; of those in that very moment one, which was answered. Gives its amount."""
+        """Pass what was sent up to a moment. Gives the amount of the last."""
         last = 0.0
         while self._events and self._events[0].sent_at <= sent_at:
             event = self._events.popleft()
             last = event.hold.amount
             self._pass(event)
             event.hold.absorbed = True
-            if event.sent_at == sent_at:
-                break
+            self._passed.append((event.sent_at, last))
         return last
+
+    def _unsure(self, sent_at: float, expected: float) -> tuple[float, float]:
+        """Give the least and the most that may have been left: what was sent around that moment may have overtaken."""
+        while self._passed and self._passed[0][0] <= sent_at - ORDER_SECONDS:
+            self._passed.popleft()
+        itself = self._passed[-1][1] if self._passed and self._passed[-1][0] == sent_at else 0.0
+        before = sum(amount for _, amount in self._passed) - itself
+        after = 0.0
+        for event in self._events:
+            if event.sent_at >= sent_at + ORDER_SECONDS:
+                break
+            after += event.hold.amount
+        return expected - after, expected + before
 
     def crowd(self) -> None:
         """Suppose that others spend more than we knew: what should have been there was not.
@@ -212,7 +219,8 @@ class Bucket:
         for event in self._events:
             event.hold.absorbed = True
         self._events.clear()
-        self._anchor, self._anchor_at, self._told_at = left, max(until, now), -math.inf
+        self._anchor, self._anchor_at = left, max(until, now)
+        self._passed.clear()
         self._level, self._at = left - self._pending, self._anchor_at
 
     def after(self, sent_at: float) -> float:

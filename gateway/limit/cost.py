@@ -9,6 +9,10 @@ from gateway.model.provider import StatedLimit
 REQUESTS, TOKENS, INPUT, OUTPUT, CONCURRENCY = "requests", "tokens", "input_tokens", "output_tokens", "concurrency"
 
 
+ORDER_SECONDS = 0.03
+"""Requests that are sent so close to one another may arrive in any order: what is told of one is true within that."""
+
+
 class Cost(NamedTuple):
     """What one call takes: itself, and tokens."""
 

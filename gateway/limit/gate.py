@@ -101,7 +101,8 @@ class Permit:
             scope.succeeded(now)
         if not answer.good:
             self._settle(0, 0)  # what was refused took no tokens
-        scope.pump()
+        if scope.queue:
+            scope.pump()
 
     def settle(self, tokens_in: int | None, tokens_out: int | None) -> None:
         """Count what the provider counted, once; None keeps the estimate."""
@@ -123,7 +124,8 @@ class Permit:
             scope.starting.ended(answered=False)
         self._use.in_flight -= 1
         scope.ended(now, now - self._sent_at if self._is_good and self._sent_at is not None else None)
-        scope.pump()
+        if scope.queue:
+            scope.pump()
 
     def _settle(self, tokens_in: int, tokens_out: int) -> None:
         cost, now = Cost(1, tokens_in, tokens_out), self._gate.clock.now()

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from gateway.limit.bucket import Bucket
 from gateway.limit.cost import REQUESTS
-from gateway.limit.rule import SKEW_SECONDS
 from gateway.limit.window import Window
 from gateway.model.provider import StatedLimit
 
@@ -25,6 +24,10 @@ _AT_ONCE_SECONDS = 1.0
 
 _SHARE, _SECONDS = 0.03, 0.06
 """How exact a stated reset is taken to be: a share of it, and the digits that are written."""
+_SKEW_SECONDS = 0.03
+"""As for configured windows, and more: nobody says here from when on the provider counts."""
+_SURE_AFTER = 16
+_FIRST_LATE = 0.1
 _FAR_SECONDS = 3.0
 _LATE = 0.2
 """How much of a window may have passed before its reset was stated; less of it is left for buckets to look alike."""
@@ -78,7 +81,9 @@ def judge(
         return usual if window_seconds is None else usual._replace(seconds=window_seconds)
     if window_seconds is not None and reset_seconds < used * window_seconds / limit / 2 - _FAR_SECONDS:
         likely = list(_LIKELY)  # documented or not: it is all back far too early for such a window
-    tries = [(usual, 0.0), (usual, took_seconds), *((one, late) for late in (0.0, took_seconds) for one in likely)]
+    tries = [(usual, 0.0), (usual, took_seconds), *((one, 0.0) for one in likely)]
+    # A bucket of a second is full again at once: with a late answer anything would look like it.
+    tries += [(one, took_seconds) for one in likely if one != _LIKELY[3]]
     for shape, late in tries:
         if any(_fits(shape, limit, one, reset_seconds, late) for one in (used, used if or_used is None else or_used)):
             return shape
@@ -113,7 +118,7 @@ class Learned:
         self.capacity = 0.0
         self.shape: Shape | None = None
         self.meter: Bucket | Window | None = None
-        self._doubts = 0
+        self._doubts = self._heard = 0
         self._held_until = now
 
     @property
@@ -144,17 +149,18 @@ class Learned:
         remaining = None if said.remaining is None else min(float(said.remaining), limit)
         if remaining is not None:
             self.capacity = min(limit, max(self.capacity, remaining + cost))
-        used = 0.0 if remaining is None else (self.capacity or limit) - remaining
         reset = said.reset_seconds if remaining is not None else None
-        shape = judge(
-            limit=limit,
-            used=used,
-            reset_seconds=reset,
-            window_seconds=said.window_seconds,
-            took_seconds=now - sent_at,
-            now=self.shape,
-            or_used=None if remaining is None else limit - remaining,
-        )
+        shape = self.shape
+        if shape is None or self._doubts or self.meter is None or limit != self.meter.limit or self._is_due():
+            shape = judge(
+                limit=limit,
+                used=0.0 if remaining is None else (self.capacity or limit) - remaining,
+                reset_seconds=reset,
+                window_seconds=said.window_seconds,
+                took_seconds=now - sent_at,
+                now=shape,
+                or_used=None if remaining is None else limit - remaining,
+            )
         if self.meter is None or shape == self.shape:
             self._doubts = 0
         else:
@@ -163,6 +169,11 @@ class Learned:
             self._build(shape, limit, remaining, sent_at=sent_at, now=now, reset=reset, unanswered=unanswered)
         else:
             self._update(self.meter, limit, remaining, sent_at=sent_at, now=now, reset=reset)
+
+    def _is_due(self) -> bool:
+        """Whether to look again at how the limit is counted: at first always, later now and then."""
+        self._heard += 1
+        return self._heard < _SURE_AFTER or self._heard % _SURE_AFTER == 0
 
     def _update(
         self,
@@ -177,7 +188,7 @@ class Learned:
         assert self.shape is not None
         if isinstance(meter, Window):
             if limit != meter.limit:
-                meter.adopt(limit, self.shape.seconds + SKEW_SECONDS)
+                meter.adopt(limit, self.shape.seconds + _SKEW_SECONDS)
             if remaining is not None:
                 meter.told(sent_at, remaining, now, reset)
             return
@@ -226,9 +237,10 @@ class Learned:
         after = self.meter.after(sent_at) if self.meter is not None else unanswered
         self.shape, self._doubts = shape, 0
         if shape.stepwise:
-            window = self.meter = Window(limit, shape.seconds + SKEW_SECONDS)
+            window = self.meter = Window(limit, shape.seconds + _SKEW_SECONDS)
             if remaining is not None:
-                window.restore(max(0.0, now - sent_at), limit - remaining, now)
+                # The first connection may have taken its time to be counted.
+                window.restore(max(0.0, now - sent_at - shape.seconds * _FIRST_LATE), limit - remaining, now)
                 window.told(sent_at, remaining, now, reset)
             if after:
                 window.restore(0.0, after, now)

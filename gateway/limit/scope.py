@@ -26,6 +26,9 @@ from gateway.model.provider import StatedLimit
 TIMER_SECONDS = 0.0005
 """An alarm that comes a moment late finds its place free; one that comes early must be set again."""
 
+AT_ONCE_MAX = 64
+"""So many are let go in one turn of the event loop: thousands would hold up everybody else's answers."""
+
 BACKOFF_SECONDS, BACKOFF_MAX_SECONDS = 1.0, 20.0
 """How long everybody waits after a refusal that names no time: this, and twice as long after each further one."""
 
@@ -206,11 +209,14 @@ class Scope:
 
     def pump(self) -> None:
         """Let go who may."""
-        now = self._clock.now()
+        now, left = self._clock.now(), AT_ONCE_MAX
         while (waiter := self.queue.peek()) is not None and self.block(waiter.cost, now).seconds <= 0:
             self.queue.pop()
             if not waiter.is_gone:
                 waiter.serve(self.take(waiter.cost, now))
+            left -= 1
+            if not left:
+                break  # the alarm goes on with the others, after whatever else wants to run
         self.arm()
 
     def arm(self) -> None:

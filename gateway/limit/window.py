@@ -6,8 +6,9 @@ out larger than its estimate can bring the count above the limit; nothing passes
 
 import math
 from collections import deque
+from collections.abc import Iterator
 
-from gateway.limit.cost import Entry, Hold, check
+from gateway.limit.cost import ORDER_SECONDS, Entry, Hold, check
 
 _LOG_MAX = 4_096
 """Above this, calls within a 4,096th of the window share an entry; they leave together, the earliest a little late."""
@@ -104,20 +105,21 @@ class Window:
         if sent_at < self._told_upto:
             return  # an older answer that took longer
         self._forget(now)
-        departed = self._departed(sent_at)
-        more = (self._limit - remaining) - (self._used + departed - self._later(sent_at))
-        if more > 0 and sent_at > now - self.seconds:
+        departed, later, unsure_before, unsure_after = self._around(sent_at)
+        counted, theirs = self._used + departed - later, self._limit - remaining
+        if theirs > counted + unsure_after and sent_at > now - self.seconds:
+            more = theirs - counted - unsure_after  # spent by others, or at another price than we thought
             self._used += more
-            self._insert(sent_at, more)  # spent by others, or at another price than we thought
-        elif more < 0:
-            self._drop(-more - departed, sent_at)
+            self._insert(sent_at, more)
+        elif theirs < counted - unsure_before:
+            self._drop(counted - unsure_before - theirs - departed, sent_at)
         self._told_upto = sent_at
         if reset_seconds is not None:
             self._reset_at, self._reset_upto = now + reset_seconds, sent_at
 
     def after(self, sent_at: float) -> float:
         """Give what was taken for requests that were sent after that moment, or not yet."""
-        return self._pending + self._later(sent_at)
+        return self._pending + self._around(sent_at)[1]
 
     def entries(self, now: float) -> list[tuple[float, float]]:
         """Give ``(age in seconds, amount)``, oldest first; what is not sent yet is of now."""
@@ -174,26 +176,33 @@ class Window:
         leaves = at + self.seconds
         return min(leaves, self._reset_at) if at <= self._reset_upto else leaves
 
-    def _departed(self, sent_at: float) -> float:
-        """Give what was in the window at that moment and has left since."""
-        amount = 0.0
+    def _around(self, sent_at: float) -> tuple[float, float, float, float]:
+        """Look at what was sent around a moment.
+
+        Returns:
+            What was in the window then and has left since; what was sent later; and what was sent so shortly before or
+            after that it may have overtaken, or been overtaken, on its way.
+        """
+        departed = sum(entry.amount for entry in self._lately_left(sent_at))
+        later = before = after = 0.0
+        itself = True
+        for entry in reversed(self._log):
+            if entry.at <= sent_at - ORDER_SECONDS:
+                break
+            if entry.at > sent_at:
+                later += entry.amount
+                after += entry.amount if entry.at < sent_at + ORDER_SECONDS else 0.0
+            elif entry.at == sent_at and itself:
+                itself = False
+            else:
+                before += entry.amount
+        return departed, later, before, after
+
+    def _lately_left(self, sent_at: float) -> Iterator[Entry]:
         for entry in reversed(self._left):
             if entry.at <= sent_at - self.seconds:
-                break
-            amount += entry.amount
-        return amount
-
-    def _later(self, sent_at: float) -> float:
-        """Give what was sent after that moment; of some in the very same, one was that request."""
-        amount, same = 0.0, []
-        for entry in reversed(self._log):
-            if entry.at < sent_at:
-                break
-            if entry.at == sent_at:
-                same.append(entry.amount)
-            else:
-                amount += entry.amount
-        return amount + sum(same[:-1])
+                return
+            yield entry
 
     def _drop(self, amount: float, upto: float) -> None:
         """Count so much less, the oldest first: it has left already, by the provider's count."""
