@@ -240,8 +240,7 @@ class Learned:
             window = self.meter = Window(limit, shape.seconds + _SKEW_SECONDS)
             if remaining is not None:
                 # The first connection may have taken its time to be counted.
-                window.restore(max(0.0, now - sent_at - shape.seconds * _FIRST_LATE), limit - remaining, now)
-                window.told(sent_at, remaining, now, reset)
+                window.told(min(now, sent_at + shape.seconds * _FIRST_LATE), remaining, now, reset)
             if after:
                 window.restore(0.0, after, now)
             return
