@@ -171,6 +171,8 @@ def _now(scope: Mapping[str, Any]) -> Iterator[Line]:
     """Give what happens in the scope at this moment."""
     if scope.get("state") == "starting":
         yield [("  no limit is known yet, so calls go out slowly until an answer states one", _BUSY)]
+    elif not scope.get("limits"):
+        yield [("  no answer has stated a limit, so calls go out as they come", _CALM)]
     parts = [f"{_amount(scope['in_flight'])} under way"] if scope.get("in_flight") else []
     etas: list[str] = []
     if scope.get("queued"):
