@@ -14,6 +14,7 @@ SHOWN_MAX = 200
 """Scopes in one view: the latest used."""
 
 _FORGOTTEN_SECONDS = 3_600.0
+_LATELY_SECONDS = 5.0
 Names = Callable[[str], str | None]
 """``address:port`` of an app's connection -> what runs there, None when nobody knows."""
 
@@ -98,6 +99,8 @@ def _learned(learned: Learned, now: float) -> dict[str, Any]:
     meter = learned.meter
     burst = meter.capacity if isinstance(meter, Bucket) else None
     line = _limit(learned.kind, meter, learned.shape.seconds, now, source=learned.source, burst=burst)
+    if now - learned.said_at > _LATELY_SECONDS:
+        line["foreign_per_second"] = 0.0  # what others spend now, nobody has said
     return line | {
         "remembered": learned.remembered,
         "learned_seconds_ago": round(now - learned.said_at, 1),
