@@ -121,11 +121,12 @@ def read_private(path: Path, *, secret: bool = True) -> bytes:
             raise StateError("This file is a symbolic link, which someone else could turn", path, f"rm {path}") from exc
         what = f"This file cannot be read ({exc.strerror})"
         raise StateError(what, path, f"chmod 600 {path}, and check that it is yours.") from exc
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise StateError("This is not a plain file", path, "Move it away.")
     with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
         mode = stat.S_IMODE(status.st_mode)
-        if not stat.S_ISREG(status.st_mode):
-            raise StateError("This is not a plain file", path, "Move it away.")
         if status.st_uid != os.geteuid():
             what = f"This file belongs to another user (uid {status.st_uid})"
             raise StateError(what, path, "Use a state directory of your own: --state DIR.")

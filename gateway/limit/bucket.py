@@ -10,7 +10,7 @@ import math
 from collections import deque
 from typing import NamedTuple
 
-from gateway.limit.cost import ORDER_SECONDS, Entry, Hold, check
+from gateway.limit.cost import ORDER_SECONDS, Entry, Hold, Meter, check
 
 _EVENTS_MAX = 8_192
 _REPLAYED_MAX, _REPLAY_SECONDS = 512, 0.05
@@ -201,6 +201,21 @@ class Bucket:
                 break
             after += event.hold.amount
         return expected - after, expected + before
+
+    def hand_over(self, now: float) -> tuple[float, float]:
+        """Give up what is counted: all that is missing, and what of it is not sent yet. The holds of it go along."""
+        missing, pending = self.capacity - self.level(now), self._pending
+        self._level, self._pending = self.capacity, 0.0
+        return missing, pending
+
+    def join(self, other: Meter, now: float) -> None:
+        """See `Meter.join`."""
+        if not isinstance(other, Bucket):
+            return
+        missing, pending = other.hand_over(now)
+        self._move(now)
+        self._level -= missing
+        self._pending += pending
 
     def crowd(self) -> None:
         """Suppose that others spend more than we knew: what should have been there was not.

@@ -91,6 +91,10 @@ class Meter(Protocol):
         """What could go now."""
         ...
 
+    def join(self, other: "Meter", now: float) -> None:
+        """Take over what another meter of the same kind counts, its holds included."""
+        ...
+
 
 def check(limit: float, seconds: float) -> None:
     """Refuse numbers that make no limit.

@@ -100,7 +100,7 @@ class FairQueue[T: Waiting]:
         item, _ = line.items.popitem(last=False)
         self._count(line, item, -1)
         # Time goes on for all who wait together; else whoever is new would always come first.
-        self._virtual = max(self._virtual, line.start) + item.weight / len(self._lines)
+        self._virtual = max(self._virtual, line.start) + item.weight / (2 * len(self._lines))
         line.start += item.weight
         if line.items:
             self._rank(tenant, line)

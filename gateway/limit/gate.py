@@ -10,13 +10,14 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from gateway.limit.block import Block
 from gateway.limit.cost import TOKENS, Cost
 from gateway.limit.refusal import Refusal
 from gateway.limit.rule import SKEW_SECONDS, LimitRule
-from gateway.limit.scope import Scope, ScopeKey, Taken, Waiter
-from gateway.limit.users import Use, User
+from gateway.limit.scope import Scope, ScopeKey, Taken, Waiter, home_of
+from gateway.limit.users import User
 from gateway.model.cause import Cause
 from gateway.model.clock import Clock
 from gateway.model.decision import Refuse, StatedPolicy
@@ -59,18 +60,26 @@ class Permit:
     """
 
     __slots__ = (
-        "_answered", "_cost", "_gate", "_is_good", "_released", "_route", "_scope", "_sent_at", "_taken", "_use",
+        "_answered", "_cost", "_gate", "_is_good", "_released", "_route", "_scope", "_sent_at", "_taken", "_user",
         "queued_seconds", "shadow",
     )  # fmt: skip
 
     def __init__(
-        self, gate: "Gate", route: Route, scope: Scope, use: Use, taken: list[Taken], *, cost: Cost, waited: float = 0.0
+        self,
+        gate: "Gate",
+        route: Route,
+        scope: Scope,
+        user: User,
+        taken: list[Taken],
+        *,
+        cost: Cost,
+        waited: float = 0.0,
     ) -> None:
-        self._gate, self._route, self._scope, self._use, self._cost = gate, route, scope, use, cost
+        self._gate, self._route, self._scope, self._user, self._cost = gate, route, scope, user, cost
         self._taken = taken
         self._sent_at: float | None = None
         self._answered = self._is_good = self._released = False
-        use.in_flight += 1
+        scope.users.of(user).in_flight += 1
         self.queued_seconds = waited
         self.shadow: Block | None = None
 
@@ -90,6 +99,7 @@ class Permit:
         if answer.account is not None:
             self._gate.know_account(self._route, answer.account)
         scope = self._home()
+        scope.used_at = now
         scope.starting.ended(answered=answer.refusal is None)
         if answer.stated:
             scope.hear(answer.stated, self._cost, sent_at, now, "headers")
@@ -122,7 +132,7 @@ class Permit:
                 taken.meter.give_back(taken.hold, now)
         if not self._answered:
             scope.starting.ended(answered=False)
-        self._use.in_flight -= 1
+        scope.users.left(self._user)
         scope.ended(now, now - self._sent_at if self._is_good and self._sent_at is not None else None)
         if scope.queue:
             scope.pump()
@@ -134,9 +144,13 @@ class Permit:
                 taken.meter.settle(taken.hold, cost.of(taken.kind), now)
 
     def _home(self) -> Scope:
-        while self._scope.successor is not None:
-            self._scope = self._scope.successor
-        return self._scope
+        home = home_of(self._scope)
+        if home is not self._scope:
+            # The configured meters come first, in the order of the rules, and have been taken over with their holds.
+            ours = [one._replace(meter=held.meter) for one, held in zip(self._taken, home.configured, strict=False)]
+            self._taken = [*ours, *self._taken[len(home.configured) :]]
+            self._scope = home
+        return home
 
 
 class Gate:
@@ -184,28 +198,30 @@ class Gate:
             return _draining()
         now = self.clock.now()
         scope, cost = self._scope(route), Cost(1, route.input_tokens, route.output_tokens)
-        use = scope.users.asked(User(route.tenant, route.key, live.call.client), cost.of(TOKENS), now)
-        if not self.shadow and (large := scope.too_large(cost, DOUBT)) is not None:
-            return _too_large(large, cost)
+        user = User(route.tenant, route.key, live.call.client)
+        scope.users.asked(user, cost.of(TOKENS), now)
+        too_large = scope.too_large(cost, DOUBT)
+        if not self.shadow and too_large is not None:
+            return _too_large(too_large, cost)
         taken = None if self.shadow else scope.pass_now(cost, now)
         if taken is not None:
-            return Permit(self, route, scope, use, taken, cost=cost)
+            return Permit(self, route, scope, user, taken, cost=cost)
         tenant = route.tenant if route.tenant != DEFAULT_TENANT else route.key
         ahead = scope.queue.ahead(tenant, cost, front=front)
-        foreseen = scope.block(cost, now, ahead)
+        foreseen = scope.block(cost, now, ahead, trying=front)
         held = foreseen if scope.queue and foreseen.seconds > 0 else scope.block(cost, now)
-        refused = self._refuse(foreseen, deadline - now, size_bytes)
         if self.shadow:
-            permit = Permit(self, route, scope, use, scope.take(cost, now), cost=cost)
-            permit.shadow = held if held.seconds > 0 or refused is not None else None
+            permit = Permit(self, route, scope, user, scope.take(cost, now), cost=cost)
+            permit.shadow = held if held.seconds > 0 or too_large is not None else None
             return permit
+        refused = self._refuse(foreseen, deadline - now, size_bytes)
         if refused is not None:
             return refused
         live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead) * 1000))
         waiter = Waiter(scope, tenant, cost, scope.weight(cost))
         self.waiting += 1
         self.waiting_bytes += size_bytes
-        use.queued += 1
+        scope.users.of(user).queued += 1
         try:
             async with asyncio.timeout(max(0.0, deadline - now)):
                 taken = await waiter.wait(front=front)
@@ -216,10 +232,10 @@ class Gate:
         finally:
             self.waiting -= 1
             self.waiting_bytes -= size_bytes
-            use.queued -= 1
+            home_of(waiter.scope).users.got(user)
         if taken is None:
             return _draining(self.clock.now() - now)
-        return Permit(self, route, waiter.scope, use, taken, cost=cost, waited=self.clock.now() - now)
+        return Permit(self, route, home_of(waiter.scope), user, taken, cost=cost, waited=self.clock.now() - now)
 
     def drain(self) -> None:
         """Refuse whoever waits, now and from now on."""
@@ -231,14 +247,15 @@ class Gate:
         """Count a key's calls with its organisation's from now on, and what has been counted so far."""
         before = self._scope_key(route)
         name = (route.provider.name, route.upstream.host, route.scope)
-        if self.accounts.get(name) == account:
+        known = self.accounts.get(name)
+        if known == account:
             return
         self.accounts[name] = account
         if len(self.accounts) > SCOPES_MAX:
             self.accounts.popitem(last=False)
         after = self._scope_key(route)
-        if before == after:
-            return
+        if before == after or known is not None:
+            return  # what was counted for another account stays with that account's other keys
         # What was counted for the key: under each of its models.
         for key in [key for key in self.scopes if key[:2] == before[:2]]:
             scope, named = self.scopes.pop(key), key._replace(account=after.account)
@@ -254,7 +271,7 @@ class Gate:
         """Give the scope, making it when it is new."""
         scope = self.scopes.get(key)
         if scope is None:
-            rules = [rule for rule in self.rules if rule.fits(key.provider, key.model) or _is_group(rule, key)]
+            rules = [rule for rule in self.rules if rule.fits(key.provider, key.model) or _is_part(rule, key)]
             scope = self.scopes[key] = Scope(key, rules, self.clock)
             self._forget_idle()
         else:
@@ -307,8 +324,10 @@ class Gate:
                 del self.scopes[key]
 
 
-def _is_group(rule: LimitRule, key: ScopeKey) -> bool:
-    return rule.together and rule.model == key.model and rule.provider in {"*", key.provider}
+def _is_part(rule: LimitRule, key: ScopeKey) -> bool:
+    """Whether it is for some of the models that are counted together under a pattern: it then holds for all of them."""
+    same = rule.model == key.model or fnmatchcase(rule.model, key.model)
+    return same and rule.provider in {"*", key.provider}
 
 
 def _policy(block: Block) -> StatedPolicy | None:

@@ -26,6 +26,7 @@ _SHARE, _SECONDS = 0.03, 0.06
 """How exact a stated reset is taken to be: a share of it, and the digits that are written."""
 _SKEW_SECONDS = 0.03
 """As for configured windows, and more: nobody says here from when on the provider counts."""
+_SLACK = 0.5
 _SURE_AFTER = 16
 _FIRST_LATE = 0.1
 _FAR_SECONDS = 3.0
@@ -196,8 +197,17 @@ class Learned:
         if (limit, capacity) != (meter.limit, meter.capacity):
             meter.adopt(capacity, limit, self.shape.seconds, now)
         if remaining is not None:
-            meter.told(sent_at, remaining, now)
+            exact = self._exactly(meter, remaining, reset)
+            meter.slack = _SLACK if exact is None else 0.0
+            meter.told(sent_at, remaining if exact is None else exact, now)
         self._keep_back(meter)
+
+    def _exactly(self, meter: Bucket, remaining: float, reset: float | None) -> float | None:
+        """Give what is left with its fraction, which a reset to the millisecond tells: remaining is rounded down."""
+        if reset is None or (reset >= 1 and reset == int(reset)):
+            return None
+        left = (self.capacity or meter.limit) - reset * meter.limit / meter.seconds
+        return left if remaining <= left < remaining + 1 else None
 
     def refused(self, until: float, cost: float, now: float, *, told: bool) -> None:
         """Learn from a refusal for this very limit: whatever we thought was left, was not.
@@ -212,11 +222,13 @@ class Learned:
         if meter is not None:
             if not told:
                 self.capacity *= 0.75
+            left = cost if meter.others else cost + meter.reserve  # again: whoever else waits for it goes first
             if now >= self._held_until:
                 meter.crowd()
                 self._keep_back(meter)
+                left = left if left == cost else cost + meter.reserve
             self._held_until = until
-            meter.drain(until, min(meter.capacity, cost), now)
+            meter.drain(until, min(meter.capacity, left), now)
 
     def restore(self, shape: Shape, limit: float, capacity: float, left: float, now: float) -> None:
         """Begin with what an earlier process knew."""
@@ -260,7 +272,8 @@ class Learned:
         """Keep a little back: it delays one call once, and spares refusals for the whole time."""
         rate = bucket.limit / bucket.seconds
         if self.kind == REQUESTS:
-            wanted = 1.4 + 0.01 * rate if bucket.others else 0.6 + 0.01 * rate
+            # Where calls are minutes apart, a whole one kept back would cost minutes.
+            wanted = min(1.4 + 0.01 * rate, rate * 0.1) if bucket.others else min(0.6 + 0.01 * rate, rate * 0.05)
         else:
             wanted = rate * (0.2 if bucket.others else 0.05)
         bucket.reserve = min(wanted, bucket.capacity * (0.5 if bucket.others else 0.2))

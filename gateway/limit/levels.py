@@ -15,6 +15,7 @@ from gateway.limit.refusal import PASSED_ON_SECONDS
 from gateway.limit.rule import Held
 from gateway.limit.scope import Scope, ScopeKey
 from gateway.limit.window import Window
+from gateway.model.secret import scrub
 
 VERSION = 1
 KEPT_MAX = 200
@@ -29,6 +30,7 @@ def document_of(gate: Gate) -> dict[str, Any]:
     """Give what is to be kept, as JSON-ready values."""
     now = gate.clock.now()
     scopes = [scope for scope in reversed(gate.scopes.values()) if now - scope.used_at < _KEPT_SECONDS]
+    scopes = [scope for scope in scopes if scrub(scope.key.model) == scope.key.model]  # a key in a model's place
     return {
         "version": VERSION,
         "accounts": [[*name, account] for name, account in list(gate.accounts.items())[-KEPT_MAX:]],

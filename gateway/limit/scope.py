@@ -71,7 +71,7 @@ class Waiter:
         try:
             return await self._future
         except asyncio.CancelledError:
-            scope = self.scope
+            scope = home_of(self.scope)
             if not self._future.done() or self._future.cancelled():
                 scope.queue.remove(self)
             elif (taken := self._future.result()) is not None:
@@ -87,6 +87,13 @@ class Waiter:
     def is_gone(self) -> bool:
         """Whether it has left, and its place is about to be given up."""
         return self._future.done()
+
+
+def home_of(scope: "Scope") -> "Scope":
+    """Give the scope that has taken over, if one has."""
+    while scope.successor is not None:
+        scope = scope.successor
+    return scope
 
 
 class Scope:
@@ -110,6 +117,7 @@ class Scope:
         self.successor: Scope | None = None
         self.used_at = now
         self._refusals = 0
+        self._refused_at = -math.inf
         self._may_probe = False
         self._concurrency_learned: tuple[int, float] | None = None
         self._seconds_each = 1.0
@@ -117,21 +125,26 @@ class Scope:
 
     # what holds back
 
-    def block(self, cost: Cost, now: float, ahead: Cost | None = None) -> Block:
+    def block(self, cost: Cost, now: float, ahead: Cost | None = None, *, trying: bool = False) -> Block:
         """Say what holds such a call back the longest; `FREE` when nothing does.
 
         Args:
             ahead: What goes first; then only what can be foreseen is looked at, and ends of running calls cannot.
+            trying: It was sent back, and will be the one that may try when the provider's stated wait is over.
         """
         worst = max(0.0, self.paused_until - now)
         why: Why = self._paused
-        for kind, meter, why_it in self._counting(trying=ahead is None and self._may_probe):
-            seconds = meter.wait(cost.of(kind), now, 0.0 if ahead is None else ahead.of(kind))
+        pause = worst
+        for kind, meter, why_it in self._counting(trying=self._may_probe and (ahead is None or trying)):
+            before = 0.0 if ahead is None else float(ahead.of(kind))
+            seconds = meter.wait(cost.of(kind), now, before)
+            if pause and before and isinstance(meter, Window):  # it begins anew when the pause is over
+                seconds = max(seconds, pause + (before + cost.of(kind) - 1) // meter.limit * meter.seconds)
             if seconds > worst:
                 worst, why = seconds, why_it
         if ahead is None:
             if (most := self.most_at_once(now)) is not None and self.in_flight >= most:
-                return Block(math.inf, self._at_once(most), CONCURRENCY, most)
+                return Block(self._concurrency_grows_in(now), self._at_once(most), CONCURRENCY, most)
             if (seconds := self.starting.wait(now)) > worst:
                 worst, why = seconds, starting
         return why(worst) if worst > 0 else FREE
@@ -170,6 +183,11 @@ class Scope:
             return self.concurrency
         most += int((now - since) / _CONCURRENCY_GROWS_SECONDS)
         return most if self.concurrency is None else min(most, self.concurrency)
+
+    def _concurrency_grows_in(self, now: float) -> float:
+        if self._concurrency_learned is None or self.most_at_once(now) == self.concurrency:
+            return math.inf
+        return _CONCURRENCY_GROWS_SECONDS - (now - self._concurrency_learned[1]) % _CONCURRENCY_GROWS_SECONDS
 
     # going
 
@@ -275,11 +293,13 @@ class Scope:
             told: The kinds of limit whose rest the refusal's own headers stated.
         """
         self.hear(refusal.stated, cost, sent_at, now, "refusal")
-        self._refusals += 1
+        if sent_at >= self._refused_at:
+            self._refusals += 1  # those that were under way together tell one thing, not many
+            self._refused_at = now
         if refusal.kind == CONCURRENCY:
             if not any(said.kind == CONCURRENCY and said.limit for said in refusal.stated):
                 self._concurrency_learned = (max(1, self.in_flight - 1), now)
-            if refusal.wait_seconds is None:
+            if not refusal.wait_seconds and self.in_flight > 1:
                 return  # the end of a running call is what is waited for
         learned = self._limit_of(refusal.kind)
         seconds = self._wait_after(refusal, learned, cost, now)
@@ -295,7 +315,7 @@ class Scope:
 
     def _wait_after(self, refusal: Refusal, learned: Learned | None, cost: Cost, now: float) -> float:
         """Give the wait that is stated, else what the limit's own count says, else one that doubles each time."""
-        if refusal.wait_seconds is not None:
+        if refusal.wait_seconds:
             return refusal.wait_seconds
         seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * float(1 << min(self._refusals - 1, 5)))
         if learned is None or learned.meter is None or self._refusals > 1:
@@ -322,12 +342,12 @@ class Scope:
         other.successor = self
         now = self._clock.now()
         for ours, theirs in zip(self.configured, other.configured, strict=True):
-            if isinstance(ours.meter, Window) and isinstance(theirs.meter, Window):
-                for age, amount in theirs.meter.entries(now):
-                    ours.meter.restore(age, amount, now)
-            elif isinstance(theirs.meter, Bucket):
-                missing = theirs.meter.capacity - theirs.meter.level(now)
-                ours.meter.sent(ours.meter.take(missing, now), now)
+            ours.meter.join(theirs.meter, now)
+        if other.paused_until > self.paused_until:
+            self.paused_until, self.pause_reason = other.paused_until, other.pause_reason
+        self.learned = other.learned | self.learned
+        self.pace = self.pace or other.pace
+        self.starting.over = self.starting.over or other.starting.over
         self.in_flight += other.in_flight
         self.users.join(other.users)
         for waiter in other.queue.clear():

@@ -31,7 +31,8 @@ class Starting:
             return 0.0
         if self._out < window:
             return 0.0
-        return self._began + (int(passed / STEP_SECONDS) + 1) * STEP_SECONDS - now
+        left = self._began + (int(passed / STEP_SECONDS) + 1) * STEP_SECONDS - now
+        return min(STEP_SECONDS, left) if now >= self._began else left
 
     def went(self, now: float) -> None:
         """One more is under way."""

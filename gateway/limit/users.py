@@ -37,21 +37,33 @@ class Users:
         self._good: deque[float] = deque(maxlen=_GOOD_MAX)
         self.tokens_each = 0.0
 
-    def asked(self, user: User, tokens: int, now: float) -> Use:
-        """Count a call."""
+    def of(self, user: User) -> Use:
+        """Give what one has."""
         use = self.uses.get(user)
         if use is None:
             use = self.uses[user] = Use()
-            if len(self.uses) > USERS_MAX:
-                idle = (one for one, n in self.uses.items() if not n.in_flight and not n.queued and n is not use)
-                self.uses.pop(next(idle, next(iter(self.uses))))
-        else:
-            self.uses.move_to_end(user)
+            self._bound(user)
+        return use
+
+    def asked(self, user: User, tokens: int, now: float) -> Use:
+        """Count a call."""
+        use = self.of(user)
         use.calls += 1
+        self.uses.move_to_end(user)
         self.tokens_each += 0.1 * (tokens - self.tokens_each)
         self._demand = self.demand(now) + 1 / _DEMAND_SECONDS
         self._demand_at = now
         return use
+
+    def left(self, user: User) -> None:
+        """One of a user's calls is under way no longer."""
+        if (use := self.uses.get(user)) is not None:
+            use.in_flight = max(0, use.in_flight - 1)
+
+    def got(self, user: User) -> None:
+        """One of a user's calls waits no longer."""
+        if (use := self.uses.get(user)) is not None:
+            use.queued = max(0, use.queued - 1)
 
     def demand(self, now: float) -> float:
         """Calls a second that were asked for lately."""
@@ -68,7 +80,13 @@ class Users:
 
     def join(self, other: "Users") -> None:
         """Take over another scope's."""
-        for user, use in other.uses.items():
-            self.uses.setdefault(user, use)
-        while len(self.uses) > USERS_MAX:
-            self.uses.popitem(last=False)
+        for user, theirs in other.uses.items():
+            ours = self.of(user)
+            ours.in_flight += theirs.in_flight
+            ours.queued += theirs.queued
+            ours.calls += theirs.calls
+
+    def _bound(self, newest: User) -> None:
+        if len(self.uses) > USERS_MAX:
+            idle = (one for one, use in self.uses.items() if not use.in_flight and not use.queued and one != newest)
+            self.uses.pop(next(idle, next(iter(self.uses))))

@@ -9,6 +9,7 @@ from gateway.limit.cost import CONCURRENCY, REQUESTS, Cost, Meter
 from gateway.limit.gate import Gate
 from gateway.limit.learn import Learned
 from gateway.limit.scope import Scope
+from gateway.model.secret import scrub
 
 SHOWN_MAX = 200
 """Scopes in one view: the latest used."""
@@ -47,7 +48,7 @@ def _scope(scope: Scope, now: float, names: Names) -> dict[str, Any]:
         "provider": scope.key.provider,
         "account": scope.key.account,
         "account_kind": "organisation" if scope.is_organisation else "key",
-        "model": scope.key.model,
+        "model": scrub(scope.key.model),
         "state": _state(scope, now),
         "paused_ms": _ms(scope.paused_until - now) if scope.paused_until > now else None,
         "pause_reason": scope.pause_reason if scope.paused_until > now else None,

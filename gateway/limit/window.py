@@ -8,7 +8,7 @@ import math
 from collections import deque
 from collections.abc import Iterator
 
-from gateway.limit.cost import ORDER_SECONDS, Entry, Hold, check
+from gateway.limit.cost import ORDER_SECONDS, Entry, Hold, Meter, check
 
 _LOG_MAX = 4_096
 """Above this, calls within a 4,096th of the window share an entry; they leave together, the earliest a little late."""
@@ -132,6 +132,22 @@ class Window:
         if age_seconds < self.seconds and amount > 0:
             self._used += amount
             self._insert(now - max(0.0, age_seconds), amount)
+
+    def hand_over(self, now: float) -> tuple[deque[Entry], float, float]:
+        """Give up what is counted: log, its sum, and what is not sent yet. The holds of it go along."""
+        self._forget(now)
+        given = self._log, self._used, self._pending
+        self._log, self._used, self._pending = deque(), 0.0, 0.0
+        return given
+
+    def join(self, other: Meter, now: float) -> None:
+        """See `Meter.join`."""
+        if not isinstance(other, Window):
+            return
+        log, used, pending = other.hand_over(now)
+        self._used += used
+        self._pending += pending
+        self._log = deque(sorted((*self._log, *log), key=lambda entry: entry.at))
 
     def _enter(self, amount: float, now: float) -> Entry:
         log = self._log

@@ -189,7 +189,7 @@ class LimitRule(Section):
     )
     together: bool = setting(
         False,  # noqa: FBT003
-        "Count all models that match as one, for a limit that they share.",
+        "Count all models that match as one, for a limit that they share. A rule for some of them then holds for all.",
         unit="true or false",
     )
 

@@ -12,7 +12,6 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 
 from gateway.limit.gate import Answer, Gate, LimitRule, Permit
-from gateway.loop import run
 from gateway.model.clock import SystemClock
 from gateway.model.event import Live
 from gateway.model.provider import StatedLimit
@@ -166,4 +165,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main())
+    asyncio.run(main())

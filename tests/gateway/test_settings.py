@@ -133,7 +133,10 @@ MISTAKES = {
     "a URL for a host": ("[listen]\nallow_hosts = ['http://a']", "listen.allow_hosts[0] = 'http://a': expected a host"),
     "a name": ("[listen]\naddress = 'myhost:8080'", "expected an address of this machine"),
     "address twice": ("[page]\naddress = '127.0.0.1:8080'", "listen.address and page.address that differ"),
-    "rule without limit": ("[[limits.rules]]\nprovider = 'openai'", "at least one of per_second, rpm, rph, rpd, tpm, tpd, concurrency"),
+    "rule without limit": (
+        "[[limits.rules]]\nprovider = 'openai'",
+        "at least one of per_second, rpm, rph, rpd, tpm, tpd, concurrency",
+    ),
     "rule without provider": ("[[limits.rules]]\nrpm = 1", "provider: expected a value (this key is required)."),
     "not a number": ("[[limits.rules]]\nprovider='a'\nper_second = nan", "limits.rules[0].per_second = nan"),
     "relative path": ("[network]\nca_file = 'a.pem'", "expected an absolute path"),

@@ -361,7 +361,8 @@ def test_whatever_comes_and_goes_the_limits_hold_and_everybody_is_served_in_turn
         await asyncio.gather(*tasks, return_exceptions=True)
         assert not [t for t in tasks if not t.cancelled() and t.exception()]
         assert gate.waiting == gate.waiting_bytes == running == 0
-        assert [number for _, number in passed] == sorted(number for _, number in passed)
+        in_turn = [at for at, _ in sorted(passed, key=lambda one: one[1])]
+        assert in_turn == sorted(in_turn), "nobody went at a later moment than one that came after it"
         assert concurrency is None or most <= concurrency
         if per_second is not None:
             limit, seconds = (per_second, 1.0) if per_second >= 1 else (1, 1 / per_second)
