@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ class Remembered:
         self._boot = _boot()
         self._saved_at = clock.now()
         self._complained = False
+        self._lock = threading.Lock()
+        self._made = self._written = 0
 
     def load(self) -> None:
         """Read what an earlier gateway has left."""
@@ -62,9 +65,16 @@ class Remembered:
     def _document(self) -> dict[str, Any]:
         self._saved_at = self._clock.now()
         saved = {"boot": self._boot, "monotonic": self._saved_at, "wall": self._clock.wall()}
-        return document_of(self._gate) | {"saved": saved}
+        self._made += 1
+        return document_of(self._gate) | {"saved": saved, "number": self._made}
 
     def _write(self, document: dict[str, Any]) -> None:
+        with self._lock:
+            if document["number"] >= self._written:  # else a later one has been written while this one waited
+                self._written = document["number"]
+                self._replace(document)
+
+    def _replace(self, document: dict[str, Any]) -> None:
         try:
             files.replace(self._path, json.dumps(document, separators=(",", ":")).encode())
         except (StateError, OSError) as error:

@@ -21,7 +21,7 @@ async def first_part(incoming: Incoming) -> tuple[bytes, bool]:
     head = incoming.head
     stated = head.header(b"content-length")
     if head.status < 400:
-        if stated is None or not stated.isdigit() or int(stated) > SMALL_BYTES:
+        if stated is None or not (stated.isascii() and stated.isdigit()) or int(stated) > SMALL_BYTES:
             return b"", False
         body = await incoming.all(SMALL_BYTES)
         return body, True

@@ -51,6 +51,7 @@ class Bucket:
         "_level",
         "_limit",
         "_passed",
+        "_passed_amount",
         "_pending",
         "_replayed_at",
         "_spread_until",
@@ -71,7 +72,8 @@ class Bucket:
         self._anchor_was_full = False
         self._pending = 0.0
         self._events: deque[_Event] = deque()
-        self._passed: deque[tuple[float, float]] = deque(maxlen=_EVENTS_MAX)
+        self._passed: deque[tuple[float, float]] = deque()
+        self._passed_amount = 0.0
         self._taken_at = self._spread_until = self._replayed_at = -math.inf
         self._apart_seconds = 0.0
         self.others = 0.0
@@ -187,14 +189,15 @@ class Bucket:
             self._pass(event)
             event.hold.absorbed = True
             self._passed.append((event.sent_at, last))
+            self._passed_amount += last
         return last
 
     def _unsure(self, sent_at: float, expected: float) -> tuple[float, float]:
         """Give the least and the most that may have been left: what was sent around that moment may have overtaken."""
         while self._passed and self._passed[0][0] <= sent_at - ORDER_SECONDS:
-            self._passed.popleft()
+            self._passed_amount -= self._passed.popleft()[1]
         itself = self._passed[-1][1] if self._passed and self._passed[-1][0] == sent_at else 0.0
-        before = sum(amount for _, amount in self._passed) - itself
+        before = self._passed_amount - itself
         after = 0.0
         for event in self._events:
             if event.sent_at >= sent_at + ORDER_SECONDS:
@@ -236,6 +239,7 @@ class Bucket:
         self._events.clear()
         self._anchor, self._anchor_at = left, max(until, now)
         self._passed.clear()
+        self._passed_amount = 0.0
         self._level, self._at = left - self._pending, self._anchor_at
 
     def after(self, sent_at: float) -> float:

@@ -39,6 +39,8 @@ class Waiting(Protocol):
 class _Line[T]:
     """One tenant's waiters, and sums of what they cost."""
 
+    again: OrderedDict[T, None] = field(default_factory=OrderedDict)
+    """Who was sent back by the provider: before the others, and in order among themselves."""
     items: OrderedDict[T, None] = field(default_factory=OrderedDict)
     start: float = 0.0
     number: int = 0
@@ -47,7 +49,14 @@ class _Line[T]:
 
     @property
     def cost(self) -> Cost:
-        return Cost(len(self.items), self.tokens_in, self.tokens_out)
+        return Cost(len(self), self.tokens_in, self.tokens_out)
+
+    def __len__(self) -> int:
+        return len(self.again) + len(self.items)
+
+    @property
+    def first(self) -> OrderedDict[T, None]:
+        return self.again or self.items
 
 
 class FairQueue[T: Waiting]:
@@ -67,6 +76,7 @@ class FairQueue[T: Waiting]:
     def __iter__(self) -> Iterator[T]:
         """Give all that wait, tenant by tenant."""
         for line in self._lines.values():
+            yield from line.again
             yield from line.items
 
     def push(self, item: T, *, front: bool = False) -> None:
@@ -76,15 +86,13 @@ class FairQueue[T: Waiting]:
             start = max(self._virtual, self._ended.pop(item.tenant, 0.0))
             line = self._lines[item.tenant] = _Line(start=start)
             self._rank(item.tenant, line)
-        line.items[item] = None
-        if front:
-            line.items.move_to_end(item, last=False)
+        (line.again if front else line.items)[item] = None
         self._count(line, item, 1)
 
     def peek(self) -> T | None:
         """Give who is next."""
         tenant = self._first()
-        return None if tenant is None else next(iter(self._lines[tenant].items))
+        return None if tenant is None else next(iter(self._lines[tenant].first))
 
     def pop(self) -> T:
         """Take who is next out, and charge its tenant.
@@ -97,12 +105,12 @@ class FairQueue[T: Waiting]:
             raise IndexError("nobody waits")
         line = self._lines[tenant]
         heapq.heappop(self._order)
-        item, _ = line.items.popitem(last=False)
+        item, _ = line.first.popitem(last=False)
         self._count(line, item, -1)
         # Time goes on for all who wait together; else whoever is new would always come first.
         self._virtual = max(self._virtual, line.start) + item.weight / (2 * len(self._lines))
         line.start += item.weight
-        if line.items:
+        if len(line):
             self._rank(tenant, line)
         else:
             self._end(tenant, line)
@@ -111,11 +119,14 @@ class FairQueue[T: Waiting]:
     def remove(self, item: T) -> bool:
         """Take out who leaves; whether it was still waiting."""
         line = self._lines.get(item.tenant)
-        if line is None or item not in line.items:
+        if line is None:
             return False
-        del line.items[item]
+        place = line.again if item in line.again else line.items
+        if item not in place:
+            return False
+        del place[item]
         self._count(line, item, -1)
-        if not line.items:
+        if not len(line):
             self._end(item.tenant, line)
         return True
 

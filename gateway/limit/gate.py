@@ -217,7 +217,7 @@ class Gate:
         refused = self._refuse(foreseen, deadline - now, size_bytes)
         if refused is not None:
             return refused
-        live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead) * 1000))
+        live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead, foreseen) * 1000))
         waiter = Waiter(scope, tenant, cost, scope.weight(cost))
         self.waiting += 1
         self.waiting_bytes += size_bytes
@@ -271,7 +271,10 @@ class Gate:
         """Give the scope, making it when it is new."""
         scope = self.scopes.get(key)
         if scope is None:
-            rules = [rule for rule in self.rules if rule.fits(key.provider, key.model) or _is_part(rule, key)]
+            together = key.model in {rule.model for rule in self.rules if rule.together}
+            rules = [
+                rule for rule in self.rules if rule.fits(key.provider, key.model) or (together and _is_part(rule, key))
+            ]
             scope = self.scopes[key] = Scope(key, rules, self.clock)
             self._forget_idle()
         else:

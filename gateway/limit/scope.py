@@ -26,7 +26,7 @@ from gateway.model.provider import StatedLimit
 TIMER_SECONDS = 0.0005
 """An alarm that comes a moment late finds its place free; one that comes early must be set again."""
 
-AT_ONCE_MAX = 64
+AT_ONCE_MAX, TURN_SECONDS = 64, 0.001
 """So many are let go in one turn of the event loop: thousands would hold up everybody else's answers."""
 
 BACKOFF_SECONDS, BACKOFF_MAX_SECONDS = 1.0, 20.0
@@ -118,7 +118,7 @@ class Scope:
         self.used_at = now
         self._refusals = 0
         self._refused_at = -math.inf
-        self._may_probe = False
+        self._may_probe = self._goes_on = False
         self._concurrency_learned: tuple[int, float] | None = None
         self._seconds_each = 1.0
         self._timer: asyncio.TimerHandle | None = None
@@ -149,9 +149,9 @@ class Scope:
                 worst, why = seconds, starting
         return why(worst) if worst > 0 else FREE
 
-    def expected(self, cost: Cost, now: float, ahead: Cost) -> float:
+    def expected(self, cost: Cost, now: float, ahead: Cost, foreseen: Block | None = None) -> float:
         """Say how long a newcomer will wait, running calls included as far as their usual length tells."""
-        seconds = self.block(cost, now, ahead).seconds
+        seconds = (foreseen or self.block(cost, now, ahead)).seconds
         most = self.most_at_once(now)
         if most is not None and (rounds := (self.in_flight + ahead.requests) // most):
             seconds = max(seconds, rounds * self._seconds_each)
@@ -226,7 +226,9 @@ class Scope:
             self._seconds_each += 0.2 * (seconds - self._seconds_each)
 
     def pump(self) -> None:
-        """Let go who may."""
+        """Let go who may; as many as one turn of the event loop bears, the others in the next."""
+        if self._goes_on:
+            return
         now, left = self._clock.now(), AT_ONCE_MAX
         while (waiter := self.queue.peek()) is not None and self.block(waiter.cost, now).seconds <= 0:
             self.queue.pop()
@@ -234,8 +236,14 @@ class Scope:
                 waiter.serve(self.take(waiter.cost, now))
             left -= 1
             if not left:
-                break  # the alarm goes on with the others, after whatever else wants to run
+                self._goes_on = True
+                asyncio.get_running_loop().call_later(TURN_SECONDS, self._go_on)
+                return
         self.arm()
+
+    def _go_on(self) -> None:
+        self._goes_on = False
+        self.pump()
 
     def arm(self) -> None:
         """Set the alarm for the moment in which the next may go, or, when a running call must end first, none."""
@@ -317,7 +325,7 @@ class Scope:
         """Give the wait that is stated, else what the limit's own count says, else one that doubles each time."""
         if refusal.wait_seconds:
             return refusal.wait_seconds
-        seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * float(1 << min(self._refusals - 1, 5)))
+        seconds = min(BACKOFF_MAX_SECONDS, BACKOFF_SECONDS * float(1 << max(0, min(self._refusals - 1, 5))))
         if learned is None or learned.meter is None or self._refusals > 1:
             return seconds
         return min(seconds, learned.meter.wait(cost.of(learned.kind), now) or seconds)

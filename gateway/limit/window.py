@@ -178,7 +178,7 @@ class Window:
     def _leaves(self, amount: float, now: float, *, exactly: bool) -> float:
         """Give the moment in which so much will have left, as far as the log tells."""
         log, latest = self._log, now
-        if not exactly and len(log) > _WALK_MAX and amount > self._used / 2:  # far away: an estimate is enough
+        if not exactly and len(log) > _WALK_MAX:  # for who comes later an estimate is enough
             at = log[min(len(log) - 1, int(len(log) * amount / self._used))].at
             return self._end(at)
         for entry in log:

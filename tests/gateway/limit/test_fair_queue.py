@@ -286,3 +286,11 @@ def test_who_is_next_stays_next_while_tenants_come_and_leave_again() -> None:
         queue.push(one)
         queue.remove(one)
     assert queue.peek() is first
+
+
+def test_who_was_sent_back_comes_first_and_in_order_among_themselves() -> None:
+    queue = _filled(a=2)
+    back = [_Waiter("a", name=name) for name in (7, 8, 9)]
+    for one in back:
+        queue.push(one, front=True)
+    assert [queue.pop() for _ in range(3)] == back

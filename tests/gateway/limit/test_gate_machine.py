@@ -129,7 +129,7 @@ class GateMachine(RuleBasedStateMachine):
         asking = self.gate.acquire(route, Live(call=a_call()), deadline=deadline, size_bytes=_SIZE, front=front)
         asked = Asked(self.number, route, front, self.loop.create_task(asking), tokens=route.input_tokens)
         line = self.lines[route.tenant]
-        line.insert(0 if front else len(line), asked)
+        line.insert(sum(one.front for one in line) if front else len(line), asked)
         asked.task.add_done_callback(lambda _task: self._served(asked))
         return asked
 

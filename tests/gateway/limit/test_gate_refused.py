@@ -165,9 +165,6 @@ def test_an_unstated_wait_doubles_with_every_refusal_in_a_row_up_to_twenty_secon
     timed(main)
 
 
-@pytest.mark.xfail(
-    reason="Scope._wait_after shifts by -1 when a good answer has set the count back", strict=True, raises=ValueError
-)
 def test_a_good_answer_between_two_refusals_of_calls_that_went_out_together_breaks_nothing() -> None:
     async def main(loop: TimedLoop) -> None:
         gate = a_gate(loop)

@@ -218,3 +218,14 @@ def test_a_limit_of_one_model_still_holds_when_it_is_counted_together_with_other
         assert (await permitted(gate, a_way(model="gpt-5"))).queued_seconds > 59
 
     timed(main)
+
+
+def test_a_model_that_is_named_like_a_pattern_is_held_by_no_other_models_rule() -> None:
+    """An app names its model as it likes; only a rule of ours makes a pattern of it."""
+
+    async def main(loop: TimedLoop) -> None:
+        gate = a_gate(loop, LimitRule(model="o3", per_day=1), LimitRule(model="gpt-4", per_minute=1))
+        for _ in range(3):
+            assert (await permitted(gate, a_way(model="*"))).queued_seconds < 1
+
+    timed(main)
