@@ -79,6 +79,11 @@ class FairQueue[T: Waiting]:
             yield from line.again
             yield from line.items
 
+    @property
+    def tenants(self) -> int:
+        """How many tenants wait."""
+        return len(self._lines)
+
     def push(self, item: T, *, front: bool = False) -> None:
         """Sit down; ``front`` before one's own tenant's others: who was sent back by the provider comes first."""
         line = self._lines.get(item.tenant)

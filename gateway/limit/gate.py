@@ -219,6 +219,7 @@ class Gate:
             return refused
         live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead, foreseen) * 1000))
         waiter = Waiter(scope, tenant, cost, scope.weight(cost))
+        waiter.live = live
         self.waiting += 1
         self.waiting_bytes += size_bytes
         scope.users.of(user).queued += 1

@@ -16,11 +16,13 @@ from gateway.limit.cost import CONCURRENCY, REQUESTS, Cost, Hold, Meter
 from gateway.limit.fair_queue import FairQueue
 from gateway.limit.learn import Learned, Pace
 from gateway.limit.refusal import PASSED_ON_SECONDS, Refusal
+from gateway.limit.retell import retell
 from gateway.limit.rule import Held, LimitRule, held_by
 from gateway.limit.starting import Starting
 from gateway.limit.users import Users
 from gateway.limit.window import Window
 from gateway.model.clock import Clock
+from gateway.model.event import Live
 from gateway.model.provider import StatedLimit
 
 TIMER_SECONDS = 0.0005
@@ -55,10 +57,11 @@ class Taken(NamedTuple):
 class Waiter:
     """A call that waits for its turn in a scope; in another one from when that took over."""
 
-    __slots__ = ("_future", "cost", "scope", "tenant", "weight")
+    __slots__ = ("_future", "cost", "live", "scope", "tenant", "weight")
 
     def __init__(self, scope: "Scope", tenant: str, cost: Cost, weight: float) -> None:
         self.scope, self.tenant, self.cost, self.weight = scope, tenant, cost, weight
+        self.live: Live | None = None
         self._future: asyncio.Future[list[Taken] | None] = asyncio.get_running_loop().create_future()
 
     async def wait(self, *, front: bool) -> list[Taken] | None:
@@ -115,15 +118,13 @@ class Scope:
         self.paused_until = -math.inf
         self.pause_reason = ""
         self.successor: Scope | None = None
-        self.used_at = now
+        self.used_at = self.told_at = now
         self._refusals = 0
         self._refused_at = -math.inf
         self._may_probe = self._goes_on = False
         self._concurrency_learned: tuple[int, float] | None = None
         self._seconds_each = 1.0
         self._timer: asyncio.TimerHandle | None = None
-
-    # what holds back
 
     def block(self, cost: Cost, now: float, ahead: Cost | None = None, *, trying: bool = False) -> Block:
         """Say what holds such a call back the longest; `FREE` when nothing does.
@@ -189,8 +190,6 @@ class Scope:
             return math.inf
         return _CONCURRENCY_GROWS_SECONDS - (now - self._concurrency_learned[1]) % _CONCURRENCY_GROWS_SECONDS
 
-    # going
-
     def pass_now(self, cost: Cost, now: float) -> list[Taken] | None:
         """Go at once when nobody waits and nothing holds back."""
         if self.queue or self.block(cost, now).seconds > 0:
@@ -240,6 +239,7 @@ class Scope:
                 asyncio.get_running_loop().call_later(TURN_SECONDS, self._go_on)
                 return
         self.arm()
+        retell(self, now)
 
     def _go_on(self) -> None:
         self._goes_on = False
@@ -263,8 +263,6 @@ class Scope:
             if not waiter.is_gone:
                 waiter.serve(None)
         self.arm()
-
-    # learning
 
     def hear(self, stated: Sequence[StatedLimit], cost: Cost, sent_at: float, now: float, source: str) -> None:
         """Take in the limits that an answer states."""
