@@ -5,6 +5,7 @@ we sleep. The permit is held until the answer has ended, so that concurrency cou
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -41,6 +42,10 @@ from gateway.stages import Stages
 from gateway.testimony import evidence_of
 
 KEEP_BYTES = 4_194_304
+ANSWER_SECONDS, ANSWER_SHARE = 0.5, 0.05
+"""A refusal that comes when the app's own time is up is not heard: so much earlier nobody waits any longer."""
+
+logger = logging.getLogger("whygate.path")
 _NOT_ALLOWED = {error.cause: error.status for error in (LoopError, BarredError)}
 
 
@@ -85,7 +90,7 @@ class Asking:
             permit = await stages.gate.acquire(
                 self._route,
                 live,
-                deadline=self._deadline,
+                deadline=self._deadline - min(ANSWER_SECONDS, ANSWER_SHARE * self._route.timeout_seconds),
                 size_bytes=len(self._call.body),
                 front=tried is not None,
             )
@@ -161,8 +166,14 @@ class Asking:
         good = failure is None and head is not None and (head.status < 400 or self._route.foreign)
         diagnosis = None if good else diagnose(self._evidence(head=head, body=body, failure=failure))
         if head is not None:
-            permit.answered(lesson(self._route.provider, self._stages.identifier, head, body, diagnosis))
+            self._teach(permit, head, body, diagnosis)
         return replace(tried, diagnosis=diagnosis)
+
+    def _teach(self, permit: Permit, head: ReplyHead, body: bytes, diagnosis: Diagnosis | None) -> None:
+        try:
+            permit.answered(lesson(self._route.provider, self._stages.identifier, head, body, diagnosis))
+        except Exception:
+            logger.exception("call %s: nothing was learned from its answer", self._call.id)  # the app gets it
 
     def _note(
         self, number: int, waited: float, timeline: Timeline, incoming: Incoming | None, failure: NetFailure | None

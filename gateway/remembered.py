@@ -51,9 +51,11 @@ class Remembered:
         """Save once a second while there is something new, until cancelled."""
         while True:
             await asyncio.sleep(SAVE_SECONDS)
-            if any(scope.used_at >= self._saved_at for scope in self._latest()):
-                document = self._document()
-                await asyncio.to_thread(self._write, document)
+            try:
+                if any(scope.used_at >= self._saved_at for scope in self._latest()):
+                    await asyncio.to_thread(self._write, self._document())
+            except Exception:
+                logger.exception("limits were not saved")  # and calls go on
 
     def save(self) -> None:
         """Save now."""

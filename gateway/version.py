@@ -2,11 +2,10 @@
 
 
 def version() -> str:
-    """Give the version that is installed; "0" from a bare source tree."""
-    from importlib.metadata import PackageNotFoundError  # noqa: PLC0415 - only the page asks
-    from importlib.metadata import version as installed  # noqa: PLC0415
+    """Give the version that is installed; "(not installed)" from a bare source tree."""
+    from importlib import metadata  # noqa: PLC0415 - 20 ms that only two places pay
 
     try:
-        return installed("whygate")
-    except PackageNotFoundError:
-        return "0"
+        return metadata.version("whygate")
+    except metadata.PackageNotFoundError:
+        return "(not installed)"

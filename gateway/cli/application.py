@@ -24,12 +24,9 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415
+        from gateway.version import version  # noqa: PLC0415
 
-        try:
-            typer.echo(f"whygate {version('whygate')}")
-        except PackageNotFoundError:
-            typer.echo("whygate (not installed, run from its source)")
+        typer.echo(f"whygate {version()}")
         raise typer.Exit
 
 

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from gateway.limit.block import Block
 from gateway.limit.cost import TOKENS, Cost
 from gateway.limit.refusal import Refusal
-from gateway.limit.rule import SKEW_SECONDS, LimitRule
+from gateway.limit.rule import LimitRule
 from gateway.limit.scope import Scope, ScopeKey, Taken, Waiter, home_of
 from gateway.limit.users import User
 from gateway.model.cause import Cause
@@ -26,7 +26,7 @@ from gateway.model.flow import State
 from gateway.model.provider import StatedLimit
 from gateway.model.route import Route
 
-__all__ = ["SKEW_SECONDS", "Answer", "Gate", "LimitRule", "Permit"]
+__all__ = ["Answer", "Gate", "LimitRule", "Permit"]
 
 SCOPES_MAX = 10_000
 DEFAULT_TENANT = "default"
@@ -176,7 +176,7 @@ class Gate:
         self.scopes: OrderedDict[ScopeKey, Scope] = OrderedDict()
         self.accounts: OrderedDict[tuple[str, str, str], str] = OrderedDict()
         self._groups: dict[tuple[str, str], str] = {}
-        self._out: set[Permit] = set()
+        self._patterns = {rule.model for rule in self.rules if rule.together}
         self.waiting = 0
         self.waiting_bytes = 0
         self.draining = False
@@ -218,8 +218,7 @@ class Gate:
         if refused is not None:
             return refused
         live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead, foreseen) * 1000))
-        waiter = Waiter(scope, tenant, cost, scope.weight(cost))
-        waiter.live = live
+        waiter = Waiter(scope, tenant, cost, scope.weight(cost), live)
         self.waiting += 1
         self.waiting_bytes += size_bytes
         scope.users.of(user).queued += 1
@@ -227,9 +226,7 @@ class Gate:
             async with asyncio.timeout(max(0.0, deadline - now)):
                 taken = await waiter.wait(front=front)
         except TimeoutError:
-            at = self.clock.now()
-            still = waiter.scope.block(cost, at)
-            return _too_late(still._replace(reason=still.reason or held.reason), at - now)
+            return self._waited_in_vain(waiter, held, self.clock.now(), now)
         finally:
             self.waiting -= 1
             self.waiting_bytes -= size_bytes
@@ -237,6 +234,13 @@ class Gate:
         if taken is None:
             return _draining(self.clock.now() - now)
         return Permit(self, route, home_of(waiter.scope), user, taken, cost=cost, waited=self.clock.now() - now)
+
+    def _waited_in_vain(self, waiter: Waiter, held: Block, now: float, began: float) -> Refuse:
+        """Refuse who has waited as long as its app does; whoever comes back sits down behind the others."""
+        scope = home_of(waiter.scope)
+        newcomer = scope.block(waiter.cost, now, scope.queue.ahead(waiter.tenant, waiter.cost))
+        still = newcomer if newcomer.reason else scope.block(waiter.cost, now)
+        return _too_late(still._replace(reason=still.reason or held.reason), now - began)
 
     def drain(self) -> None:
         """Refuse whoever waits, now and from now on."""
@@ -246,11 +250,11 @@ class Gate:
 
     def know_account(self, route: Route, account: str) -> None:
         """Count a key's calls with its organisation's from now on, and what has been counted so far."""
-        before = self._scope_key(route)
         name = (route.provider.name, route.upstream.host, route.scope)
         known = self.accounts.get(name)
         if known == account:
             return
+        before = self._scope_key(route)
         self.accounts[name] = account
         if len(self.accounts) > SCOPES_MAX:
             self.accounts.popitem(last=False)
@@ -272,7 +276,7 @@ class Gate:
         """Give the scope, making it when it is new."""
         scope = self.scopes.get(key)
         if scope is None:
-            together = key.model in {rule.model for rule in self.rules if rule.together}
+            together = key.model in self._patterns
             rules = [
                 rule for rule in self.rules if rule.fits(key.provider, key.model) or (together and _is_part(rule, key))
             ]
@@ -296,7 +300,7 @@ class Gate:
 
     def _group(self, provider: str, model: str) -> str:
         """Give the models that are counted together: those of one name, or of one rule that says so."""
-        if not any(rule.together for rule in self.rules):
+        if not self._patterns:
             return model
         found = self._groups.get((provider, model))
         if found is None:
@@ -354,11 +358,11 @@ def _draining(waited_seconds: float = 0.0) -> Refuse:
 
 def _too_late(block: Block, waited_seconds: float) -> Refuse:
     seconds = block.seconds if math.isfinite(block.seconds) else 1.0
-    when = f"its turn would come in {seconds:.1f} s, after" if math.isfinite(block.seconds) else "no turn came before"
+    waits = f"it has waited {waited_seconds:.1f} s" if waited_seconds else f"it would have to wait {seconds:.1f} s"
     return Refuse(
         cause=Cause.PROXY_QUEUE_TIMEOUT,
         status=429,
-        why=f"{block.reason}: {when} the app has given up",
+        why=f"{waits} ({block.reason})",
         retry_after_seconds=max(1.0, seconds),
         queued_seconds=waited_seconds,
         policy=_policy(block),
@@ -367,10 +371,9 @@ def _too_late(block: Block, waited_seconds: float) -> Refuse:
 
 def _too_large(block: Block, cost: Cost) -> Refuse:
     asked = cost.of(block.kind)
-    what, reason = block.kind.replace("_", " "), block.reason.removeprefix("the ")
     return Refuse(
         cause=Cause.PROXY_REQUEST_TOO_LARGE,
         status=413,
-        why=f"it takes about {asked:,} {what}, and even the whole {reason} is less",
+        why=f"it takes about {asked:,} {block.kind.replace('_', ' ')} ({block.reason})",
         policy=_policy(block),
     )

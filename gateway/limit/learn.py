@@ -45,11 +45,12 @@ class Shape(NamedTuple):
     seconds: float
 
 
+_EVENLY_IN_A_SECOND = Shape(stepwise=False, seconds=1.0)
 _LIKELY = (
     Shape(stepwise=False, seconds=MINUTE),
     Shape(stepwise=True, seconds=MINUTE),
     Shape(stepwise=True, seconds=1.0),
-    Shape(stepwise=False, seconds=1.0),
+    _EVENLY_IN_A_SECOND,
     Shape(stepwise=False, seconds=DAY),
     Shape(stepwise=False, seconds=HOUR),
     Shape(stepwise=True, seconds=HOUR),
@@ -84,7 +85,7 @@ def judge(
         likely = list(_LIKELY)  # documented or not: it is all back far too early for such a window
     tries = [(usual, 0.0), (usual, took_seconds), *((one, 0.0) for one in likely)]
     # A bucket of a second is full again at once: with a late answer anything would look like it.
-    tries += [(one, took_seconds) for one in likely if one != _LIKELY[3]]
+    tries += [(one, took_seconds) for one in likely if one != _EVENLY_IN_A_SECOND]
     for shape, late in tries:
         if any(_fits(shape, limit, one, reset_seconds, late) for one in (used, used if or_used is None else or_used)):
             return shape
@@ -222,11 +223,11 @@ class Learned:
         if meter is not None:
             if not told:
                 self.capacity *= 0.75
-            left = cost if meter.others else cost + meter.reserve  # again: whoever else waits for it goes first
+            again = meter.others > 0
             if now >= self._held_until:
                 meter.crowd()
                 self._keep_back(meter)
-                left = left if left == cost else cost + meter.reserve
+            left = cost if again else cost + meter.reserve  # again: whoever else waits for it goes first
             self._held_until = until
             meter.drain(until, min(meter.capacity, left), now)
 
@@ -290,7 +291,7 @@ class Pace:
     _ONE_REFUSAL_SECONDS = 1.0
 
     def __init__(self, rate: float, now: float) -> None:
-        self._rate, self._since = 0.0, now
+        self._since = now
         self.refused_at = now
         self.meter = Bucket(1.0, 1.0, 1.0, now)
         self._set(rate * self._CUT, now)

@@ -21,6 +21,7 @@ from gateway.limit.rule import Held, LimitRule, held_by
 from gateway.limit.starting import Starting
 from gateway.limit.users import Users
 from gateway.limit.window import Window
+from gateway.model.cause import Cause
 from gateway.model.clock import Clock
 from gateway.model.event import Live
 from gateway.model.provider import StatedLimit
@@ -59,9 +60,8 @@ class Waiter:
 
     __slots__ = ("_future", "cost", "live", "scope", "tenant", "weight")
 
-    def __init__(self, scope: "Scope", tenant: str, cost: Cost, weight: float) -> None:
-        self.scope, self.tenant, self.cost, self.weight = scope, tenant, cost, weight
-        self.live: Live | None = None
+    def __init__(self, scope: "Scope", tenant: str, cost: Cost, weight: float, live: Live | None = None) -> None:
+        self.scope, self.tenant, self.cost, self.weight, self.live = scope, tenant, cost, weight, live
         self._future: asyncio.Future[list[Taken] | None] = asyncio.get_running_loop().create_future()
 
     async def wait(self, *, front: bool) -> list[Taken] | None:
@@ -133,9 +133,8 @@ class Scope:
             ahead: What goes first; then only what can be foreseen is looked at, and ends of running calls cannot.
             trying: It was sent back, and will be the one that may try when the provider's stated wait is over.
         """
-        worst = max(0.0, self.paused_until - now)
+        worst = pause = max(0.0, self.paused_until - now)
         why: Why = self._paused
-        pause = worst
         for kind, meter, why_it in self._counting(trying=self._may_probe and (ahead is None or trying)):
             before = 0.0 if ahead is None else float(ahead.of(kind))
             seconds = meter.wait(cost.of(kind), now, before)
@@ -331,7 +330,7 @@ class Scope:
     def _slow_down(  # noqa: PLR0917
         self, refusal: Refusal, learned: Learned | None, until: float, cost: Cost, now: float, told: frozenset[str]
     ) -> None:
-        if learned is not None:
+        if learned is not None and refusal.cause is not Cause.RATE_LIMIT_RAMP:  # that one is not about the limit
             said = learned.kind in told or any(one.kind == learned.kind for one in refusal.stated)
             learned.refused(until, cost.of(learned.kind), now, told=said)
             return

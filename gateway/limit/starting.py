@@ -1,8 +1,10 @@
 """The first moments of a scope about which nothing is known.
 
-One call goes first. Every answer doubles how many may be under way without one, and so does every half second: a slow
-first answer holds nobody back for long, and a strict provider sees no burst. It is over when an answer states a limit,
-at 64, or after three seconds.
+One call goes first. Every answer lets one more be under way without one, so that each round of answers doubles them (as
+TCP's slow start does, RFC 5681 section 3.1), and so does every half second: a slow first answer holds nobody back for
+long, and a strict provider sees no burst. It is over when an answer states a limit, at 64, or after three seconds.
+Doubling with every single answer let the fourth round go out all at once: 33 of 40 calls were refused by a strict
+provider that states nothing.
 """
 
 STEP_SECONDS = 0.5
@@ -25,7 +27,7 @@ class Starting:
         if self.over or self._began is None:
             return 0.0
         passed = max(0.0, now - self._began)
-        window = 1 << min(self._answers + int(passed / STEP_SECONDS), 16)
+        window = (1 + self._answers) << min(int(passed / STEP_SECONDS), 16)
         if window >= OVER_AT or passed >= OVER_SECONDS:
             self.over = True
             return 0.0

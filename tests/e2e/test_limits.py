@@ -73,6 +73,22 @@ def test_a_call_whose_turn_would_come_too_late_is_refused_at_once_in_the_provide
     assert (row["status"], row["cause"], row["attempts"]) == (429, "proxy.queue_timeout", [])
 
 
+def test_who_waits_in_vain_hears_why_before_its_own_time_is_up(paced: World) -> None:
+    """The official SDK counts its timeout from the same moment as we do: an answer at its end would not be heard."""
+    key = new_key()
+    long = job("chat", key=key, model="one-at-a-time", headers={"x-simulate-first-byte-ms": "4000"})
+    short = job("chat", "second", key=key, model="one-at-a-time", max_retries=0, timeout=2.0)
+    paced.proxied.send([long, short])
+    first, second = paced.proxied.results()
+    if first["error"] is not None:  # the other one was first
+        first, second = second, first
+    assert first["error"] is None
+    error = second["error"]
+    assert error["kind"] == "RateLimitError", error
+    assert error["headers"]["x-whygate-cause"] == "proxy.queue_timeout"
+    assert "it has waited 1.9 s (configured limit of 1 requests at the same time)" in error["body"]["message"]
+
+
 async def test_an_app_that_hangs_up_while_it_waits_is_never_sent_on(paced: World) -> None:
     key, body = (
         new_key(),

@@ -59,6 +59,28 @@ def test_a_limit_that_nobody_told_us_is_kept_from_the_second_call_on(strict: Wor
     assert (scope["in_flight"], scope["queued"]) == (0, 0)
 
 
+def test_anthropics_limit_is_learned_from_its_own_headers(strict: World) -> None:
+    key = new_key("anthropic")
+    jobs = [job("messages", f"number {n}", key=key, max_retries=0, model="claude-learned") for n in range(30)]
+    results = strict.proxied.ask(jobs)
+    assert [result["error"] for result in results] == [None] * 30
+    assert len(strict.provider.rows(key)) <= 32
+    (requests,) = [one for one in scope_of(strict, "claude-learned")["limits"] if one["kind"] == "requests"]
+    assert (requests["limit"], requests["window_seconds"], requests["source"]) == (1200, 60.0, "headers")
+
+
+def test_a_provider_that_states_nothing_is_found_out_by_its_refusals(tmp_path: Path) -> None:
+    """No app sees one of them: everybody is held until the stated time, and goes on more slowly."""
+    with new_world(tmp_path, requests_per_minute=1200, burst=5, state_limits=False) as world:
+        key = new_key()
+        results = world.proxied.ask([job("chat", f"number {n}", key=key, max_retries=0) for n in range(40)])
+        assert [result["error"] for result in results] == [None] * 40
+        refused = [row for row in world.provider.rows(key) if row.status == 429]
+        assert 0 < len(refused) <= 12
+        rows = [world.row(result) for result in results]
+        assert sum(len(row["attempts"]) - 1 for row in rows) == len(refused)
+
+
 def test_who_uses_a_limit_is_named_by_its_program(strict: World) -> None:
     key = new_key()
     assert strict.proxied.ask_one(job("chat", key=key, model="gpt-named"))["error"] is None

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.limit import gate as gate_module
-from gateway.limit.gate import SKEW_SECONDS, Answer, Gate, LimitRule, Permit
+from gateway.limit.gate import Answer, Gate, LimitRule, Permit
+from gateway.limit.rule import SKEW_SECONDS
 from gateway.model.cause import Cause
 from gateway.model.decision import Refuse
 from gateway.model.event import Live

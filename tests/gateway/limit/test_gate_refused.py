@@ -483,3 +483,20 @@ def test_an_answer_is_heard_once() -> None:
         assert (await permitted(gate)).queued_seconds == 0
 
     timed(main)
+
+
+def test_a_rise_that_was_too_fast_slows_down_although_the_limits_are_far() -> None:
+    """OpenAI's slow_down comes within the limits; its answers go on saying that nearly all is left."""
+
+    async def main(loop: TimedLoop) -> None:
+        gate = a_gate(loop)
+        far = stated(60_000, 59_990, 0.01)
+        for _ in range(10):
+            await answered(gate, states(far))
+            await asyncio.sleep(0.1)
+        await answered(gate, refusal(1, Cause.RATE_LIMIT_RAMP))
+        began = loop.now()
+        await moments(gate, 20)
+        assert loop.now() - began > 1.5
+
+    timed(main)

@@ -1,4 +1,4 @@
-"""The first moments of a scope: one call, then twice as many with each answer and each half second."""
+"""The first moments of a scope: one call, then twice as many with each round of answers and each half second."""
 
 import pytest
 from hypothesis import given
@@ -23,14 +23,22 @@ def test_one_call_goes_first_whenever_it_comes() -> None:
     assert starting.wait(1000.0) == STEP_SECONDS
 
 
-def test_every_answer_doubles_how_many_may_be_under_way() -> None:
-    starting, out = Starting(), _goes(Starting(), 0.0)
-    starting.went(0.0)
-    for window in (2, 4, 8, 16, 32):
+def test_each_round_of_answers_doubles_how_many_may_be_under_way() -> None:
+    starting, rounds = Starting(), []
+    for _ in range(6):
+        rounds.append(_goes(starting, 0.01))
+        for _ in range(rounds[-1]):
+            starting.ended(answered=True)
+    assert rounds == [1, 2, 4, 8, 16, 32]
+    assert not starting.over
+
+
+def test_each_answer_lets_one_more_be_under_way_than_before() -> None:
+    starting = Starting()
+    assert _goes(starting, 0.0) == 1
+    for _ in range(10):
         starting.ended(answered=True)
-        out += _goes(starting, 0.01) - 1
-        assert out == window
-        assert not starting.over
+        assert _goes(starting, 0.01) == 2  # the one that has ended, and one more
 
 
 def test_every_half_second_doubles_them_as_well_so_a_slow_first_answer_holds_nobody_for_long() -> None:
@@ -48,10 +56,10 @@ def test_answers_and_time_count_together() -> None:
 
 def test_it_is_over_at_its_greatest_window() -> None:
     starting = Starting()
-    for _ in range(OVER_AT.bit_length() - 2):
+    for _ in range(OVER_AT - 2):
         starting.went(0.0)
         starting.ended(answered=True)
-    assert _goes(starting, 0.0) == OVER_AT // 2
+    assert _goes(starting, 0.0) == OVER_AT - 1
     starting.ended(answered=True)
     assert _goes(starting, 0.0) == 200
     assert starting.over
