@@ -11,8 +11,10 @@ from gateway._discover import discover
 from gateway.cache.backend import Backend
 from gateway.diagnose.recent import Recent
 from gateway.diagnose.remedy import LANGUAGES, words
+from gateway.egress.breaker import Breaker
 from gateway.egress.budget import RetryBudget
 from gateway.egress.fence import Fence
+from gateway.egress.first_bytes import FirstBytes
 from gateway.egress.network import Via, Ways, is_local, parse_via, ways_from
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Upstream
@@ -24,6 +26,7 @@ from gateway.model.call import Origin
 from gateway.model.clock import Clock
 from gateway.model.event import EventSink
 from gateway.model.provider import Provider
+from gateway.model.route import Route
 from gateway.providers import openai_compatible
 from gateway.settings import Address, Settings
 from gateway.stages import Stages, anywhere, unseen
@@ -93,6 +96,20 @@ def edited_place(identifier: Identifier, routes: tuple[str, ...], origin: Origin
     return place if any(fnmatchcase(place.provider.name + path, route) for route in routes) else None
 
 
+def idle_seconds(settings: Settings) -> Callable[[Route], float]:
+    """Give how long a route's upstream may be silent: as the first rule that matches says, else the general time."""
+    general = float(settings.network.idle_seconds)
+    rules = tuple((rule.route, float(rule.seconds)) for rule in settings.network.idle)
+    if not rules:
+        return lambda _route: general
+
+    def of(route: Route) -> float:
+        path = route.provider.name + route.target.partition(b"?")[0].decode("latin-1")
+        return next((seconds for glob, seconds in rules if fnmatchcase(path, glob)), general)
+
+    return of
+
+
 def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
     """Give the configured limits."""
     return tuple(
@@ -126,13 +143,19 @@ def compose(
     """Put the stages together."""
     for language in {LANGUAGES[0], settings.diagnose.language}:
         words(language)  # read now, not when the first call fails
-    cache, limits, estimates = settings.cache, settings.limits, Estimates()
+    cache, limits, retry, estimates = settings.cache, settings.limits, settings.retry, Estimates()
     stores = discover("gateway.cache.backends", "BACKEND", Backend)
     return Stages(
         clock=clock,
         instance=secrets.token_hex(8),
         secret=secret,
-        identifier=Identifier(Locator(providers(settings), openai_compatible.PROVIDER), secret, estimates),
+        identifier=Identifier(
+            Locator(providers(settings), openai_compatible.PROVIDER),
+            secret,
+            estimates,
+            pure_add=retry.pure_add,
+            pure_remove=retry.pure_remove,
+        ),
         estimates=estimates,
         store=stores["memory"].open(cache.max_bytes) if cache.enabled else None,
         cache_ttl_seconds=float(cache.ttl_seconds),
@@ -144,13 +167,16 @@ def compose(
             shadow=limits.shadow,
         ),
         upstream=upstream,
-        policy=RetryPolicy(max_attempts=settings.retry.max_attempts),
-        budget=RetryBudget(),
+        policy=RetryPolicy(max_attempts=retry.max_attempts, strict=retry.strict),
+        budget=RetryBudget(retry.budget_ratio, retry.budget_min),
+        breaker=Breaker(),
+        first_bytes=FirstBytes(),
         sink=sink,
         draw=random.random,
         sleep=asyncio.sleep,
         recent=Recent(),
         language=settings.diagnose.language,
         seen=seen,
+        idle_seconds=idle_seconds(settings),
         barred=anywhere if bounds is None else bounds.bars,
     )

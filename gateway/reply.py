@@ -16,6 +16,9 @@ from gateway.model.provider import Provider
 
 HeaderList = list[tuple[bytes, bytes]]
 
+_WAITING_HELPS = frozenset({Again.AFTER_STATED_WAIT, Again.WITHIN_BUDGET})
+_STATING = frozenset({b"retry-after", b"retry-after-ms", b"x-ms-retry-after-ms"})
+
 _TIMEOUTS = frozenset({NetCode.CONNECT_TIMEOUT, NetCode.READ_TIMEOUT, NetCode.DNS_TIMEOUT, NetCode.UPGRADE_UNANSWERED})
 
 _PROXY_STATUS: dict[NetCode, str] = {
@@ -53,25 +56,47 @@ class Reply(Sink, Protocol):
         ...
 
 
-def marks(flow_id: str, attempts: int, queued_seconds: float, overhead_seconds: float) -> HeaderList:
-    """Give the headers that every answer carries."""
-    return [
+def marks(
+    flow_id: str, attempts: int, queued_seconds: float, overhead_seconds: float, *, duplicate: bool = False
+) -> HeaderList:
+    """Give the headers that every answer carries, and the one that says that it may have been paid for twice."""
+    headers = [
         (b"x-whygate-flow-id", flow_id.encode()),
         (b"x-whygate-attempts", b"%d" % attempts),
         (b"x-whygate-queue-ms", b"%d" % round(queued_seconds * 1000)),
         (b"x-whygate-overhead-ms", b"%.1f" % (overhead_seconds * 1000)),
     ]
+    if duplicate:
+        headers.append((b"x-whygate-possible-duplicate", b"true"))
+    return headers
 
 
-def verdict(diagnosis: Diagnosis, *, spent: bool) -> HeaderList:
-    """Give the headers of a failed answer. An SDK that reads ``x-should-retry: false`` does not try in vain."""
+def verdict(diagnosis: Diagnosis, *, spent: bool, stated_by: ReplyHead | None = None) -> HeaderList:
+    """Give the headers of a failed answer. An SDK that reads ``x-should-retry: false`` does not try in vain.
+
+    Where waiting helps and only the words of the answer say for how long, the headers that SDKs read say it, too.
+
+    Args:
+        stated_by: The provider's head. What it states itself stays as it is.
+    """
     headers = [(b"x-whygate-cause", diagnosis.cause.value.encode())]
     if diagnosis.fault is not None:
         headers.append((b"x-whygate-fault", diagnosis.fault.value.encode()))
     known = diagnosis.cause != "unknown"
     if spent or (known and diagnosis.cause.again is Again.NEVER):
         headers.append((b"x-should-retry", b"false"))
+    elif diagnosis.cause.again in _WAITING_HELPS and diagnosis.wait_seconds:
+        silent = stated_by is None or not any(name in _STATING for name, _ in stated_by.headers)
+        headers += _after(diagnosis.wait_seconds) if silent else []
     return headers
+
+
+def _after(seconds: float) -> HeaderList:
+    """Say for how long to wait, in the form that every client reads and in the exact one of the official SDKs."""
+    return [
+        (b"retry-after", b"%d" % max(1, math.ceil(seconds))),
+        (b"retry-after-ms", b"%d" % math.ceil(seconds * 1000)),
+    ]
 
 
 def passed_on(head: ReplyHead, ours: HeaderList) -> HeaderList:
@@ -94,8 +119,7 @@ def waits(refuse: Refuse) -> HeaderList:
     headers: HeaderList = []
     seconds, policy = refuse.retry_after_seconds, refuse.policy
     if seconds is not None:
-        headers.append((b"retry-after", b"%d" % max(1, math.ceil(seconds))))
-        headers.append((b"retry-after-ms", b"%d" % round(seconds * 1000)))
+        headers += _after(seconds)
     if policy is not None:
         unit = {"requests": "requests", "concurrency": "concurrent-requests"}.get(policy.kind, "tokens")
         window = "" if policy.window_seconds is None else f";w={max(1, math.ceil(policy.window_seconds))}"

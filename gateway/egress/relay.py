@@ -20,6 +20,8 @@ from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.provider import Provider, StreamNews, StreamShape, Usage
 
 USAGE_BYTES_MAX = 1_048_576
+SILENT_SECONDS = 10.0
+"""After so long without an event people ask whether it still works."""
 
 
 class Sink(Protocol):
@@ -67,6 +69,41 @@ Explain = Callable[[NetFailure], tuple[str, str]]
 """A failure -> slug and message for the error event."""
 
 
+class Silence:
+    """Tells of a stream that has gone silent, and when it goes on. Nothing is cut: some models think for minutes.
+
+    Args:
+        tell: Is told for how many seconds nothing has come, each `SILENT_SECONDS`, and None when something has again.
+    """
+
+    __slots__ = ("_at", "_handle", "_loop", "_tell", "_told")
+
+    def __init__(self, tell: Callable[[float | None], None]) -> None:
+        self._loop, self._tell, self._told = asyncio.get_running_loop(), tell, False
+        self._at = self._loop.time()
+        self._handle = self._loop.call_later(SILENT_SECONDS, self._look)
+
+    def heard(self) -> None:
+        """Something came."""
+        self._at = self._loop.time()
+        if self._told:
+            self._told = False
+            self._tell(None)
+
+    def end(self) -> None:
+        """Look no more."""
+        self._handle.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        silent = now - self._at
+        if silent >= SILENT_SECONDS:
+            self._told = True
+            self._tell(silent)
+        wait = SILENT_SECONDS if self._told else SILENT_SECONDS - silent
+        self._handle = self._loop.call_later(wait, self._look)
+
+
 async def relay_bytes(incoming: Body, sink: Sink, keep_bytes: int, last_byte: bytes = b"") -> Relayed:
     """Relay a body that is no known stream of events.
 
@@ -108,30 +145,50 @@ async def relay_events(
     *,
     now: Callable[[], float],
     keep_bytes: int,
+    first: bytes = b"",
+    silent: Callable[[float | None], None] = lambda _seconds: None,
 ) -> Relayed:
     """Relay a stream of events of a known protocol.
+
+    Args:
+        first: What of it has been read already.
+        silent: See `Silence`.
 
     An app that hangs up behind the end mark, or behind the provider's own error event, has its answer: the cancellation
     that this brings is not passed on.
     """
     reader = _Reader(shape, provider, keep_bytes, now)
+    silence = Silence(silent)
     try:
-        return await _relay(incoming, sink, shape, explain, reader)
+        return await _relay(incoming, sink, shape, explain, reader, first=first, silence=silence)
     except asyncio.CancelledError:
         if reader.ended or reader.failed:
             return reader.result(whole=False)
         raise
+    finally:
+        silence.end()
 
 
-async def _relay(incoming: Body, sink: Sink, shape: StreamShape, explain: Explain, reader: "_Reader") -> Relayed:
+async def _relay(
+    incoming: Body,
+    sink: Sink,
+    shape: StreamShape,
+    explain: Explain,
+    reader: "_Reader",
+    *,
+    first: bytes,
+    silence: Silence,
+) -> Relayed:
     splitter = EventSplitter()
     while True:
         failure = None
         try:
-            data = await incoming.next()
+            data = first or await incoming.next()
         except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
             data, failure = b"", classify(error, Phase.BODY)
+        first = b""
         if data:
+            silence.heard()
             if reader.first_at is None:
                 reader.first_at = reader.now()
             ready, whole = splitter.feed(data)

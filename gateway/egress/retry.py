@@ -1,23 +1,54 @@
-"""Whether to try again, and after how long. Decides only; the path sleeps.
+"""Whether an attempt that failed is followed by another, and after how long. Pure.
 
-The phase of a failure decides before its kind: what was never sent may always be sent again; what the service refused
-(429, 503, 529) may be sent again when it says so or when a short wait is likely to help; anything else may have been
-processed and paid for, and is not repeated. What waiting cannot cure (quota, keys, daily limits) is never repeated.
+How far the attempt came decides (RFC 9110 section 9.2.2: whoever repeats a request has to know that it does no harm):
+
+- *never sent*: connecting failed. Nobody has seen the request; it goes again, whatever it is.
+- *refused*: the service said that it does nothing with it now (429, 503, 529; an edge that never reached the origin).
+- *ambiguous*: it may have been worked on and paid for (a reset after it was sent, 500, 502, 504, a stream that breaks
+  before its first event). It goes again only on routes where a repetition costs money and does no other harm, and the
+  answer is marked as a possible duplicate.
+- *final*: an answer that trying again does not change.
+
+Once anything was given to the app there is no further attempt. What waiting cannot cure (quota, keys, daily limits) is
+never repeated.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from gateway.model.attempt import ReplyHead
 from gateway.model.cause import Again, Cause
 from gateway.model.diagnosis import Facts
-from gateway.model.failure import NetFailure
+from gateway.model.failure import NetCode, NetFailure
 
 REFUSED_STATUSES = frozenset({429, 503, 529})
+
+UNREACHED_STATUSES = frozenset({521, 522, 523, 525})
+"""Cloudflare could not connect to the origin (developers.cloudflare.com/support, "5xx errors", read 2026-11)."""
+
 WAIT_MAX_SECONDS = 120.0
 """A longer stated wait is passed on; the official SDKs refuse to wait longer, too."""
 
 STATED_WAITS_MAX = 10
+SPREAD = 0.1
+"""A stated wait is lengthened by up to this share, so that those who heard the same do not come back at once."""
+
+_AMBIGUOUS_STATUSES = frozenset({500, 502, 504})
+_CUT = frozenset({NetCode.CONNECTION_RESET, NetCode.READ_TIMEOUT, NetCode.TRUNCATED, NetCode.STREAM_TRUNCATED})
+_CUT_CAUSES = frozenset(
+    {Cause.NETWORK_STREAM_INTERRUPTED, Cause.SERVICE_STREAM_TRUNCATED, Cause.SERVICE_STREAM_STALLED}
+)
+"""They are final for an answer that is on its way to the app; before that nothing of it was seen."""
+
+
+class Fate(StrEnum):
+    """How far an attempt that failed came."""
+
+    NEVER_SENT = "never sent"
+    REFUSED = "refused"
+    AMBIGUOUS = "ambiguous"
+    FINAL = "final"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,19 +59,27 @@ class RetryPolicy:
         max_attempts: For failures; waiting for a stated time is bounded by the deadline instead.
         base_seconds: The first wait is drawn from 0 to this, each later one from twice the range before.
         cap_seconds: No range is longer.
+        strict: Whether nothing is repeated that may have been worked on.
     """
 
     max_attempts: int = 3
     base_seconds: float = 0.5
     cap_seconds: float = 20.0
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """Try again after so many seconds. ``stated`` when the provider named the time."""
+    """Try again after so many seconds.
+
+    Attributes:
+        stated: The provider named the time.
+        duplicate: What failed may have been worked on, so that it may be paid for twice.
+    """
 
     after_seconds: float
     stated: bool
+    duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +87,28 @@ class Stop:
     """Give the answer as it is. ``spent`` when we tried and further retries by the app would only repeat that."""
 
     spent: bool
+
+
+def fate_of(head: ReplyHead | None, failure: NetFailure | None, cause: Cause) -> Fate:
+    """Say how far a failed attempt came.
+
+    Args:
+        head: The answer's head, None when none came. Of a success it is one whose first event says that it is none.
+        failure: What went wrong below HTTP, None when an answer came.
+        cause: The verdict on it.
+    """
+    helps = cause.again in {Again.IF_UNPROCESSED, Again.WITHIN_BUDGET}
+    if failure is not None:
+        if not failure.sent:
+            return Fate.NEVER_SENT if helps else Fate.FINAL
+        return Fate.AMBIGUOUS if failure.code in _CUT and (helps or cause in _CUT_CAUSES) else Fate.FINAL
+    assert head is not None
+    hopeless = cause.again is Again.NEVER and cause is not Cause.UNKNOWN
+    if hopeless:
+        return Fate.FINAL
+    if head.status in REFUSED_STATUSES or (head.status in UNREACHED_STATUSES and helps):
+        return Fate.REFUSED  # such a status says "not now" by itself, whoever wrote it
+    return Fate.AMBIGUOUS if helps or head.status in _AMBIGUOUS_STATUSES else Fate.FINAL
 
 
 def next_step(
@@ -59,7 +120,10 @@ def next_step(
     cause: Cause,
     stated_seconds: float | None,
     can_repeat: bool,
+    harmless: bool,
     left_seconds: float,
+    usual_seconds: float,
+    may_try: Callable[[], bool],
     may_spend: Callable[[], bool],
     policy: RetryPolicy,
     draw: float,
@@ -68,38 +132,43 @@ def next_step(
 
     Args:
         number: Attempts made, at least 1.
-        failures: Those among them that named no time to wait.
-        head: The answer's head, None when none came.
-        failure: What went wrong below HTTP, None when an answer came.
+        failures: Those among them that did not end in a wait that the provider stated.
+        head: See `fate_of`.
+        failure: See `fate_of`.
         cause: The verdict so far.
         stated_seconds: How long the answer says to wait, in whatever form; None when it does not.
         can_repeat: Whether the whole body is still at hand.
+        harmless: Whether asking twice does no harm beyond its price.
         left_seconds: Until the app gives up.
+        usual_seconds: What an answer usually takes to begin; an attempt that has less left is not begun.
+        may_try: Whether the host is being asked at all; a breaker that is open says no.
         may_spend: Takes one retry from the budget, False when it is empty. Asked last, once.
         draw: A random number from 0 to 1.
     Source: RFC 9110 sections 9.2.2 and 10.2.3; "full jitter", aws.amazon.com/blogs/architecture (read 2026-11).
     """
-    if not can_repeat:
+    fate = fate_of(head, failure, cause)
+    ambiguous = fate is Fate.AMBIGUOUS
+    if not can_repeat or fate is Fate.FINAL or (ambiguous and (policy.strict or not harmless)):
         return Stop(spent=number > 1)
-    if failure is not None:
-        if failure.sent or cause.again not in {Again.IF_UNPROCESSED, Again.WITHIN_BUDGET}:
-            return Stop(spent=number > 1)
-        stated = None
-    else:
-        assert head is not None
-        hopeless = cause.again is Again.NEVER and cause is not Cause.UNKNOWN  # such a status says "not now" by itself
-        if head.status not in REFUSED_STATUSES or hopeless:
-            return Stop(spent=number > 1)
-        stated = stated_seconds or None
-    jitter = draw * min(policy.cap_seconds, policy.base_seconds * 2 ** min(number - 1, 10))
-    if stated is not None:
-        wait = stated + jitter * 0.1
-        if stated > WAIT_MAX_SECONDS or wait > left_seconds or number > STATED_WAITS_MAX:
-            return Stop(spent=number > 1)
+    stated = (stated_seconds or None) if failure is None else None
+    if stated is not None and stated > WAIT_MAX_SECONDS:
+        return Stop(spent=False)
+    left = left_seconds - usual_seconds
+    if stated is not None and cause.again is not Again.WITHIN_BUDGET and not ambiguous:
+        wait = stated * (1 + SPREAD * draw)
+        if wait > left or number > STATED_WAITS_MAX:
+            return Stop(spent=False)  # the app may have more time than it said, and waiting does help
         return Retry(after_seconds=wait, stated=True)
-    if failures >= policy.max_attempts or jitter > left_seconds or not may_spend():
+    wait = draw * min(policy.cap_seconds, policy.base_seconds * 2 ** min(number - 1, 10))
+    if stated is not None:
+        wait = max(wait, stated * (1 + SPREAD * draw))
+    if failures >= policy.max_attempts:
         return Stop(spent=True)
-    return Retry(after_seconds=jitter, stated=False)
+    if not may_try():
+        return Stop(spent=False)  # by the time the app comes back the host may be asked again
+    if wait > left or not may_spend():
+        return Stop(spent=True)
+    return Retry(after_seconds=wait, stated=stated is not None, duplicate=ambiguous)
 
 
 def never_fits(facts: Facts) -> bool:

@@ -53,6 +53,7 @@ class Outgoing:
         chunked: Whether a streamed upload goes out in chunks (no Content-Length stood in the request).
         ca_file: A PEM file to trust for this origin alone, or None.
         upgrade: It asks for another protocol; an answer of 101 is then a proper one, and `detach` gives the connection.
+        idle_seconds: The longest silence before the head, and between bytes.
     """
 
     method: str
@@ -64,6 +65,7 @@ class Outgoing:
     chunked: bool = False
     ca_file: str | None = None
     upgrade: bool = False
+    idle_seconds: float = IDLE_SECONDS
 
     def head(self, forward: Via | None = None) -> bytes:
         """Give the request's head as it goes on the wire.
@@ -147,7 +149,7 @@ class AiohttpUpstream:
         if origin.scheme == "http" and not request.upgrade:
             forward = self._dialer.way_to(origin)
         connection = await self._dialer.connect(origin, request.ca_file, timeline, raw=request.upgrade)
-        incoming = AiohttpIncoming(connection, request.method, upgrade=request.upgrade)
+        incoming = AiohttpIncoming(connection, request)
         try:
             timeline.enter(Phase.SEND)
             await incoming.send(request, forward)
@@ -177,11 +179,11 @@ class AiohttpUpstream:
 class AiohttpIncoming:
     """One answer on one connection."""
 
-    def __init__(self, connection: Connection, method: str, *, upgrade: bool) -> None:
+    def __init__(self, connection: Connection, request: Outgoing) -> None:
         protocol = connection.protocol
         assert isinstance(protocol, ResponseHandler)
         self._connection, self._protocol = connection, protocol
-        self._method, self._upgrade = method, upgrade
+        self._method, self._upgrade = request.method, request.upgrade
         self._payload: StreamReader
         self._upload: asyncio.Task[None] | None = None
         self._open_ended = False
@@ -189,10 +191,10 @@ class AiohttpIncoming:
         self.head: ReplyHead = ReplyHead(status=0, headers=())
         protocol.set_response_params(
             timer=TimerNoop(),
-            skip_payload=method == "HEAD",
+            skip_payload=request.method == "HEAD",
             read_until_eof=True,
             auto_decompress=False,
-            read_timeout=IDLE_SECONDS,
+            read_timeout=request.idle_seconds,
             read_bufsize=READ_BYTES,
             max_line_size=HEAD_BYTES,
             max_field_size=HEAD_BYTES,

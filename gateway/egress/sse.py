@@ -9,6 +9,11 @@ HELD_BYTES = 262_144
 _BORDERS = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
+def has_border(data: bytes) -> bool:
+    """Whether an event ends in it."""
+    return any(border in data for border in _BORDERS)
+
+
 class EventSplitter:
     """Feed pieces, get bytes that end at an event's border."""
 

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import math
 import re
+from fnmatch import fnmatchcase
 from urllib.parse import parse_qsl
 
 import orjson
@@ -27,11 +28,22 @@ class Identifier:
     """Gives calls their meaning.
 
     Args:
+        pure_add: Globs over ``provider/path`` of routes that are pure besides the known ones.
+        pure_remove: Globs of routes that are not. They win.
         secret: The key of fingerprints, 32 bytes; only whoever holds it can tell which credential a fingerprint is of.
     """
 
-    def __init__(self, locator: Locator, secret: bytes, estimates: Estimates) -> None:
+    def __init__(
+        self,
+        locator: Locator,
+        secret: bytes,
+        estimates: Estimates,
+        *,
+        pure_add: tuple[str, ...] = (),
+        pure_remove: tuple[str, ...] = (),
+    ) -> None:
         self._locator, self._secret, self._estimates = locator, secret, estimates
+        self._pure_add, self._pure_remove = pure_add, pure_remove
 
     def route(self, call: Call) -> Route | None:
         """Give the call's route, or None when it is for no provider."""
@@ -54,7 +66,7 @@ class Identifier:
             endpoint=endpoint,
             upstream=place.upstream,
             target=place.target,
-            pure=exact and endpoint.pure and call.method == "POST" and not _acts(document),
+            pure=call.method == "POST" and self._is_pure(place, document, known=exact and endpoint.pure),
             tenant="default",
             key=key,
             scope=self._fingerprint(credential + b"\0" + named) if named.strip(b"\0") else key,
@@ -79,6 +91,16 @@ class Identifier:
     def adopt(self, url: str) -> str | None:
         """See `Locator.adopt`."""
         return self._locator.adopt(url)
+
+    def _is_pure(self, place: Place, document: dict[str, object] | None, *, known: bool) -> bool:
+        if not (self._pure_add or self._pure_remove):
+            return known and not _acts(document)
+        path = place.provider.name + place.target.partition(b"?")[0].decode("latin-1")
+        if any(fnmatchcase(path, route) for route in self._pure_remove):
+            return False
+        if any(fnmatchcase(path, route) for route in self._pure_add):
+            return document is None or not _acts(document)
+        return known and not _acts(document)
 
     def _credential(self, call: Call, provider: Provider) -> bytes:
         value = next((v for name in provider.key_headers if (v := call.index.get(name))), b"")

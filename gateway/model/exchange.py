@@ -54,6 +54,7 @@ class Answered:
         would_wait_seconds: What it would have waited for a limit, where limits are only watched; infinite when it would
             have been refused, or nobody can tell.
         would_wait_for: Which limit that is.
+        possible_duplicate: An attempt that may have been worked on was followed by another.
     """
 
     admitted: Admitted
@@ -62,6 +63,7 @@ class Answered:
     queued_seconds: float = 0.0
     would_wait_seconds: float | None = None
     would_wait_for: str = ""
+    possible_duplicate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,4 +74,3 @@ class Concluded:
     diagnosis: Diagnosis | None
     ended: float
     cache: str = "none"
-    possible_duplicate: bool = False

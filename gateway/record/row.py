@@ -63,7 +63,7 @@ def closed_row(live: Live, concluded: Concluded) -> FlowRow:
         tokens_in=usage.tokens_in if usage else None,
         tokens_out=usage.tokens_out if usage else None,
         cache=concluded.cache,
-        possible_duplicate=concluded.possible_duplicate,
+        possible_duplicate=answered.possible_duplicate,
         shadow=_shadow(answered),
         diagnosis=_diagnosis(diagnosis, secrets) if diagnosis else None,
         request_headers=kept_headers(call.headers),

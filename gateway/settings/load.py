@@ -8,8 +8,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from gateway.settings.problems import ConfigError, MisfitError, Problem, nearest, shown
+from gateway.settings.section import Section
 from gateway.settings.sources import Path_, known_keys, read_environment, read_file
-from gateway.settings.tree import Section, Settings
+from gateway.settings.tree import Settings
 
 DEFAULT = "default"
 

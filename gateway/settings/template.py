@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from gateway.settings.tree import MIB, Section, Settings
+from gateway.settings.section import MIB, Section
+from gateway.settings.tree import Settings
 
 _WIDTH = 110
 _HEAD = """\
@@ -85,6 +86,8 @@ def _toml(value: Any) -> str:
     if isinstance(value, int):
         note = f"  # {value // MIB} MiB" if value >= MIB and value % MIB == 0 else ""
         return f"{value:_}{note}"
+    if isinstance(value, float):
+        return str(value)
     if isinstance(value, tuple) and not value:
         return "[]"
     return json.dumps(str(value))

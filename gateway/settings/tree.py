@@ -1,14 +1,16 @@
 """Every setting: name, type, default, unit and the reason for the default. Reads neither configuration nor environment.
 
-Defaults are stated here and nowhere else; ``config/gateway.toml`` is printed from them.
+Defaults are stated here and in `gateway.settings.pacing` alone; ``config/gateway.toml`` is printed from them.
 """
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import SecretStr, model_validator
 
 from gateway.settings.address import Address
+from gateway.settings.pacing import Limits, Retry
 from gateway.settings.problems import MisfitError
+from gateway.settings.section import MIB, Section, setting
 from gateway.settings.values import (
     TOKEN_MIN,
     AllowedHost,
@@ -24,27 +26,6 @@ from gateway.settings.values import (
     TokenInAddresses,
     Upstream,
 )
-
-MIB = 1024 * 1024
-
-
-def setting(default: Any, description: str, *, unit: str, example: str = "", **limits: Any) -> Any:
-    """Declare one key.
-
-    Args:
-        default: ``...`` for a key that must be given.
-        description: What it does, and why the default is what it is.
-        unit: In words; for a text, what stands in it.
-        example: A value as it stands in TOML, for a key that has no default.
-        limits: Bounds, in pydantic's words.
-    """
-    return Field(default, description=description, json_schema_extra={"unit": unit, "example": example}, **limits)
-
-
-class Section(BaseModel):
-    """A table of the file. Frozen; a key that is not declared is an error; ``"8"`` is not a number."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 def _text(secret: SecretStr | None) -> str:
@@ -154,97 +135,6 @@ class Page(Section):
         return _text(self.token)
 
 
-class LimitRule(Section):
-    """A limit that you set, counted for each account and model by itself."""
-
-    provider: ProviderName = setting(
-        ..., "Which provider it is for: the name that stands in the log.", unit="provider name", example='"openai"'
-    )
-    model: str = setting(
-        "*", "Which models it is for. Every matching rule applies.", unit="glob, for example gpt-4o*", min_length=1
-    )
-    per_second: float | None = setting(
-        None, "Calls started in any one second.", unit="calls per second", example="5.0", gt=0, allow_inf_nan=False
-    )
-    rpm: int | None = setting(None, "Calls started in any one minute.", unit="calls per minute", example="300", ge=1)
-    rph: int | None = setting(None, "Calls started in any one hour.", unit="calls per hour", example="5_000", ge=1)
-    rpd: int | None = setting(None, "Calls started in any 24 hours.", unit="calls per day", example="50_000", ge=1)
-    tpm: int | None = setting(
-        None,
-        "Tokens in any one minute, question and answer together. Estimated before a call, corrected by what the"
-        " provider counts.",
-        unit="tokens per minute",
-        example="200_000",
-        ge=1,
-    )
-    tpd: int | None = setting(None, "Tokens in any 24 hours.", unit="tokens per day", example="2_000_000", ge=1)
-    concurrency: int | None = setting(None, "Calls under way at the same time.", unit="calls", example="8", ge=1)
-    burst: int | None = setting(
-        None,
-        "Calls that may start at once; the others follow evenly. Left out, a whole second's or minute's calls may start"
-        " together, which some providers refuse.",
-        unit="calls",
-        example="5",
-        ge=1,
-    )
-    together: bool = setting(
-        False,  # noqa: FBT003
-        "Count all models that match as one, for a limit that they share. A rule for some of them then holds for all.",
-        unit="true or false",
-    )
-
-    @model_validator(mode="after")
-    def _limits_something(self) -> Self:
-        paced = [self.per_second, self.rpm, self.rph, self.rpd]
-        if all(limit is None for limit in (*paced, self.tpm, self.tpd, self.concurrency)):
-            message = "at least one of per_second, rpm, rph, rpd, tpm, tpd, concurrency"
-            raise ValueError(message)
-        if self.burst is not None and all(limit is None for limit in paced):
-            raise MisfitError("burst", "per_second, rpm, rph or rpd beside it: it says how many of those start at once")
-        return self
-
-
-class Limits(Section):
-    """How calls are paced, and how many may wait. Limits that a provider states are learned, and need no rule."""
-
-    shadow: bool = setting(
-        False,  # noqa: FBT003
-        "Only watch: decide and write down how long each call would have waited, and let all of them through. For a"
-        " first look at a busy team; the provider's refusals then reach the apps.",
-        unit="true or false",
-    )
-    queue_max: int = setting(
-        10_000,
-        "How many calls may wait at once. Past it a call is refused at once with the reason, so that memory stays"
-        " bounded; 10,000 is far more than one machine's apps wait for in practice.",
-        unit="calls",
-        ge=1,
-    )
-    queue_max_bytes: int = setting(
-        256 * MIB,
-        "How much memory the bodies of waiting calls may hold. Images make calls large, so their number alone does"
-        " not bound memory.",
-        unit="bytes",
-        ge=1,
-    )
-    rules: tuple[LimitRule, ...] = setting(
-        (), "Limits of your own, for each account and model by itself.", unit="tables", strict=False
-    )
-
-
-class Retry(Section):
-    """When a call is sent again."""
-
-    max_attempts: int = setting(
-        3,
-        "How often one call is sent at most, the first time included. Waiting for a time that the provider states"
-        " is not counted. 1 never sends again.",
-        unit="attempts",
-        ge=1,
-        le=10,
-    )
-
-
 class Cache(Section):
     """Answers that are given again without asking the provider."""
 
@@ -282,6 +172,15 @@ class Record(Section):
     )
 
 
+class IdleRule(Section):
+    """How long one route's provider may be silent."""
+
+    route: EditedRoute = setting(
+        ..., "Which route.", unit="PROVIDER/PATH, with * for any part", example='"openai/v1/embeddings"'
+    )
+    seconds: int = setting(..., "As idle_seconds above.", unit="seconds", example="60", ge=1, le=86_400)
+
+
 class Network(Section):
     """How the gateway reaches providers, and everything else that is tunnelled through it."""
 
@@ -306,6 +205,17 @@ class Network(Section):
         "Certificates to trust for providers beside the system's own, for a company that inspects TLS.",
         unit="absolute path of a PEM file",
         example='"/etc/ssl/company-ca.pem"',
+    )
+    idle_seconds: int = setting(
+        600,
+        "How long a provider may be silent, before its answer and between two parts of it, until the call is given up."
+        " Some models think for minutes; the official SDKs bear ten of them.",
+        unit="seconds",
+        ge=1,
+        le=86_400,
+    )
+    idle: tuple[IdleRule, ...] = setting(
+        (), "Other times for some routes; the first that matches counts.", unit="tables", strict=False
     )
 
 

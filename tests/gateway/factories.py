@@ -12,7 +12,9 @@ from typing import Any
 import orjson
 
 from gateway.diagnose.recent import Recent
+from gateway.egress.breaker import Breaker
 from gateway.egress.budget import RetryBudget
+from gateway.egress.first_bytes import FirstBytes
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Outgoing
 from gateway.egress.timeline import Timeline
@@ -236,6 +238,8 @@ def stages(*script: Answer | Exception | asyncio.Event, rules: Sequence[LimitRul
         "upstream": ScriptedUpstream(list(script)),
         "policy": RetryPolicy(),
         "budget": RetryBudget(),
+        "breaker": Breaker(),
+        "first_bytes": FirstBytes(),
         "sink": ListSink(),
         "draw": lambda: 0.5,
         "sleep": getattr(clock, "sleep", asyncio.sleep),

@@ -10,7 +10,9 @@ import orjson
 import pytest
 
 from gateway.egress import opening
+from gateway.egress.breaker import FAILURES_MIN
 from gateway.egress.resolve import LoopError
+from gateway.egress.retry import RetryPolicy
 from gateway.identify.identify import Identifier
 from gateway.identify.locate import Locator
 from gateway.limit.gate import LimitRule
@@ -38,6 +40,7 @@ GOOD = json_answer({"choices": []})
 SCHEME = aiohttp.client_reqrep.ConnectionKey(
     "h", 1, is_ssl=False, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None, server_hostname=None
 )
+ACTING = b'{"model":"gpt-5","input":"hello","tools":[{"type":"mcp","server_label":"x"}]}'
 REFUSED = aiohttp.ClientConnectorError(SCHEME, ConnectionRefusedError(111, "Connection refused"))
 RESET = ConnectionResetError(104, "Connection reset by peer")
 
@@ -107,7 +110,7 @@ def test_a_wait_that_grows_too_long_in_the_queue_ends_in_the_providers_own_last_
         await exchange.task
         assert (exchange.status, exchange.body) == (429, answers[2])
         assert exchange.header("x-whygate-cause") == "rate_limit.unknown"
-        assert exchange.header("x-should-retry") == "false"
+        assert exchange.header("x-should-retry") is None, "waiting helps, and the app may have more time than it said"
         assert len(only_row(made).answered.attempts) == 3
 
     timed(main)
@@ -180,17 +183,61 @@ async def test_what_can_never_be_sent_is_a_502_with_its_cause() -> None:
     assert _cause(only_row(made)) is Cause.NETWORK_TCP_REFUSED
 
 
-async def test_what_may_have_arrived_is_not_sent_again() -> None:
+@pytest.mark.parametrize("how", [{"target": b"/v1/files"}, {"target": b"/v1/unknown"}, {"body": ACTING}])
+async def test_what_may_have_arrived_is_not_sent_again_where_that_may_do_harm(how: dict[str, Any]) -> None:
     made = stages(RESET)
-    exchange = await ask(made)
+    exchange = await ask(made, **({"target": b"/v1/responses"} | how))
     assert exchange.status == 502
     assert exchange.header("x-whygate-cause") == "network.connection_reset"
-    assert exchange.header("x-should-retry") is None
+    assert exchange.header("x-should-retry") is None, "the app knows better than we do whether to repeat it"
+    row = only_row(made)
+    assert len(row.answered.attempts) == 1
+    assert not row.answered.possible_duplicate
+
+
+@pytest.mark.parametrize(
+    "failed",
+    [
+        RESET,
+        error_answer(500, None),
+        error_answer(504, None),
+        Answer(headers=((b"content-length", b"100"),), pieces=(b"half", RESET), sized=False),
+        stream_answer(RESET),
+        stream_answer(),
+        stream_answer(b'data: {"choices":[', RESET),
+        stream_answer(b'data: {"error":{"code":"server_is_overloaded","message":"overloaded"}}\n\n'),
+    ],
+    ids=["a reset", "500", "504", "half a body", "a stream that breaks", "an empty stream", "half an event", "an error event"],
+)  # fmt: skip
+async def test_what_may_have_been_paid_for_is_asked_again_where_that_only_costs_money_and_is_marked(
+    failed: Answer | Exception,
+) -> None:
+    made = stages(failed, GOOD)
+    exchange = await ask(made)
+    assert (exchange.status, exchange.ended) == (200, True)
+    assert exchange.header("x-whygate-possible-duplicate") == "true"
+    row = only_row(made)
+    assert row.diagnosis is None
+    assert row.answered.possible_duplicate
+    assert len(row.answered.attempts) == 2
+
+
+async def test_strict_means_that_nothing_is_asked_again_that_may_have_been_paid_for() -> None:
+    made = stages(RESET, policy=RetryPolicy(strict=True))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.header("x-should-retry")) == (502, None)
     assert len(only_row(made).answered.attempts) == 1
 
 
-@pytest.mark.parametrize("status", [500, 502, 504, 400, 404])
-async def test_an_answer_that_is_no_refusal_is_given_on_at_once(status: int) -> None:
+async def test_a_question_without_effect_is_asked_again_and_is_no_duplicate() -> None:
+    made = stages(RESET, GOOD)
+    exchange = await ask(made, method="GET", target=b"/v1/models", body=b"")
+    assert (exchange.status, exchange.header("x-whygate-possible-duplicate")) == (200, None)
+    assert not only_row(made).answered.possible_duplicate
+
+
+@pytest.mark.parametrize("status", [400, 404])
+async def test_an_answer_that_a_retry_cannot_change_is_given_on_at_once(status: int) -> None:
     made = stages(error_answer(status, None))
     assert (await ask(made)).status == status
     assert len(only_row(made).answered.attempts) == 1
@@ -198,7 +245,71 @@ async def test_an_answer_that_is_no_refusal_is_given_on_at_once(status: int) -> 
 
 async def test_a_silence_is_a_504() -> None:
     made = stages(aiohttp.SocketTimeoutError("Timeout on reading data from socket"))
-    assert (await ask(made)).status == 504
+    assert (await ask(made, target=b"/v1/files")).status == 504
+
+
+async def test_an_error_event_that_comes_first_is_given_on_as_it_is_when_asking_again_did_not_help() -> None:
+    event = b'data: {"error":{"code":"server_is_overloaded","message":"overloaded"}}\n\n'
+    made = stages(*[stream_answer(event) for _ in range(3)])
+    exchange = await ask(made)
+    assert (exchange.status, exchange.body) == (200, event)
+    assert exchange.header("x-whygate-cause") == "service.overloaded"
+    assert exchange.header("x-should-retry") == "false"
+    row = only_row(made)
+    assert _cause(row) is Cause.SERVICE_OVERLOADED
+    assert len(row.answered.attempts) == 3
+
+
+async def test_a_wait_that_only_the_words_of_an_answer_name_is_named_in_headers_too() -> None:
+    words = "Rate limit reached for gpt-5. Please try again in 61.5s."
+    made = stages(error_answer(429, "rate_limit_exceeded", words))
+    exchange = await ask(made)
+    assert (exchange.header("retry-after"), exchange.header("retry-after-ms")) == ("62", "61500")
+    assert exchange.header("x-should-retry") is None
+
+
+# when nobody is answered
+
+
+async def test_a_host_that_answers_nobody_is_left_alone_and_asked_again_soon() -> None:
+    clock = HandClock()
+    failures = [error_answer(503, None) for _ in range(FAILURES_MIN)]
+    made = stages(*failures, GOOD, clock=clock, policy=RetryPolicy(max_attempts=1))
+    for _ in range(FAILURES_MIN):
+        await ask(made)
+    exchange = await ask(made)
+    assert (exchange.status, exchange.header("x-whygate-cause")) == (503, "proxy.circuit_open")
+    assert exchange.header("retry-after-ms") == "500"
+    assert exchange.header("x-should-retry") is None
+    message = orjson.loads(exchange.body)["error"]["message"]
+    assert f"the last {FAILURES_MIN} attempts at api.openai.com failed" in message
+    assert len(_upstream(made).asked) == FAILURES_MIN
+    clock.seconds += 0.5
+    assert (await ask(made)).status == 200
+    assert (await ask(stages(GOOD))).status == 200
+    nothing_is_held(made)
+
+
+async def test_a_call_that_is_being_retried_when_the_host_is_left_alone_ends_in_its_own_last_answer() -> None:
+    made = stages(*[error_answer(503, None, f"no {number}") for number in range(FAILURES_MIN)])
+    made.budget.spend = lambda *_: True  # type: ignore[method-assign]
+    exchanges = [await ask(made) for _ in range(FAILURES_MIN // 3 + 1)]
+    last = exchanges[-1]
+    assert (last.status, last.header("x-whygate-attempts")) == (503, "2")
+    assert orjson.loads(last.body)["error"]["message"] == f"no {FAILURES_MIN - 1}"
+    assert last.header("x-should-retry") is None
+    nothing_is_held(made)
+
+
+async def test_an_attempt_that_could_not_begin_to_answer_in_time_is_not_made() -> None:
+    """Answers of this model usually take 25 s; the app waits for 60."""
+    clock = HandClock()
+    made = stages(error_answer(503, None, "no", (b"retry-after", b"40")), GOOD, clock=clock)
+    for _ in range(8):
+        made.first_bytes.note("api.openai.com", "gpt-5", 25.0, stream=False)
+    assert (await ask(made)).status == 503
+    assert clock.now() == 1000.0
+    assert (await ask(made)).status == 200, "a first attempt is made whatever is usual"
 
 
 async def test_a_certificate_that_is_not_trusted_is_not_tried_again() -> None:
@@ -233,7 +344,7 @@ async def test_a_storm_is_not_made_worse() -> None:
     made = stages(*[error_answer(503, None) for _ in range(90)], sleep=lambda _seconds: asyncio.sleep(0))
     for _ in range(30):
         await ask(made)
-    assert len(_upstream(made).asked) <= 30 + 3 + 0.2 * 30 + 1
+    assert len(_upstream(made).asked) <= 30 + 3 + 0.2 * 30
 
 
 async def test_each_attempt_waits_for_its_turn() -> None:
@@ -257,7 +368,7 @@ async def test_a_small_body_that_breaks_is_a_502_and_never_a_short_200() -> None
         headers=((b"content-length", b"100"),), pieces=(b"half", aiohttp.ClientPayloadError("cut")), sized=False
     )
     made = stages(broken)
-    exchange = await ask(made)
+    exchange = await ask(made, target=b"/v1/files")
     assert exchange.status == 502
     assert exchange.header("x-whygate-cause") == "service.stream_truncated"
     assert exchange.ended
@@ -279,7 +390,7 @@ async def test_a_large_body_that_breaks_is_cut() -> None:
 async def test_an_error_page_of_any_size_goes_through_whole() -> None:
     page = b"<html>" + b"x" * 200_000
     made = stages(Answer(status=502, headers=((b"content-type", b"text/html"),), pieces=[page[:70_000], page[70_000:]]))
-    exchange = await ask(made)
+    exchange = await ask(made, target=b"/v1/files")
     assert exchange.body == page
     row = only_row(made)
     assert row.diagnosis is not None
@@ -291,7 +402,7 @@ async def test_an_error_that_comes_slowly_is_given_on_as_it_comes(monkeypatch: p
     monkeypatch.setattr(opening, "ERROR_BODY_SECONDS", 0.02)
     go = asyncio.Event()
     made = stages(Answer(status=500, pieces=(b"slow", go, b"ly"), sized=False))
-    exchange = Exchange(made)
+    exchange = Exchange(made, target=b"/v1/files")
     await exchange.until(pieces=1)
     assert exchange.body == b"slow"
     go.set()

@@ -238,7 +238,7 @@ async def test_a_bug_after_the_head_cuts_the_answer(monkeypatch: pytest.MonkeyPa
         raise RuntimeError("a bug")
 
     made = stages(stream_answer(*EVENTS), rules=(LimitRule(concurrency=1),))
-    monkeypatch.setattr("gateway.attempts.relay_events", bug)
+    monkeypatch.setattr("gateway.delivery.relay_events", bug)
     exchange = Exchange(made)
     assert not await exchange.done()
     assert (exchange.status, exchange.ended) == (200, False)

@@ -25,7 +25,23 @@ def test_what_was_asked_longer_ago_counts_no_more() -> None:
     for _ in range(100):
         budget.asked("h", "k", 0.0)
     assert sum(budget.spend("h", "k", 10.0) for _ in range(100)) == FLOOR
-    assert budget.spend("h", "k", 20.0)
+    assert not budget.spend("h", "k", 19.9)
+    assert budget.spend("h", "k", 21.0)
+
+
+def test_share_and_floor_can_be_set() -> None:
+    budget = RetryBudget(0.5, 1)
+    for _ in range(10):
+        budget.asked("h", "k", 5.0)
+    assert sum(budget.spend("h", "k", 5.5) for _ in range(100)) == 6
+    assert not RetryBudget(0.0, 0).spend("h", "k", 1.0)
+
+
+def test_retries_of_others_are_charged_and_never_refused() -> None:
+    budget = RetryBudget()
+    for _ in range(5):
+        budget.charge("h", "k", 1.0)
+    assert not budget.spend("h", "k", 1.0)
 
 
 def test_hosts_and_keys_have_budgets_of_their_own() -> None:
@@ -61,8 +77,7 @@ def test_in_no_window_are_there_more_retries_than_the_share(events: list[tuple[f
             calls.append(now)
         elif budget.spend("h", "k", now):
             retries.append(now)
-            first = int(now) - WINDOW_SECONDS + 1
-            lately = [sum(at >= first for at in times) for times in (calls, retries)]
-            assert lately[1] <= FLOOR + RATIO * lately[0] + 1
-        assert len(budget._scopes["h", "k"]) <= WINDOW_SECONDS if budget._scopes else True
+            lately = [sum(at > now - WINDOW_SECONDS for at in times) for times in (calls, retries)]
+            assert lately[1] <= FLOOR + RATIO * lately[0]
+        assert len(budget._scopes["h", "k"]) <= WINDOW_SECONDS + 1 if budget._scopes else True
     assert len(retries) <= len(events)

@@ -17,7 +17,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.egress import dial, resolve, send
+from gateway.egress import dial, resolve
 from gateway.egress.classify import classify
 from gateway.egress.resolve import LoopError
 from gateway.egress.timeline import Timeline
@@ -202,14 +202,12 @@ async def test_a_close_inside_the_head() -> None:
     assert (failure.phase, failure.sent) == (Phase.FIRST_BYTE, True)
 
 
-async def test_silence_instead_of_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "IDLE_SECONDS", 0.05)
-
+async def test_silence_instead_of_an_answer() -> None:
     async def silent(connection: Connection) -> None:
         await connection.request()
         await connection.until_closed()
 
-    assert _said(await _with(silent)) == (NetCode.READ_TIMEOUT, Phase.FIRST_BYTE, True)
+    assert _said(await _with(silent, idle_seconds=0.05)) == (NetCode.READ_TIMEOUT, Phase.FIRST_BYTE, True)
 
 
 @pytest.mark.parametrize(
@@ -269,15 +267,13 @@ async def test_a_chunk_that_is_none() -> None:
     assert failure.sent
 
 
-async def test_silence_inside_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(send, "IDLE_SECONDS", 0.05)
-
+async def test_silence_inside_the_body() -> None:
     async def stalls(connection: Connection) -> None:
         await connection.request()
         await connection.say(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
         await connection.until_closed()
 
-    assert _said(await _with(stalls)) == (NetCode.READ_TIMEOUT, Phase.BODY, True)
+    assert _said(await _with(stalls, idle_seconds=0.05)) == (NetCode.READ_TIMEOUT, Phase.BODY, True)
 
 
 # the table itself

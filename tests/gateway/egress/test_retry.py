@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.egress.retry import (
+    SPREAD,
     STATED_WAITS_MAX,
     WAIT_MAX_SECONDS,
+    Fate,
     Retry,
     RetryPolicy,
     Stop,
+    fate_of,
     never_fits,
     next_step,
 )
@@ -49,7 +52,10 @@ def _next(may_spend: Callable[[], bool] | None = None, **changes: Any) -> Retry 
         "cause": Cause.NETWORK_TCP_REFUSED,
         "stated_seconds": None,
         "can_repeat": True,
+        "harmless": True,
         "left_seconds": 60.0,
+        "usual_seconds": 0.0,
+        "may_try": lambda: True,
         "may_spend": may_spend or _Budget(),
         "policy": RetryPolicy(),
         "draw": 1.0,
@@ -57,6 +63,11 @@ def _next(may_spend: Callable[[], bool] | None = None, **changes: Any) -> Retry 
     if "head" in changes:
         values |= {"failure": None, "cause": Cause.RATE_LIMIT_UNKNOWN}
     return next_step(**(values | changes))
+
+
+def _retry(step: Retry | Stop) -> Retry:
+    assert isinstance(step, Retry)
+    return step
 
 
 def test_a_refusal_that_says_that_the_call_is_larger_than_the_limit_never_fits() -> None:
@@ -81,18 +92,63 @@ def test_what_waiting_cannot_cure_is_never_tried_again(cause: Cause) -> None:
     assert budget.asked == 0
 
 
-@pytest.mark.parametrize("status", [s for s in range(400, 600) if s not in {429, 503, 529}])
-def test_an_answer_that_is_no_refusal_may_have_been_paid_for(status: int) -> None:
-    budget = _Budget()
-    for cause in (Cause.SERVICE_SERVER_ERROR, Cause.SERVICE_TIMEOUT, Cause.EDGE_ORIGIN_ERROR, Cause.REQUEST_CONFLICT):
-        assert _next(budget, head=_head(status), stated_seconds=1.0, cause=cause) == Stop(spent=False)
-    assert budget.asked == 0
+# how far it came
+
+
+@pytest.mark.parametrize("status", [s for s in range(400, 600) if s not in {429, 503, 529, 521, 522, 523, 525}])
+@pytest.mark.parametrize(
+    "cause", [Cause.SERVICE_SERVER_ERROR, Cause.SERVICE_TIMEOUT, Cause.EDGE_ORIGIN_ERROR, Cause.REQUEST_CONFLICT]
+)
+def test_an_answer_that_is_no_refusal_may_have_been_paid_for(status: int, cause: Cause) -> None:
+    assert fate_of(_head(status), None, cause) is Fate.AMBIGUOUS
+
+
+@pytest.mark.parametrize("status", [521, 522, 523, 525])
+def test_what_never_reached_the_origin_was_not_worked_on(status: int) -> None:
+    assert fate_of(_head(status), None, Cause.EDGE_ORIGIN_ERROR) is Fate.REFUSED
 
 
 @pytest.mark.parametrize("phase", [Phase.SEND, Phase.FIRST_BYTE, Phase.BODY])
-def test_what_may_have_arrived_is_not_sent_again(phase: Phase) -> None:
-    failure = NetFailure(phase=phase, code=NetCode.CONNECTION_RESET, detail="", sent=True)
-    assert _next(failure=failure, cause=Cause.NETWORK_CONNECTION_RESET) == Stop(spent=False)
+@pytest.mark.parametrize(
+    ("code", "cause"),
+    [
+        (NetCode.CONNECTION_RESET, Cause.NETWORK_CONNECTION_RESET),
+        (NetCode.CONNECTION_RESET, Cause.NETWORK_STREAM_INTERRUPTED),
+        (NetCode.READ_TIMEOUT, Cause.NETWORK_READ_TIMEOUT),
+        (NetCode.TRUNCATED, Cause.NETWORK_STREAM_INTERRUPTED),
+        (NetCode.STREAM_TRUNCATED, Cause.SERVICE_STREAM_TRUNCATED),
+    ],
+)
+def test_what_was_cut_after_it_was_sent_is_ambiguous(phase: Phase, code: NetCode, cause: Cause) -> None:
+    assert fate_of(None, NetFailure(phase=phase, code=code, detail="", sent=True), cause) is Fate.AMBIGUOUS
+
+
+def test_an_answer_that_breaks_http_is_final() -> None:
+    failure = NetFailure(phase=Phase.FIRST_BYTE, code=NetCode.PROTOCOL_ERROR, detail="", sent=True)
+    assert fate_of(None, failure, Cause.SERVICE_PROTOCOL_ERROR) is Fate.FINAL
+
+
+def test_what_may_have_been_worked_on_is_sent_again_where_that_only_costs_money_and_is_marked() -> None:
+    budget = _Budget()
+    assert _next(budget, failure=AMBIGUOUS, cause=Cause.NETWORK_CONNECTION_RESET) == Retry(
+        after_seconds=0.5, stated=False, duplicate=True
+    )
+    assert budget.asked == 1
+    assert not _retry(_next()).duplicate
+    assert not _retry(_next(head=_head(503))).duplicate
+
+
+@pytest.mark.parametrize(
+    "how", [{"harmless": False}, {"policy": RetryPolicy(strict=True)}], ids=["a route that acts", "strict"]
+)
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_what_may_have_been_worked_on_is_not_sent_again_elsewhere(how: dict[str, Any], status: int) -> None:
+    budget = _Budget()
+    assert _next(budget, failure=AMBIGUOUS, cause=Cause.NETWORK_CONNECTION_RESET, **how) == Stop(spent=False)
+    assert _next(budget, head=_head(status), cause=Cause.SERVICE_SERVER_ERROR, **how) == Stop(spent=False)
+    assert budget.asked == 0
+    assert isinstance(_next(**how), Retry), "what was never sent goes again on every route"
+    assert isinstance(_next(head=_head(503), cause=Cause.SERVICE_OVERLOADED, **how), Retry)
 
 
 def test_a_body_that_is_gone_cannot_be_sent_again() -> None:
@@ -119,10 +175,17 @@ def test_a_stated_wait_is_kept_and_costs_no_budget() -> None:
     assert budget.asked == 0
 
 
-def test_a_wait_is_never_shorter_than_stated() -> None:
-    step = _next(head=_head(429), stated_seconds=7.0, draw=1.0)
-    assert isinstance(step, Retry)
-    assert 7.0 <= step.after_seconds <= 7.1
+def test_those_who_heard_the_same_wait_do_not_come_back_at_once_and_never_too_early() -> None:
+    assert _next(head=_head(429), stated_seconds=10.0, draw=1.0) == Retry(after_seconds=10 * (1 + SPREAD), stated=True)
+
+
+def test_a_wait_that_an_overload_states_is_kept_but_is_a_failure_all_the_same() -> None:
+    """Else a storm of 503 with a Retry-After of one second would be asked ten times by each call."""
+    budget = _Budget(1)
+    overload: dict[str, Any] = {"head": _head(503), "stated_seconds": 7.0, "cause": Cause.SERVICE_OVERLOADED}
+    assert _next(budget, draw=0.0, **overload) == Retry(after_seconds=7.0, stated=True)
+    assert _next(budget, **overload) == Stop(spent=True)
+    assert _next(**overload, failures=3) == Stop(spent=True)
 
 
 def test_a_wait_over_the_bound_is_passed_on() -> None:
@@ -137,15 +200,27 @@ def test_nothing_starts_after_the_app_has_given_up() -> None:
     assert _next(left_seconds=-1.0, draw=0.0) == Stop(spent=True)
 
 
+def test_nothing_starts_that_cannot_begin_to_answer_in_time() -> None:
+    assert isinstance(_next(left_seconds=10.0, usual_seconds=9.0), Retry)
+    assert _next(left_seconds=10.0, usual_seconds=9.6) == Stop(spent=True)
+    assert _next(head=_head(429), stated_seconds=7.0, left_seconds=10.0, usual_seconds=3.1) == Stop(spent=False)
+
+
 def test_failures_are_counted_and_stated_waits_are_bounded() -> None:
     assert isinstance(_next(number=2, failures=2), Retry)
     assert _next(number=3, failures=3) == Stop(spent=True)
     assert isinstance(_next(head=_head(), stated_seconds=1.0, number=STATED_WAITS_MAX, failures=0), Retry)
-    assert _next(head=_head(), stated_seconds=1.0, number=STATED_WAITS_MAX + 1, failures=0) == Stop(spent=True)
+    assert _next(head=_head(), stated_seconds=1.0, number=STATED_WAITS_MAX + 1, failures=0) == Stop(spent=False)
 
 
-def test_an_empty_budget_stops_us() -> None:
+def test_an_empty_budget_stops_us_and_the_sdk() -> None:
     assert _next(_Budget(0)) == Stop(spent=True)
+
+
+def test_a_breaker_that_is_open_stops_us_and_not_the_sdk_whose_retry_costs_the_host_nothing() -> None:
+    budget = _Budget()
+    assert _next(budget, may_try=lambda: False) == Stop(spent=False)
+    assert budget.asked == 0
 
 
 _HEADS = st.builds(_head, st.sampled_from([400, 401, 403, 404, 408, 409, 422, 429, 500, 502, 503, 504, 529]))
@@ -164,6 +239,9 @@ _FAILURES = st.builds(
     draw=st.floats(0, 1),
     budget=st.integers(0, 1),
     can_repeat=st.booleans(),
+    harmless=st.booleans(),
+    strict=st.booleans(),
+    usual=st.floats(0, 100),
 )
 def test_every_decision_keeps_its_promises(  # noqa: PLR0917 - hypothesis gives them by name
     answer: ReplyHead | NetFailure,
@@ -175,8 +253,11 @@ def test_every_decision_keeps_its_promises(  # noqa: PLR0917 - hypothesis gives 
     draw: float,
     budget: int,
     can_repeat: bool,
+    harmless: bool,
+    strict: bool,
+    usual: float,
 ) -> None:
-    spend, policy = _Budget(budget), RetryPolicy()
+    spend, policy = _Budget(budget), RetryPolicy(strict=strict)
     head, failure = (answer, None) if isinstance(answer, ReplyHead) else (None, answer)
     step = next_step(
         number=number,
@@ -186,7 +267,10 @@ def test_every_decision_keeps_its_promises(  # noqa: PLR0917 - hypothesis gives 
         cause=cause,
         stated_seconds=stated,
         can_repeat=can_repeat,
+        harmless=harmless,
         left_seconds=left,
+        usual_seconds=usual,
+        may_try=lambda: True,
         may_spend=spend,
         policy=policy,
         draw=draw,
@@ -195,18 +279,24 @@ def test_every_decision_keeps_its_promises(  # noqa: PLR0917 - hypothesis gives 
     if isinstance(step, Stop):
         assert step.spent or number == 1 or spend.asked == 0
         return
+    fate = fate_of(head, failure, cause)
     assert can_repeat
-    assert cause.again is not Again.NEVER or cause is Cause.UNKNOWN
-    assert failure is None or not failure.sent
-    assert 0 <= step.after_seconds <= min(left, WAIT_MAX_SECONDS + 0.1 * policy.cap_seconds)
+    assert fate is not Fate.FINAL
+    assert step.duplicate is (fate is Fate.AMBIGUOUS)
+    assert not step.duplicate or (harmless and not strict)
+    assert 0 <= step.after_seconds <= min(left - usual, WAIT_MAX_SECONDS * (1 + SPREAD))
     if step.stated:
-        assert spend.asked == 0
         assert head is not None
         assert step.after_seconds >= (stated or math.inf)
     else:
-        assert spend.asked == 1
-        assert failures < policy.max_attempts
         assert step.after_seconds <= min(policy.cap_seconds, policy.base_seconds * 2 ** min(number - 1, 10))
+    if spend.asked:
+        assert budget
+        assert failures < policy.max_attempts
+    else:
+        assert step.stated
+        assert cause.again is not Again.WITHIN_BUDGET
+        assert number <= STATED_WAITS_MAX
 
 
 @pytest.mark.parametrize("status", [429, 503, 529])
@@ -214,6 +304,6 @@ def test_a_refusal_of_an_unknown_author_is_tried_again(status: int) -> None:
     assert isinstance(_next(head=_head(status), cause=Cause.UNKNOWN), Retry)
 
 
-@pytest.mark.parametrize("status", [400, 403, 404, 500, 502])
+@pytest.mark.parametrize("status", [400, 403, 404, 418, 505])
 def test_any_other_answer_of_an_unknown_author_is_not(status: int) -> None:
     assert _next(head=_head(status), cause=Cause.UNKNOWN) == Stop(spent=False)
