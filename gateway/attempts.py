@@ -221,7 +221,7 @@ class Asking:
         stages, route = self._stages, self._route
         if diagnosis is not None and is_owned(diagnosis.cause):
             stages.breaker.failed(*self._account, now, diagnosis.cause)
-        elif head is not None:
+        elif head is not None and head.status < 500:
             stages.breaker.answered(*self._account)
             if diagnosis is None:
                 stages.first_bytes.note(route.upstream.host, route.model_group, took_seconds, stream=route.stream)

@@ -163,6 +163,7 @@ def happened(answered: Answered, cause: str | None, now: float) -> Happened:
         stated_wait=wait or 0.0,
         body=_fingerprint(call.body) if cause is not None else 0,
         retries=route.retry_count,
+        attempts=len(answered.attempts),
         left=outcome.client_left,
         held_back_seconds=_held_back(answered, now) if cause is None and route.stream else None,
     )

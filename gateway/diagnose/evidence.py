@@ -61,6 +61,8 @@ class History:
         others_work: Other clients get good answers from it.
         same_body: How often this client sent the very same body within a minute before.
         restarts: How many of those an SDK called a first try, if it called others a repetition: a loop around it.
+        rounds: How many of those were a first try as far as anybody said.
+        same_sent: How often the provider was asked with that body, our own repetitions included.
         sent_since_limit: How many calls we sent in the window in which ``remaining`` fell by ``remaining_fell``.
         remaining_fell: How far the provider's own count fell meanwhile; 0 when it says nothing.
         retry_after_ignored: This client called again before a stated wait was over.
@@ -80,6 +82,8 @@ class History:
     others_work: bool = False
     same_body: int = 0
     restarts: int = 0
+    rounds: int = 0
+    same_sent: int = 0
     sent_since_limit: int = 0
     remaining_fell: int = 0
     retry_after_ignored: bool = False

@@ -36,6 +36,7 @@ class Happened:
         stated_wait: How long the answer said to wait, 0 when it did not.
         body: Fingerprint of the request's body; 0 for none.
         retries: How many retries the app's SDK said went before.
+        attempts: How often we asked the provider.
         left: The app hung up.
         held_back_seconds: How long a stream stayed silent before all of it came at once, 0 when it flowed; None for
             what was no stream, or too short to tell.
@@ -55,6 +56,7 @@ class Happened:
     stated_wait: float = 0.0
     body: int = 0
     retries: int = 0
+    attempts: int = 0
     left: bool = False
     held_back_seconds: float | None = None
 
@@ -134,6 +136,8 @@ class Recent:
             others_work=any(one.cause is None for one in others),
             same_body=len(same) + 1 if same else 0,
             restarts=sum(one.retries == 0 for one in same) if any(one.retries for one in same) else 0,
+            rounds=sum(one.retries == 0 for one in same),
+            same_sent=sum(one.attempts for one in same),
             sent_since_limit=sent,
             remaining_fell=fell,
             retry_after_ignored=_ignored(calls, client, now),

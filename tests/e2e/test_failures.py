@@ -139,30 +139,32 @@ def test_every_line_of_the_table_names_a_failure_that_is_answered() -> None:
 
 
 BELOW_HTTP = {
-    "network.connection_reset": ("network.connection_reset", "InternalServerError", 502),
-    "service.protocol_error": ("service.protocol_error", "InternalServerError", 502),
-    "network.stream_interrupted": ("service.stream_truncated", "InternalServerError", 502),
+    "network.connection_reset": ("network.connection_reset", "InternalServerError", 502, 3),
+    "service.protocol_error": ("service.protocol_error", "InternalServerError", 502, 1),
+    "network.stream_interrupted": ("service.stream_truncated", "InternalServerError", 502, 3),
 }
-"""Asked for, without a stream -> verdict, exception, status. A body cut off is truncated, whoever cut it."""
+"""Asked for, without a stream -> verdict, exception, status, attempts. A body cut off is truncated, whoever cut it."""
 
 
 @pytest.mark.parametrize("face", API)
 @pytest.mark.parametrize("cause", BELOW_HTTP)
-def test_a_connection_that_breaks_before_an_answer_is_an_error_with_a_verdict_and_not_sent_twice(
+def test_a_connection_that_breaks_before_an_answer_is_an_error_with_a_verdict_and_says_that_it_may_be_paid_for_twice(
     world: World, cause: str, face: Face
 ) -> None:
-    """Whether the provider took the call is not known, so it is asked once, and the app decides."""
+    """Whether the provider took the call is not known; on these routes asking again only costs money."""
     asked = job(API[face], f"break with {cause}", model=f"simulate:{cause}", max_retries=0)
     result = world.proxied.ask_one(asked)
-    said, kind, status = BELOW_HTTP[cause]
+    said, kind, status, attempts = BELOW_HTTP[cause]
     error = result["error"]
     assert kind in error["kinds"]
     assert (error["status"], error["headers"]["x-whygate-cause"]) == (status, said)
     assert "whygate: " in error["message"]
-    assert len(world.provider.rows(asked["key"])) == 1
+    assert len(world.provider.rows(asked["key"])) == attempts
+    assert error["headers"].get("x-whygate-possible-duplicate") == ("true" if attempts > 1 else None)
     row = world.row(result)
-    assert [attempt["status"] for attempt in row["attempts"]] in ([None], [200])
-    assert row["attempts"][0]["failure"]["sent"]
+    assert row["possible_duplicate"] is (attempts > 1)
+    assert {attempt["status"] for attempt in row["attempts"]} <= {None, 200}
+    assert [attempt["failure"]["sent"] for attempt in row["attempts"]] == [True] * attempts
 
 
 @pytest.mark.parametrize("face", API)

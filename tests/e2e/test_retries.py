@@ -74,6 +74,17 @@ def test_an_overload_that_stays_is_passed_on_and_the_sdk_is_told_that_we_have_tr
     assert base64.b64decode(result["error"]["content"]) == world.provider.sent(asked)[-1]
 
 
+def test_a_loop_around_the_retries_of_an_sdk_is_called_what_it_is(world: World) -> None:
+    """The app repeats three times what its SDK repeats three times; we do not repeat a call that acts."""
+    tools = [{"type": "mcp", "server_label": "tickets", "server_url": "https://tickets.example.com"}]
+    asked = job("responses", "do it", model="simulate:service.server_error", more={"tools": tools})
+    results = world.proxied.ask([asked] * 3, together=False)
+    assert len(world.provider.rows(asked["key"])) == 8, "from then on the SDK is told to stop"
+    *_, last = [result["error"]["headers"] for result in results]
+    assert (last["x-whygate-cause"], last["x-should-retry"]) == ("client.retry_storm", "false")
+    assert last["x-whygate-attempts"] == "1"
+
+
 def test_a_refused_port_is_told_with_what_to_do_after_three_attempts(cut_off: World) -> None:
     result = cut_off.proxied.ask_one(job("chat"))
     error = result["error"]

@@ -118,6 +118,11 @@ def test_a_loop_of_ones_own_around_no_sdk_begins_nothing_anew() -> None:
     assert _look(*[_call(NOW - at, body=7) for at in (50, 40, 30)], body=7).restarts == 0
 
 
+def test_how_often_the_provider_was_asked_with_it_counts_our_own_repetitions() -> None:
+    seen = _look(*[_call(NOW - at, body=7, attempts=3) for at in (50, 40)], _call(body=8, attempts=3), body=7)
+    assert (seen.rounds, seen.same_sent) == (2, 6)
+
+
 def test_another_body_or_an_older_one_is_none_of_the_same() -> None:
     calls = [_call(NOW - 10, body=8), _call(NOW - BODY_WINDOW_SECONDS - 1, body=7), _call(NOW - 10)]
     assert _look(*calls, body=7).same_body == 0
