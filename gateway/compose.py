@@ -13,7 +13,7 @@ from gateway.diagnose.recent import Recent
 from gateway.diagnose.remedy import LANGUAGES, words
 from gateway.egress.budget import RetryBudget
 from gateway.egress.fence import Fence
-from gateway.egress.network import Via, Ways, is_local, parse_via, ways_from
+from gateway.egress.network import Ways, is_same, parse_via, ways_from
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Upstream
 from gateway.identify.estimate import Estimates
@@ -25,7 +25,7 @@ from gateway.model.clock import Clock
 from gateway.model.event import EventSink
 from gateway.model.provider import Provider
 from gateway.providers import openai_compatible
-from gateway.settings import Address, Settings
+from gateway.settings import Settings
 from gateway.stages import Stages, anywhere, unseen
 
 
@@ -57,7 +57,9 @@ def ways(settings: Settings, env: Mapping[str, str]) -> tuple[Ways, tuple[str, .
         via = None if text == "none" else parse_via(text)
         found, remarks = replace(found, https=via, http=via), []
     own = settings.listen.address
-    https, http = (None if via is None or _is_own(via, own) else via for via in (found.https, found.http))
+    https, http = (
+        None if via is None or is_same(via, own.host, own.port) else via for via in (found.https, found.http)
+    )
     if (https, http) != (found.https, found.http):
         remarks.append(f"the proxy variables name {own}, which is this gateway itself; it goes straight instead.")
         found = replace(found, https=https, http=http)
@@ -72,12 +74,6 @@ def fence(settings: Settings, out: Ways) -> Fence | None:
     known = Locator(providers(settings))
     proxies = {(via.host, via.port) for via in (out.https, out.http) if via is not None}
     return Fence(settings.listen.allow_hosts, lambda host, port: known.knows(host, port) or (host, port) in proxies)
-
-
-def _is_own(via: Via, own: Address) -> bool:
-    """Whether a proxy is the gateway at an address, however this machine is spelled."""
-    everywhere = is_local(own.host) or own.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    return via.port == own.port and (via.host == own.host or (is_local(via.host) and everywhere))
 
 
 def edited_place(identifier: Identifier, routes: tuple[str, ...], origin: Origin | None, target: bytes) -> Place | None:

@@ -22,10 +22,11 @@ from aiohttp.helpers import TimerNoop
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
-from gateway.egress.dial import Dialer, ProxyRefusedError, Stream
+from gateway.egress.dial import Dialer, Stream
 from gateway.egress.look import around
 from gateway.egress.network import Via
 from gateway.egress.timeline import Timeline
+from gateway.egress.tunnel import ProxyProtocolError, ProxyRefusedError
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Headers, Origin
 from gateway.model.failure import NetFailure, Phase
@@ -40,6 +41,9 @@ READ_BYTES = 65_536
 PROXY_AUTHENTICATION_REQUIRED = 407
 
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_QUOTES_SOCKS = re.compile(r"b'\\x0[045]")
+"""aiohttp quotes the bytes that are no status line; those of a SOCKS proxy begin so."""
+
 _NO_BODY = frozenset({204, 304})
 
 
@@ -145,7 +149,8 @@ class AiohttpUpstream:
         origin = request.origin
         forward = None
         if origin.scheme == "http" and not request.upgrade:
-            forward = self._dialer.way_to(origin)
+            via = self._dialer.way_to(origin)
+            forward = None if via is None or via.is_socks else via
         connection = await self._dialer.connect(origin, request.ca_file, timeline, raw=request.upgrade)
         incoming = AiohttpIncoming(connection, request.method, upgrade=request.upgrade)
         try:
@@ -153,6 +158,12 @@ class AiohttpUpstream:
             await incoming.send(request, forward)
             timeline.enter(Phase.FIRST_BYTE)
             await incoming.receive_head()
+        except HttpProcessingError as error:
+            incoming.abort()
+            if forward is None or not _QUOTES_SOCKS.search(str(error)):
+                raise
+            message = f"what is at {forward} speaks SOCKS: is it a socks5:// proxy?"
+            raise ProxyProtocolError(message) from error
         except BaseException:
             incoming.abort()
             raise
