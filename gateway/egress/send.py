@@ -22,7 +22,8 @@ from aiohttp.helpers import TimerNoop
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
-from gateway.egress.dial import Dialer, Stream
+from gateway.egress.connector import Stream
+from gateway.egress.dial import Dialer
 from gateway.egress.look import around
 from gateway.egress.network import Via
 from gateway.egress.timeline import Timeline
