@@ -22,7 +22,7 @@ from aiohttp.helpers import TimerNoop
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
-from gateway.egress.connector import Stream
+from gateway.egress.connector import Pool, Stream
 from gateway.egress.dial import Dialer
 from gateway.egress.look import around
 from gateway.egress.network import Via
@@ -130,6 +130,10 @@ class Upstream(Protocol):
         """Give a failure with what stood around it. Raises nothing."""
         ...
 
+    def pool(self) -> Pool:
+        """Count the connections to providers."""
+        ...
+
     async def close(self) -> None:
         """Close all connections."""
         ...
@@ -180,6 +184,10 @@ class AiohttpUpstream:
     async def look(self, origin: Origin, failure: NetFailure) -> NetFailure:
         """See `look.around`."""
         return replace(failure, around=await around(self._dialer, origin, failure, probes=self._probes))
+
+    def pool(self) -> Pool:
+        """See `Dialer.pool`."""
+        return self._dialer.pool()
 
     async def close(self) -> None:
         """Close all connections."""

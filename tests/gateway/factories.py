@@ -13,6 +13,7 @@ import orjson
 
 from gateway.diagnose.recent import Recent
 from gateway.egress.budget import RetryBudget
+from gateway.egress.connector import Pool
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Outgoing
 from gateway.egress.timeline import Timeline
@@ -193,6 +194,9 @@ class ScriptedUpstream:
 
     async def look(self, _origin: Origin, failure: NetFailure) -> NetFailure:
         return failure
+
+    def pool(self) -> Pool:
+        return Pool(0, 0)
 
     async def close(self) -> None:
         pass
