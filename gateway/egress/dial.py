@@ -1,5 +1,6 @@
 """Opens connections: name, address, the company's proxy where there is one, TLS. All that leaves goes through here."""
 
+import asyncio
 import ssl
 from collections.abc import Callable
 from typing import Any, cast
@@ -100,10 +101,14 @@ class Dialer:
         """Whether the next call to a provider finds a connection open."""
         return self._connector.has_idle(self._key(origin, ca_file, raw=False).connection_key)
 
-    async def warm(self, origin: Origin, ca_file: str | None) -> None:
+    async def warm(self, origin: Origin, ca_file: str | None) -> asyncio.BaseTransport:
         """Open a connection and leave it idle. Raises what `classify` names."""
         connection = await self.connect(origin, ca_file, Timeline(), raw=False)
+        transport = connection.transport
         connection.release()
+        if transport is None:
+            raise aiohttp.ServerDisconnectedError
+        return transport
 
     async def close(self) -> None:
         """Close all connections."""

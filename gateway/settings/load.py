@@ -8,8 +8,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from gateway.settings.problems import ConfigError, MisfitError, Problem, nearest, shown
+from gateway.settings.section import Section
 from gateway.settings.sources import Path_, known_keys, read_environment, read_file
-from gateway.settings.tree import Section, Settings
+from gateway.settings.tree import Settings
 
 DEFAULT = "default"
 
@@ -71,8 +72,9 @@ def _problem(error: dict[str, Any], given: Mapping[Path_, tuple[Any, str]]) -> P
     parts: tuple[str | int, ...] = error["loc"]
     misfit = error.get("ctx", {}).get("error")
     if isinstance(misfit, MisfitError):
-        parts = (*parts, misfit.key)
-        error["input"] = error["input"].get(misfit.key) if isinstance(error["input"], Mapping) else None
+        for name in misfit.key.split("."):
+            parts = (*parts, name)
+            error["input"] = error["input"].get(name) if isinstance(error["input"], Mapping) else None
     names = tuple(str(part) for part in parts)
     source = next((given[names[:n]][1] for n in range(len(names), 0, -1) if names[:n] in given), None)
     if source is None:

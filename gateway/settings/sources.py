@@ -10,7 +10,8 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
 from gateway.settings.problems import Problem, nearest
-from gateway.settings.tree import Section, Settings
+from gateway.settings.section import Section
+from gateway.settings.tree import Settings
 
 PREFIX = "WHYGATE_"
 NOT_SETTINGS = ("WHYGATE_STATE", "WHYGATE_CONFIG")

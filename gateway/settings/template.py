@@ -7,7 +7,8 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from gateway.settings.tree import MIB, Section, Settings
+from gateway.settings.section import Section
+from gateway.settings.tree import MIB, Settings
 
 _WIDTH = 110
 _HEAD = """\
