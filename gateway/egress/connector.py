@@ -262,14 +262,17 @@ def _is_usable(protocol: ResponseHandler) -> bool:
     if transport is None or transport.is_closing() or protocol.should_close:
         return False
     raw = transport.get_extra_info("socket")
-    return raw is not None and raw.fileno() >= 0 and not _is_readable(raw.fileno())
+    if raw is None or raw.fileno() < 0:
+        return False
+    return not _has_news(raw.fileno(), tls=transport.get_extra_info("ssl_object") is not None)
 
 
-def _is_readable(descriptor: int) -> bool:
+def _has_news(descriptor: int, *, tls: bool) -> bool:
+    """Whether the other side has closed, or without TLS has said anything. In TLS it may hand out session tickets."""
     if not hasattr(select, "poll"):  # Windows, where select takes descriptors of any number
         return bool(select.select([descriptor], [], [], 0)[0])
     waiting = select.poll()
-    waiting.register(descriptor, select.POLLIN)
+    waiting.register(descriptor, getattr(select, "POLLRDHUP", 0) | (0 if tls else select.POLLIN))
     return bool(waiting.poll(0))
 
 

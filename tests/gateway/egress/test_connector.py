@@ -209,10 +209,11 @@ async def _with_an_idle_connection(upstream: AiohttpUpstream, wire: Wire) -> Con
     return connection
 
 
-@pytest.mark.parametrize("end", ["FIN", "words unasked"])
-@pytest.mark.parametrize("tls", [True, False], ids=["TLS", "plain"])
+@pytest.mark.parametrize(
+    ("end", "tls"), [("FIN", True), ("FIN", False), ("words unasked", False)], ids=["TLS", "plain", "words"]
+)
 async def test_an_idle_connection_that_has_ended_is_not_used_even_before_the_loop_has_seen_it(
-    ca_file: str, end: str, *, tls: bool
+    ca_file: str, *, end: str, tls: bool
 ) -> None:
     async with (
         provider(forever(OK), _tls() if tls else None, host="two.test") as wire,
