@@ -19,7 +19,7 @@ from mitmproxy.proxy.tunnel import LayerStack
 
 from addons.tunnels import keep_alive
 from gateway.egress.classify import classify
-from gateway.egress.dial import Stream
+from gateway.egress.connector import Stream
 from gateway.egress.timeline import Timeline
 from gateway.identify.locate import Place
 from gateway.model.call import Call, Origin

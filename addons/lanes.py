@@ -20,7 +20,7 @@ from addons.entrance import Entrance
 from addons.interceptions import Interceptions
 from addons.tunnels import Tunnels
 from addons.websocket import WebSockets
-from gateway.egress.dial import Stream
+from gateway.egress.connector import Stream
 from gateway.egress.timeline import Timeline
 from gateway.identify.locate import Place
 from gateway.model.call import Call, Origin

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from gateway.egress.classify import classify
-from gateway.egress.dial import Stream
+from gateway.egress.connector import Stream
 from gateway.egress.resolve import BarredError, NotAllowedError
 from gateway.egress.timeline import Timeline
 from gateway.model.failure import NetCode, NetFailure, Phase

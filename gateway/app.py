@@ -20,9 +20,9 @@ from addons.reports import Reports
 from gateway.asgi import Gateway
 from gateway.authority import Authority, load_or_create
 from gateway.clients import Clients
-from gateway.compose import compose, edited_place, fence, ways
-from gateway.egress.dial import Dialer
+from gateway.compose import compose, edited_place, egress, opened_ahead
 from gateway.egress.send import AiohttpUpstream
+from gateway.egress.warm import keep_warm
 from gateway.limit.view import view
 from gateway.loop import run
 from gateway.model.clock import SystemClock
@@ -130,16 +130,10 @@ class Running:
             bodies=settings.record.bodies,
         )
         _start_log(recorder, self._state)
-        ca_file = str(settings.network.ca_file) if settings.network.ca_file else None
-        out, remarks = ways(settings, os.environ)
+        dialer, bounds, remarks = egress(settings, os.environ, self._own_address)
         for remark in remarks:
             logger.warning("whygate: %s", remark)
-        bounds = fence(settings, out)
-        barred = None if bounds is None else bounds.bars_address
-        upstream = AiohttpUpstream(
-            Dialer(ca_file=ca_file, own_address=self._own_address, ways=out, barred=barred),
-            probes=settings.diagnose.probes != "off",
-        )
+        upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
         try:
             feed = _feed(recorder) if self._ui is not None else None
             sink = recorder if feed is None else feed
@@ -150,11 +144,13 @@ class Running:
             remembered.load()
             proxy, lanes = self._proxy(sink, stages, feed)
             async with asyncio.TaskGroup() as tasks:
-                keeping = tasks.create_task(remembered.run())
+                aside = (remembered.run(), keep_warm(dialer, opened_ahead(settings)))
+                keeping = [tasks.create_task(work) for work in aside]
                 try:
                     await self._serve(tasks, proxy, lanes, recorder, stages)
                 finally:
-                    keeping.cancel()
+                    for task in keeping:
+                        task.cancel()
                     proxy.shutdown()
         except* StartError as errors:
             raise errors.exceptions[0] from None
@@ -273,6 +269,7 @@ class Running:
                 "connections": len(lanes.state.connections),
                 "running": len(lanes.state.tasks),
                 "waiting": stages.gate.waiting,
+                "upstream": stages.upstream.pool()._asdict(),
             }
 
         address = self._settings.page.address

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from gateway._discover import discover
 from gateway.cache.backend import Backend
@@ -13,14 +14,16 @@ from gateway.diagnose.recent import Recent
 from gateway.diagnose.remedy import LANGUAGES, words
 from gateway.egress.breaker import Breaker
 from gateway.egress.budget import RetryBudget
+from gateway.egress.dial import Dialer
 from gateway.egress.fence import Fence
 from gateway.egress.first_bytes import FirstBytes
-from gateway.egress.network import Via, Ways, is_local, parse_via, ways_from
+from gateway.egress.network import Ways, is_same, parse_via, ways_from
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Upstream
+from gateway.egress.warm import Target
 from gateway.identify.estimate import Estimates
 from gateway.identify.identify import Identifier
-from gateway.identify.locate import Locator, Place
+from gateway.identify.locate import Locator, Place, home_of
 from gateway.limit.gate import Gate, LimitRule
 from gateway.model.call import Origin
 from gateway.model.clock import Clock
@@ -28,7 +31,7 @@ from gateway.model.event import EventSink
 from gateway.model.provider import Provider
 from gateway.model.route import Route
 from gateway.providers import openai_compatible
-from gateway.settings import Address, Settings
+from gateway.settings import Settings
 from gateway.stages import Stages, anywhere, unseen
 
 
@@ -60,11 +63,52 @@ def ways(settings: Settings, env: Mapping[str, str]) -> tuple[Ways, tuple[str, .
         via = None if text == "none" else parse_via(text)
         found, remarks = replace(found, https=via, http=via), []
     own = settings.listen.address
-    https, http = (None if via is None or _is_own(via, own) else via for via in (found.https, found.http))
+    https, http = (
+        None if via is None or is_same(via, own.host, own.port) else via for via in (found.https, found.http)
+    )
     if (https, http) != (found.https, found.http):
         remarks.append(f"the proxy variables name {own}, which is this gateway itself; it goes straight instead.")
         found = replace(found, https=https, http=http)
     return replace(found, no_proxy=(*found.no_proxy, *network.no_proxy)), tuple(remarks)
+
+
+class Egress(NamedTuple):
+    """The way to providers.
+
+    Attributes:
+        bounds: Where apps may go; None where only this machine's own come.
+        remarks: A sentence about each variable that is not used.
+    """
+
+    dialer: Dialer
+    bounds: Fence | None
+    remarks: tuple[str, ...]
+
+
+def egress(settings: Settings, env: Mapping[str, str], own_address: Callable[[str, int], bool]) -> Egress:
+    """Put together what opens connections.
+
+    Args:
+        own_address: Whether an address and port is one of our own listeners.
+    """
+    out, remarks = ways(settings, env)
+    bounds = fence(settings, out)
+    ca_file = settings.network.ca_file
+    dialer = Dialer(
+        ca_file=str(ca_file) if ca_file else None,
+        own_address=own_address,
+        ways=out,
+        barred=None if bounds is None else bounds.bars_address,
+    )
+    return Egress(dialer, bounds, remarks)
+
+
+def opened_ahead(settings: Settings) -> tuple[Target, ...]:
+    """Give the providers to which a connection is kept open."""
+    known = {provider.name: provider for provider in providers(settings)}
+    wanted = [known[name] for name in dict.fromkeys(settings.network.preconnect)]
+    homes = [(provider, home_of(provider)) for provider in wanted]
+    return tuple(Target(one.name, home, one.upstream_ca_file) for one, home in homes if home is not None)
 
 
 def fence(settings: Settings, out: Ways) -> Fence | None:
@@ -75,12 +119,6 @@ def fence(settings: Settings, out: Ways) -> Fence | None:
     known = Locator(providers(settings))
     proxies = {(via.host, via.port) for via in (out.https, out.http) if via is not None}
     return Fence(settings.listen.allow_hosts, lambda host, port: known.knows(host, port) or (host, port) in proxies)
-
-
-def _is_own(via: Via, own: Address) -> bool:
-    """Whether a proxy is the gateway at an address, however this machine is spelled."""
-    everywhere = is_local(own.host) or own.host in {"0.0.0.0", "::"}  # noqa: S104 - compared, not bound
-    return via.port == own.port and (via.host == own.host or (is_local(via.host) and everywhere))
 
 
 def edited_place(identifier: Identifier, routes: tuple[str, ...], origin: Origin | None, target: bytes) -> Place | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from gateway.diagnose.engine import diagnose
 from gateway.egress.classify import classify
-from gateway.egress.dial import Stream
+from gateway.egress.connector import Stream
 from gateway.egress.headers import request_headers
 from gateway.egress.resolve import NotAllowedError
 from gateway.egress.send import Incoming, Outgoing

@@ -12,7 +12,7 @@ from http import HTTPStatus
 import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gateway.egress.dial import ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError
+from gateway.egress.tunnel import ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError, SocksRefusedError
 from gateway.model.failure import NOTHING_SEEN, NetCode, NetFailure, Phase, Surroundings
 
 _BY_ERRNO = {
@@ -27,6 +27,12 @@ _BY_ERRNO = {
     errno.EADDRNOTAVAIL: NetCode.NETWORK_UNREACHABLE,
     errno.EMFILE: NetCode.OUT_OF_DESCRIPTORS,
     errno.ENFILE: NetCode.OUT_OF_DESCRIPTORS,
+}
+
+_TOO_LATE = {
+    Phase.DNS: NetCode.DNS_TIMEOUT,
+    Phase.CONNECT: NetCode.CONNECT_TIMEOUT,
+    Phase.TLS: NetCode.TLS_HANDSHAKE,
 }
 
 _UNTRUSTED = frozenset({18, 19, 20, 21})
@@ -68,9 +74,11 @@ def classify(error: BaseException, phase: Phase) -> NetFailure:
 
 def _answered_for(chain: list[BaseException]) -> Surroundings:
     """Give what a proxy answered in place of the target."""
-    refused = next((error for error in chain if isinstance(error, ProxyRefusedError)), None)
+    refused = next((error for error in chain if isinstance(error, (ProxyRefusedError, SocksRefusedError))), None)
     if refused is None:
         return NOTHING_SEEN
+    if isinstance(refused, SocksRefusedError):
+        return Surroundings(proxy=refused.proxy)
     return Surroundings(proxy=refused.proxy, status=refused.status, headers=refused.headers, text=refused.text)
 
 
@@ -112,14 +120,14 @@ def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, P
         if isinstance(error, ConnectionError):
             return NetCode.CONNECTION_RESET
         if isinstance(error, TimeoutError):
-            return {Phase.DNS: NetCode.DNS_TIMEOUT, Phase.CONNECT: NetCode.CONNECT_TIMEOUT}.get(
-                phase, NetCode.READ_TIMEOUT
-            )
+            return _TOO_LATE.get(phase, NetCode.READ_TIMEOUT)
     return NetCode.UNKNOWN
 
 
 def _proxy_code(error: BaseException) -> NetCode | None:
-    """Name what the way through a company's proxy failed of (RFC 9110 sections 9.3.6 and 15.5.8)."""
+    """Name what the way through a company's proxy failed of (RFC 9110 sections 9.3.6 and 15.5.8; RFC 1928)."""
+    if isinstance(error, SocksRefusedError):
+        return error.code
     if isinstance(error, ProxyRefusedError):
         if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
             return NetCode.PROXY_AUTH

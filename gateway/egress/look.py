@@ -15,10 +15,16 @@ from typing import NamedTuple
 import h11
 from cryptography import x509
 
-from gateway.egress.dial import Dialer, ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError
+from gateway.egress.dial import Dialer
 from gateway.egress.timeline import Timeline
+from gateway.egress.tunnel import ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError, SocksRefusedError
 from gateway.model.call import Headers, Origin
 from gateway.model.failure import NetCode, NetFailure, Surroundings
+
+_NOT_SEEN = (
+    TimeoutError, OSError, ValueError,
+    ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError, SocksRefusedError,
+)  # fmt: skip
 
 logger = logging.getLogger("whygate.egress")
 
@@ -41,7 +47,7 @@ async def around(dialer: Dialer, origin: Origin, failure: NetFailure, *, probes:
     via = dialer.way_to(origin)
     seen = replace(
         failure.around,
-        addresses=() if via is not None else dialer.answers(origin.host),
+        addresses=() if via is not None and not via.wants_address else dialer.answers(origin.host),
         proxy=f"{via.host}:{via.port}" if via is not None else "",
     )
     served = await _served(dialer, origin) if probes and failure.code in _OF_CERTIFICATE else None
@@ -67,7 +73,7 @@ async def _served(dialer: Dialer, origin: Origin) -> _Served | None:
                 return None
             protocol.connection_made(secured)
             served = await _asked(secured, reader, origin, served)
-    except (TimeoutError, OSError, ValueError, ProxyProtocolError, ProxyRefusedError, ProxyUnreachableError):
+    except _NOT_SEEN:
         pass
     except Exception:
         logger.exception("looking at %s", origin.host)

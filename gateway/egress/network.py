@@ -5,18 +5,35 @@ http/httpproxy; read 2026-11): the lower-case variable wins, HTTPS_PROXY is for 
 ALL_PROXY for what has none of its own, and an address of this machine is never asked for through a proxy.
 """
 
+import contextlib
+import functools
 import ipaddress
 import re
+import socket
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from gateway.model.call import Origin
 
-_USUAL_PORTS = {"http": 80, "https": 443}
+_USUAL_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080, "socks4": 1080, "socks4a": 1080}
+"""Those that curl takes, too (curl.se/docs/manpage.html "--proxy", read 2026-11)."""
+
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_LOGIN_BYTES = 255
+"""A user name and a password of SOCKS5 have one byte for their length (RFC 1929 section 2)."""
+
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+EXPECTED = "an address like http://proxy.example.com:3128 or socks5h://proxy.example.com:1080"
+
+
+class Login(NamedTuple):
+    """Who we are to a SOCKS proxy."""
+
+    user: bytes
+    password: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +41,27 @@ class Via:
     """A proxy to go through.
 
     Attributes:
-        scheme: How the proxy itself is spoken to, ``http`` or ``https``.
-        authorization: What Proxy-Authorization says, None without a user name.
+        scheme: How the proxy itself is spoken to: ``http``, ``https``, ``socks5``, ``socks5h``, ``socks4``,
+            ``socks4a``.
+        authorization: What Proxy-Authorization says, None without a user name and for SOCKS.
+        login: For SOCKS alone, None without a user name. SOCKS4 has no password, and sends none.
     """
 
     scheme: str
     host: str
     port: int
     authorization: bytes | None = field(default=None, repr=False)
+    login: Login | None = field(default=None, repr=False)
+
+    @property
+    def is_socks(self) -> bool:
+        """Whether it makes tunnels only, in SOCKS."""
+        return self.scheme.startswith("socks")
+
+    @property
+    def wants_address(self) -> bool:
+        """Whether names are looked up here, and the proxy is given an address."""
+        return self.scheme in {"socks5", "socks4"}
 
     def __str__(self) -> str:
         """Give its address, without the credential."""
@@ -46,22 +76,26 @@ def parse_via(text: str) -> Via:
         ValueError: It is none that can be used. The message says what is expected and never holds the credential.
     """
     url = text.strip() if "://" in text else f"http://{text.strip()}"
-    expected = "an address like http://proxy.example.com:3128"
     try:
         parts = urlsplit(url)
         port, host = parts.port, (parts.hostname or "").lower()
     except ValueError:
-        raise ValueError(expected) from None
-    if parts.scheme.startswith("socks"):
-        message = f"{expected}: SOCKS proxies are not supported yet"
+        raise ValueError(EXPECTED) from None
+    if parts.scheme == "socks":
+        message = f"{EXPECTED}; socks:// does not say which SOCKS it is, and most are socks5h://"
         raise ValueError(message)
     if parts.scheme not in _USUAL_PORTS or not host or _CONTROL.search(url):
-        raise ValueError(expected)
-    authorization = None
-    if parts.username is not None:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        authorization = b"Basic " + b64encode(pair)
-    return Via(parts.scheme, host, port or _USUAL_PORTS[parts.scheme], authorization)
+        raise ValueError(EXPECTED)
+    via = Via(parts.scheme, host, port or _USUAL_PORTS[parts.scheme])
+    if parts.username is None:
+        return via
+    login = Login(unquote(parts.username).encode(), unquote(parts.password or "").encode())
+    if not via.is_socks:
+        return replace(via, authorization=b"Basic " + b64encode(b":".join(login)))
+    if max(map(len, login)) > _LOGIN_BYTES or b"\0" in login.user:
+        message = f"{EXPECTED}, with a user name and a password of at most {_LOGIN_BYTES} bytes each"
+        raise ValueError(message)
+    return replace(via, login=login)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +162,42 @@ def is_local(host: str) -> bool:
         return True
     address = _address(host)
     return address is not None and address.is_loopback
+
+
+def is_same(via: Via, host: str, port: int) -> bool:
+    """Whether a proxy's address is that of a listener, however this machine is spelled. ``host`` may mean all of it."""
+    if via.port != port:
+        return False
+    there, here = canonical(via.host), canonical(host)
+    if there == here:
+        return True
+    is_ours = is_local(there) or there in _EVERYWHERE  # whoever connects to "everywhere" reaches this machine
+    return is_ours and (is_local(here) or here in _EVERYWHERE)
+
+
+def canonical(host: str) -> str:
+    """Give an address in its one usual spelling; a name as it is.
+
+    Systems know short forms (``127.1``, ``2130706433``), long ones (``0:0:0:0:0:0:0:1``) and IPv4 within IPv6.
+    """
+    if host.replace(".", "").isdigit():
+        with contextlib.suppress(OSError):
+            return socket.inet_ntoa(socket.inet_aton(host))
+    elif ":" in host:
+        with contextlib.suppress(ValueError):
+            address = ipaddress.IPv6Address(host)
+            return str(address.ipv4_mapped or address)
+    return host
+
+
+@functools.lru_cache(maxsize=256)
+def is_address(host: str) -> bool:
+    """Whether it needs no looking up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _covers(entry: str, host: str, port: int) -> bool:

@@ -22,10 +22,12 @@ from aiohttp.helpers import TimerNoop
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.streams import StreamReader
 
-from gateway.egress.dial import Dialer, ProxyRefusedError, Stream
+from gateway.egress.connector import Pool, Stream
+from gateway.egress.dial import Dialer
 from gateway.egress.look import around
 from gateway.egress.network import Via
 from gateway.egress.timeline import Timeline
+from gateway.egress.tunnel import ProxyProtocolError, ProxyRefusedError
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Headers, Origin
 from gateway.model.failure import NetFailure, Phase
@@ -40,6 +42,9 @@ READ_BYTES = 65_536
 PROXY_AUTHENTICATION_REQUIRED = 407
 
 _BAD_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+_QUOTES_SOCKS = re.compile(r"b'\\x0[045]")
+"""aiohttp quotes the bytes that are no status line; those of a SOCKS proxy begin so."""
+
 _NO_BODY = frozenset({204, 304})
 
 
@@ -127,6 +132,10 @@ class Upstream(Protocol):
         """Give a failure with what stood around it. Raises nothing."""
         ...
 
+    def pool(self) -> Pool:
+        """Count the connections to providers."""
+        ...
+
     async def close(self) -> None:
         """Close all connections."""
         ...
@@ -147,7 +156,8 @@ class AiohttpUpstream:
         origin = request.origin
         forward = None
         if origin.scheme == "http" and not request.upgrade:
-            forward = self._dialer.way_to(origin)
+            via = self._dialer.way_to(origin)
+            forward = None if via is None or via.is_socks else via
         connection = await self._dialer.connect(origin, request.ca_file, timeline, raw=request.upgrade)
         incoming = AiohttpIncoming(connection, request)
         try:
@@ -155,6 +165,12 @@ class AiohttpUpstream:
             await incoming.send(request, forward)
             timeline.enter(Phase.FIRST_BYTE)
             await incoming.receive_head()
+        except HttpProcessingError as error:
+            incoming.abort()
+            if forward is None or not _QUOTES_SOCKS.search(str(error)):
+                raise
+            message = f"what is at {forward} speaks SOCKS: is it a socks5:// proxy?"
+            raise ProxyProtocolError(message) from error
         except BaseException:
             incoming.abort()
             raise
@@ -170,6 +186,10 @@ class AiohttpUpstream:
     async def look(self, origin: Origin, failure: NetFailure) -> NetFailure:
         """See `look.around`."""
         return replace(failure, around=await around(self._dialer, origin, failure, probes=self._probes))
+
+    def pool(self) -> Pool:
+        """See `Dialer.pool`."""
+        return self._dialer.pool()
 
     async def close(self) -> None:
         """Close all connections."""

@@ -142,6 +142,15 @@ class Locator:
         return Place(provider, upstream, prefix + target)
 
 
+def home_of(provider: Provider) -> Origin | None:
+    """Give where the calls of a provider go, its first host where it has several; None where each customer has one."""
+    if provider.upstream is not None:
+        return _split(provider.upstream)[0]
+    if provider.resource_host or not provider.hosts or provider.hosts[0].startswith("*"):
+        return None
+    return Origin("https", *_host_port(provider.hosts[0]))
+
+
 def _resource(provider: Provider, segment: str) -> tuple[str, int]:
     """Give the host that a base URL's second segment names: a customer's label, or one of several hosts as a whole.
 

@@ -8,6 +8,8 @@ from gateway.settings.address import parse_address as parse_address
 from gateway.settings.load import Resolved as Resolved
 from gateway.settings.load import load as load
 from gateway.settings.load import resolve as resolve
+from gateway.settings.network import Network as Network
+from gateway.settings.network import ProviderEntry as ProviderEntry
 from gateway.settings.pacing import LimitRule as LimitRule
 from gateway.settings.pacing import Limits as Limits
 from gateway.settings.pacing import Retry as Retry
@@ -16,8 +18,6 @@ from gateway.settings.problems import Problem as Problem
 from gateway.settings.template import render_default_toml as render_default_toml
 from gateway.settings.tree import Cache as Cache
 from gateway.settings.tree import Listen as Listen
-from gateway.settings.tree import Network as Network
 from gateway.settings.tree import Page as Page
-from gateway.settings.tree import ProviderEntry as ProviderEntry
 from gateway.settings.tree import Record as Record
 from gateway.settings.tree import Settings as Settings

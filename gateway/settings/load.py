@@ -72,8 +72,9 @@ def _problem(error: dict[str, Any], given: Mapping[Path_, tuple[Any, str]]) -> P
     parts: tuple[str | int, ...] = error["loc"]
     misfit = error.get("ctx", {}).get("error")
     if isinstance(misfit, MisfitError):
-        parts = (*parts, misfit.key)
-        error["input"] = error["input"].get(misfit.key) if isinstance(error["input"], Mapping) else None
+        for name in misfit.key.split("."):
+            parts = (*parts, name)
+            error["input"] = error["input"].get(name) if isinstance(error["input"], Mapping) else None
     names = tuple(str(part) for part in parts)
     source = next((given[names[:n]][1] for n in range(len(names), 0, -1) if names[:n] in given), None)
     if source is None:

@@ -45,7 +45,7 @@ class MisfitError(ValueError):
     """Keys of one table that do not fit together.
 
     Attributes:
-        key: The one to name.
+        key: The one to name; dotted when it is in another table.
     """
 
     def __init__(self, key: str, message: str) -> None:

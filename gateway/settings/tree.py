@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import SecretStr, model_validator
 
 from gateway.settings.address import Address
+from gateway.settings.network import Network, ProviderEntry, check_preconnect, check_proxy
 from gateway.settings.pacing import Limits, Retry
 from gateway.settings.problems import MisfitError
 from gateway.settings.section import MIB, Section, setting
@@ -16,15 +17,9 @@ from gateway.settings.values import (
     AllowedHost,
     EditedRoute,
     HostName,
-    Kind,
     ListenAddress,
-    NoProxyEntry,
-    PemFile,
-    ProviderName,
-    ProxyAddress,
     Token,
     TokenInAddresses,
-    Upstream,
 )
 
 
@@ -172,96 +167,6 @@ class Record(Section):
     )
 
 
-class IdleRule(Section):
-    """How long one route's provider may be silent."""
-
-    route: EditedRoute = setting(
-        ..., "Which route.", unit="PROVIDER/PATH, with * for any part", example='"openai/v1/embeddings"'
-    )
-    seconds: int = setting(..., "As idle_seconds above.", unit="seconds", example="60", ge=1, le=86_400)
-
-
-class Network(Section):
-    """How the gateway reaches providers, and everything else that is tunnelled through it."""
-
-    proxy: ProxyAddress | None = setting(
-        None,
-        "The company's proxy. Left out, the gateway uses HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY of the"
-        ' terminal it was started in, as other programs do; "none" goes straight whatever they say. Special characters'
-        " in a password are percent-encoded.",
-        unit='address, or "none"',
-        example='"http://USER:PASSWORD@proxy.example.com:3128"',
-    )
-    no_proxy: tuple[NoProxyEntry, ...] = setting(
-        (),
-        "Hosts that are reached without that proxy, besides those in NO_PROXY. This machine's own addresses never go"
-        " through it.",
-        unit="list of host names (with everything below them), addresses or networks",
-        example='["internal.example.com", "10.0.0.0/8"]',
-        strict=False,
-    )
-    ca_file: PemFile | None = setting(
-        None,
-        "Certificates to trust for providers beside the system's own, for a company that inspects TLS.",
-        unit="absolute path of a PEM file",
-        example='"/etc/ssl/company-ca.pem"',
-    )
-    idle_seconds: int = setting(
-        600,
-        "How long a provider may be silent, before its answer and between two parts of it, until the call is given up."
-        " Some models think for minutes; the official SDKs bear ten of them.",
-        unit="seconds",
-        ge=1,
-        le=86_400,
-    )
-    idle: tuple[IdleRule, ...] = setting(
-        (), "Other times for some routes; the first that matches counts.", unit="tables", strict=False
-    )
-
-
-class ProviderEntry(Section):
-    """A provider, or a change to the built-in one of the same name."""
-
-    name: ProviderName = setting(
-        ...,
-        "A built-in name changes that provider; a new one adds a provider that is reached under /NAME on the gateway.",
-        unit="lower-case letters, digits, - and _",
-        example='"openai"',
-    )
-    kind: Kind = setting(
-        "openai_compatible",
-        "Which protocol a new provider speaks; a built-in one has its own. Most relays and local model servers speak"
-        " OpenAI's.",
-        unit="openai_compatible, openai, azure_openai, anthropic or gemini",
-    )
-    hosts: tuple[HostName, ...] = setting(
-        (),
-        "Hosts to treat as this provider. Only providers' hosts are decrypted; everything else passes untouched.",
-        unit="list of host names",
-        example='["llm.example.com"]',
-        strict=False,
-    )
-    upstream: Upstream | None = setting(
-        None,
-        "Where to send its calls instead. A path in it goes before the call's own; plain http only to this machine.",
-        unit="address",
-        example='"https://relay.example.com/v1"',
-    )
-    upstream_ca_file: PemFile | None = setting(
-        None,
-        "Certificates to trust for this upstream alone.",
-        unit="absolute path of a PEM file",
-        example='"/etc/ssl/relay-ca.pem"',
-    )
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if not self.hosts and self.upstream is None and self.upstream_ca_file is None:
-            message = "at least one of hosts, upstream, upstream_ca_file"
-            raise ValueError(message)
-        return self
-
-
 class Diagnose(Section):
     """What the gateway says about a call that failed."""
 
@@ -296,9 +201,11 @@ class Settings(Section):
         if self.listen.address == self.page.address and self.page.address.port:
             message = f"listen.address and page.address that differ (both are {self.page.address})"
             raise ValueError(message)
+        check_proxy(self.network, self.listen.address)
         names = [entry.name for entry in self.providers]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             message = f"one [[providers]] table for each name (twice: {', '.join(twice)})"
             raise ValueError(message)
+        check_preconnect(self.network, self.providers)
         return self

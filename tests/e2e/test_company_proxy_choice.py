@@ -18,9 +18,9 @@ from tests.running import GatewayProcess, plain, read_answer
 
 @pytest.fixture(scope="module")
 def desk(firm: Office, proxy: Squid, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """One with a proxy for TLS, an exception of each source, and a SOCKS proxy for all else."""
+    """One with a proxy for TLS, an exception of each source, and an address that cannot be used for all else."""
     env = {
-        "HTTPS_PROXY": proxy.address(), "ALL_PROXY": "socks5://jo:socks-canary@localhost:1", "NO_PROXY": "*.firm.test",
+        "HTTPS_PROXY": proxy.address(), "ALL_PROXY": "socks://jo:socks-canary@localhost:1", "NO_PROXY": "*.firm.test",
     }  # fmt: skip
     with firm.world(tmp_path_factory.mktemp("desk"), '[network]\nno_proxy = ["nowhere.test"]\n', env) as world:
         yield world
@@ -62,9 +62,10 @@ async def test_our_own_listeners_cannot_be_reached_through_it(desk: World, name:
     assert (status, body["error"]["code"]) == (508, "proxy.loop_detected")
 
 
-async def test_a_socks_proxy_is_said_to_be_unusable_and_is_not_used(desk: World, firm: Office) -> None:
+async def test_an_address_that_cannot_be_used_is_told_and_is_not_used(desk: World, firm: Office) -> None:
     log = desk.gateway.log.read_text()
-    assert "ALL_PROXY is not used: expected an address like http://proxy.example.com:3128: SOCKS" in log
+    assert "ALL_PROXY is not used: expected an address like http://proxy.example.com:3128 or socks5h://" in log
+    assert "socks:// does not say which SOCKS it is" in log
     assert "socks-canary" not in log
     reader, writer = await plain(desk.gateway)
     authority = f"elsewhere.test:{firm.plain.port}"
@@ -92,10 +93,13 @@ async def test_a_gateway_whose_proxy_is_itself_goes_straight(firm: Office, tmp_p
 OURS = Address("127.0.0.1", 8080)
 
 
-@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]", "LOCALHOST"])
-def test_this_machine_is_known_by_all_its_names(name: str) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost", "[::1]", "LOCALHOST", "0.0.0.0", "[::]", "127.1"])
+def test_this_machine_is_known_by_all_its_names(name: str, scheme: str) -> None:
     settings = Settings(listen=Listen(address=OURS))
-    out, remarks = ways(settings, {"HTTPS_PROXY": f"http://{name}:8080", "HTTP_PROXY": "http://proxy.firm.test:8080"})
+    out, remarks = ways(
+        settings, {"HTTPS_PROXY": f"{scheme}://{name}:8080", "HTTP_PROXY": "http://proxy.firm.test:8080"}
+    )
     assert out.https is None
     assert str(out.http) == "http://proxy.firm.test:8080", "another machine's port 8080 is not ours"
     assert len(remarks) == 1

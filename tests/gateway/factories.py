@@ -14,6 +14,7 @@ import orjson
 from gateway.diagnose.recent import Recent
 from gateway.egress.breaker import Breaker
 from gateway.egress.budget import RetryBudget
+from gateway.egress.connector import Pool
 from gateway.egress.first_bytes import FirstBytes
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Outgoing
@@ -195,6 +196,9 @@ class ScriptedUpstream:
 
     async def look(self, _origin: Origin, failure: NetFailure) -> NetFailure:
         return failure
+
+    def pool(self) -> Pool:
+        return Pool(0, 0)
 
     async def close(self) -> None:
         pass

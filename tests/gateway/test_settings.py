@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from gateway.compose import opened_ahead
 from gateway.settings import Address, ConfigError, Settings, load, parse_address, render_default_toml, resolve
 
 ROOT = Path(__file__).parents[2]
@@ -149,6 +150,21 @@ MISTAKES = {
         "[[providers]]\nname='a'\nhosts=['x']\n" * 2,
         "one [[providers]] table for each name (twice: a)",
     ),
+    "the gateway as its own proxy": (
+        "[network]\nproxy='http://u:s3cret@localhost:8080'",
+        "network.proxy = 'http://***@localhost:8080': expected the address of another proxy (listen.address, 127.0.0.1:8080",
+    ),
+    "socks without a version": ("[network]\nproxy='socks://localhost:1080'", "socks:// does not say which SOCKS it is"),
+    "a connection ahead to nobody": (
+        "[network]\npreconnect=['opnai']",
+        "network.preconnect = a list: expected names of providers (opnai is none; did you mean openai?)",
+    ),
+    "a connection ahead to everybody": (
+        "[network]\npreconnect=['openai', 'azure']",
+        "expected providers that have a host of their own (azure has none, or another for each customer; an upstream in",
+    ),
+    "a connection ahead to nowhere": ("[network]\npreconnect=['openai_compatible']", "openai_compatible has none"),
+    "a provider's name that is none": ("[network]\npreconnect=['https://x']", "network.preconnect[0] = 'https://x'"),
     "provider says nothing": ("[[providers]]\nname='a'", "at least one of hosts, upstream, upstream_ca_file"),
 }
 
@@ -159,6 +175,23 @@ def test_a_mistake_in_the_file_is_told_with_its_place(tmp_path: Path, toml: str,
     (problem,) = problems_of(tmp_path, toml)
     assert told in problem
     assert problem.startswith(("whygate.toml", "settings"))
+
+
+@pytest.mark.parametrize("name", ["[::1]", "0.0.0.0", "127.1", "127.0.0.1"])
+def test_the_gateway_is_not_its_own_proxy_by_any_of_its_names(tmp_path: Path, name: str) -> None:
+    (problem,) = problems_of(tmp_path, f"[network]\nproxy = 'socks5h://{name}:8080'")
+    assert "is this gateway itself" in problem
+    assert settings_of(tmp_path, f"[network]\nproxy = 'socks5h://{name}:8081'").network.proxy is not None
+
+
+def test_a_connection_can_be_kept_to_providers_of_ones_own_and_to_one_that_has_an_upstream(tmp_path: Path) -> None:
+    tables = "[[providers]]\nname='azure'\nupstream='https://me.openai.azure.com'\n[[providers]]\nname='mine'\nhosts=['llm.test']\n"
+    settings = settings_of(tmp_path, "[network]\npreconnect = ['azure', 'mine', 'anthropic']\n" + tables)
+    assert [(target.name, str(target.origin)) for target in opened_ahead(settings)] == [
+        ("azure", "https://me.openai.azure.com"),
+        ("mine", "https://llm.test"),
+        ("anthropic", "https://api.anthropic.com"),
+    ]
 
 
 def test_all_mistakes_of_all_sources_are_told_at_once(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from gateway import upgrade as module
-from gateway.egress.dial import Stream
+from gateway.egress.connector import Stream
 from gateway.egress.send import TruncatedError
 from gateway.model.call import Call, Mode, Origin
 from gateway.model.cause import Cause

@@ -1,13 +1,11 @@
 """Every way in which an attempt fails, by a real fault on a real socket, and its name."""
 
-import asyncio
 import datetime as dt
 import errno
 import re
 import socket
 import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +15,14 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.egress import dial, resolve
+from gateway.egress import connector, lookups
 from gateway.egress.classify import classify
+from gateway.egress.lookups import Found, LookUp, Question, ask_system
 from gateway.egress.resolve import LoopError
 from gateway.egress.timeline import Timeline
 from gateway.model.call import Origin
 from gateway.model.failure import NetCode, NetFailure, Phase
-from tests.gateway.egress.wire import OK, Connection, Script, a_request, client, forever, once, provider
+from tests.gateway.egress.wire import OK, Connection, Script, a_request, client, deaf_port, forever, once, provider
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +43,9 @@ def _tls(authority: trustme.CA, *names: str, days: int = 10) -> ssl.SSLContext:
     return context
 
 
-async def _fail(origin: Origin, ca_file: str | None = None, **request: Any) -> NetFailure:
+async def _fail(origin: Origin, ca_file: str | None = None, look_up: LookUp = ask_system, **request: Any) -> NetFailure:
     """Ask, read to the end, and name what went wrong."""
-    async with client(ca_file) as upstream:
+    async with client(ca_file, look_up=look_up) as upstream:
         timeline = Timeline()
         try:
             incoming = await upstream.open(a_request(origin, **request), timeline)
@@ -93,37 +92,27 @@ async def test_a_name_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 async def test_a_resolver_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(lookups, "LOOKUP_SECONDS", 0.05)
+    ended = threading.Event()
 
-    async def silent(*_: object, **__: object) -> None:
-        await asyncio.Event().wait()
+    def silent(_question: Question) -> tuple[Found, ...]:
+        ended.wait(10)
+        return ()
 
-    monkeypatch.setattr(loop, "getaddrinfo", silent)
-    monkeypatch.setattr(resolve, "RESOLVE_SECONDS", 0.05)
-    failure = await _fail(Origin("http", "slow.invalid", 80))
+    try:
+        failure = await _fail(Origin("http", "slow.invalid", 80), look_up=silent)
+    finally:
+        ended.set()
     assert _said(failure) == (NetCode.DNS_TIMEOUT, Phase.DNS, False)
-
-
-@contextmanager
-def _deaf_port() -> Iterator[int]:
-    """A port whose queue is full: further SYNs are dropped."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-        for filler in fillers:
-            filler.close()
+    assert failure.detail == "the system's resolver has not answered for slow.invalid within 0.05 s"
 
 
 async def test_a_host_that_drops_every_syn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dial, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_connect=0.1))
-    with _deaf_port() as port:
+    monkeypatch.setattr(connector, "CONNECT_SECONDS", 0.1)
+    with deaf_port() as port:
         failure = await _fail(Origin("http", "127.0.0.1", port))
     assert _said(failure) == (NetCode.CONNECT_TIMEOUT, Phase.CONNECT, False)
+    assert failure.detail == f"127.0.0.1:{port} did not answer within 0.1 s"
 
 
 async def test_a_certificate_of_an_unknown_authority(authority: trustme.CA) -> None:
@@ -170,15 +159,15 @@ async def test_a_connection_that_ends_inside_the_handshake(reset: bool) -> None:
 
 
 async def test_a_handshake_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dial, "_TIMEOUT", aiohttp.ClientTimeout(total=None, sock_connect=0.1))
+    monkeypatch.setattr(connector, "CONNECT_SECONDS", 0.1)
 
     async def silent(connection: Connection) -> None:
         await connection.until_closed()
 
     async with provider(silent) as wire:
         failure = await _fail(Origin("https", "localhost", wire.origin.port))
-    assert failure.code is NetCode.CONNECT_TIMEOUT
-    assert not failure.sent
+    assert _said(failure) == (NetCode.TLS_HANDSHAKE, Phase.TLS, False)
+    assert failure.detail == f"TLS with localhost:{wire.origin.port} was not ready within 0.1 s"
 
 
 # before the head

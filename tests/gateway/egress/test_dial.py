@@ -232,7 +232,7 @@ async def test_a_proxy_that_never_answers_is_given_up(monkeypatch: pytest.Monkey
         await connection.request()
         await connection.until_closed()
 
-    monkeypatch.setattr("gateway.egress.dial.PROXY_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr("gateway.egress.tunnel.PROXY_ANSWER_SECONDS", 0.05)
     async with provider(silent, host="localhost") as proxy:
         failure = await _fail(_ways(proxy))
     assert failure.code is NetCode.PROXY_UPSTREAM_ERROR

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.egress.network import Via, Ways, parse_via, split_no_proxy, ways_from
+from gateway.egress.network import Login, Via, Ways, canonical, is_same, parse_via, split_no_proxy, ways_from
 from gateway.model.call import Origin
 
 PROXY = Via("http", "proxy.corp", 3128)
@@ -22,6 +22,14 @@ API = Origin("https", "api.openai.com", 443)
         ("http://[fd00::1]:3128", Via("http", "fd00::1", 3128)),
         ("http://user:pass@proxy.corp:3128", Via("http", "proxy.corp", 3128, b"Basic dXNlcjpwYXNz")),
         ("http://user:p%40ss%3A@proxy.corp:3128", Via("http", "proxy.corp", 3128, b"Basic dXNlcjpwQHNzOg==")),
+        ("socks5://proxy.corp", Via("socks5", "proxy.corp", 1080)),
+        ("SOCKS5H://Proxy.Corp:9", Via("socks5h", "proxy.corp", 9)),
+        ("socks4://[fd00::1]", Via("socks4", "fd00::1", 1080)),
+        ("socks4a://user@proxy.corp", Via("socks4a", "proxy.corp", 1080, login=Login(b"user", b""))),
+        (
+            "socks5h://us%40er:p%C3%BC%3A@proxy.corp",
+            Via("socks5h", "proxy.corp", 1080, login=Login(b"us@er", "pü:".encode())),
+        ),
         ("http://user@proxy.corp:3128", Via("http", "proxy.corp", 3128, b"Basic dXNlcjo=")),
     ],
 )
@@ -38,7 +46,11 @@ def test_a_proxys_address_is_read_in_every_usual_form(text: str, via: Via) -> No
         "http://proxy.corp:port",
         "http://:3128",
         "http://a b:1",
-        "socks5://u:s3cret@x:1",
+        "socks://u:s3cret@x:1",
+        "socks6://u:s3cret@x:1",
+        f"socks5://{'u' * 256}:s3cret@x:1",
+        f"socks5://u:s3cret{'x' * 250}@x:1",
+        "socks4://u%00v:s3cret@x:1",
     ],
 )
 def test_what_is_no_usable_address_is_refused_without_its_password(text: str) -> None:
@@ -47,10 +59,36 @@ def test_what_is_no_usable_address_is_refused_without_its_password(text: str) ->
     assert "s3cret" not in str(caught.value)
 
 
-def test_a_credential_is_in_no_text_of_a_proxy() -> None:
-    via = parse_via("http://user:s3cret@proxy.corp:3128")
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+def test_a_credential_is_in_no_text_of_a_proxy(scheme: str) -> None:
+    via = parse_via(f"{scheme}://user:s3cret@proxy.corp:3128")
     assert "s3cret" not in f"{via} {via!r} {Ways(https=via)!r}"
-    assert str(via) == "http://proxy.corp:3128"
+    assert str(via) == f"{scheme}://proxy.corp:3128"
+
+
+def test_a_scheme_that_does_not_say_which_socks_it_is_is_told_so() -> None:
+    with pytest.raises(ValueError, match="socks:// does not say which SOCKS it is"):
+        parse_via("socks://127.0.0.1:1080/")
+
+
+HERE = ["127.0.0.1", "localhost", "models.localhost", "::1", "0.0.0.0", "::", "127.1", "2130706433", "::ffff:127.0.0.1"]
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", "::1", "0.0.0.0", "::"])
+@pytest.mark.parametrize("host", HERE)
+def test_a_listener_of_this_machine_is_known_by_all_its_names(host: str, own: str) -> None:
+    assert is_same(Via("http", host, 8080), own, 8080)
+    assert not is_same(Via("http", host, 8081), own, 8080)
+
+
+@pytest.mark.parametrize("host", ["proxy.corp", "10.0.0.5", "fd00::1"])
+def test_another_machines_port_is_no_listener_of_ours(host: str) -> None:
+    assert not is_same(Via("http", host, 8080), "127.0.0.1", 8080)
+    assert is_same(Via("http", host, 8080), canonical(host), 8080)
+
+
+def test_a_listener_on_one_outer_address_is_not_what_loopback_leads_to() -> None:
+    assert not is_same(Via("http", "localhost", 8080), "10.0.0.5", 8080)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +111,7 @@ def test_the_usual_variables_are_read_with_the_usual_precedence(
 
 
 def test_a_variable_that_cannot_be_used_is_named_once() -> None:
-    found, problems = ways_from({"ALL_PROXY": "socks5://127.0.0.1:1080"})
+    found, problems = ways_from({"ALL_PROXY": "socks://127.0.0.1:1080"})
     assert (found.https, found.http) == (None, None)
     assert [problem.name for problem in problems] == ["ALL_PROXY"]
 

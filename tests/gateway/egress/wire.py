@@ -4,11 +4,12 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import Any
 
 from gateway.egress.dial import Dialer
+from gateway.egress.lookups import LookUp, ask_system
 from gateway.egress.network import Ways
 from gateway.egress.send import AiohttpUpstream, Outgoing
 from gateway.model.call import Headers, Origin
@@ -54,6 +55,19 @@ class Connection:
 
 
 Script = Callable[[Connection], Awaitable[None]]
+
+
+@contextmanager
+def deaf_port(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
+    """A port whose queue is full: further SYNs are dropped."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener, ExitStack() as stack:
+        listener.bind((host, port))
+        listener.listen(0)
+        for _ in range(4):
+            filler = stack.enter_context(socket.socket(listener.family))
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
 
 
 class Wire:
@@ -105,9 +119,13 @@ async def provider(
 
 @asynccontextmanager
 async def client(
-    ca_file: str | None = None, own: Callable[[str, int], bool] | None = None, ways: Ways | None = None
+    ca_file: str | None = None,
+    own: Callable[[str, int], bool] | None = None,
+    ways: Ways | None = None,
+    look_up: LookUp = ask_system,
 ) -> AsyncIterator[AiohttpUpstream]:
-    dialer = Dialer(ca_file=ca_file, own_address=own or (lambda _host, _port: False), ways=ways or Ways())
+    own = own or (lambda _host, _port: False)
+    dialer = Dialer(ca_file=ca_file, own_address=own, ways=ways or Ways(), look_up=look_up)
     upstream = AiohttpUpstream(dialer)
     try:
         yield upstream
