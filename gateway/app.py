@@ -37,6 +37,7 @@ from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
 from gateway.upgrade import upgrade
 from gateway.version import version
+from gateway.vitals import vitals
 
 if TYPE_CHECKING:
     from addons.feed import Feed
@@ -118,6 +119,7 @@ class Running:
         self._hurry = asyncio.Event()
         self._own: tuple[Address, ...] = ()
         self._draining = False
+        self._vitals: Callable[[], dict[str, Any]] = dict
 
     async def main(self) -> int:
         """Start, serve, drain, stop."""
@@ -136,16 +138,15 @@ class Running:
             logger.warning("whygate: %s", remark)
         bounds = fence(settings, out)
         barred = None if bounds is None else bounds.bars_address
-        upstream = AiohttpUpstream(
-            Dialer(ca_file=ca_file, own_address=self._own_address, ways=out, barred=barred),
-            probes=settings.diagnose.probes != "off",
-        )
+        dialer = Dialer(ca_file=ca_file, own_address=self._own_address, ways=out, barred=barred)
+        upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
         try:
             feed = _feed(recorder) if self._ui is not None else None
             sink = recorder if feed is None else feed
             stages = compose(
                 settings, self._clock, self._secret, sink, upstream, bounds=bounds, seen=self._clients.seen
             )
+            self._vitals = partial(vitals, stages.gate, dialer)
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
             remembered.load()
             proxy, lanes = self._proxy(sink, stages, feed)
@@ -285,6 +286,7 @@ class Running:
             limits=lambda: view(stages.gate, self._clients.name),
             allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *self._settings.page.allowed_hosts}),
             version=version(),
+            vitals=self._vitals,
         )
         config = uvicorn.Config(
             app,

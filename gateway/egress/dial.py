@@ -76,6 +76,13 @@ class Stream(NamedTuple):
     early: bytes
 
 
+class Pool(NamedTuple):
+    """Connections to upstreams: in use or being opened, and kept for the next call."""
+
+    busy: int
+    idle: int
+
+
 class Dialer:
     """Opens connections.
 
@@ -152,6 +159,10 @@ class Dialer:
         """Give what a name last resolved to."""
         return self._resolver.answers(canonical(host))
 
+    def pool(self) -> Pool:
+        """Count the connections; one that the upstream has closed is idle no longer."""
+        return self._connector.pool()
+
     async def close(self) -> None:
         """Close all connections."""
         await self._connector.close()
@@ -209,6 +220,11 @@ class _Connector(aiohttp.TCPConnector):
             trace.enter(Phase.TLS)
         _, protocol = await self._start_tls_connection(transport, req, timeout)
         return protocol
+
+    def pool(self) -> Pool:
+        """Count what is kept."""
+        kept = (protocol for connections in self._conns.values() for protocol, _ in connections)
+        return Pool(len(self._acquired), sum(protocol.is_connected() for protocol in kept))
 
     async def stream(self, key: "_Key", traces: list[Any]) -> Stream:
         """Give a connection without a protocol, that no pool knows."""
