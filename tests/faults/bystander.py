@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-import httpx2
-
 from tests.faults.clients import ClientRow, Seen
 from tests.running import GatewayProcess
 

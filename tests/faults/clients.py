@@ -216,7 +216,7 @@ class _Asking:
             _answered(self._row, Seen(response.status_code, dict(response.headers)))
 
         made = openai.AsyncOpenAI if self._sdk == "openai" else anthropic.AsyncAnthropic
-        hooks = {"request": [asked], "response": [answered]}
+        hooks: dict[str, list[Any]] = {"request": [asked], "response": [answered]}
         async with httpx2.AsyncClient(**transport, event_hooks=hooks) as http:
             try:
                 given = await self._method(made(http_client=http, **options))(**words)

@@ -59,7 +59,9 @@ class Field:
         found: list[Flow] = []
         cursor: str | None = None
         while True:
-            page = self._page("GET", "/api/flows", params={"limit": PAGE_ROWS, **({"cursor": cursor} if cursor else {})})
+            page = self._page(
+                "GET", "/api/flows", params={"limit": PAGE_ROWS, **({"cursor": cursor} if cursor else {})}
+            )
             found += [flow for flow in page["flows"] if flow["seq"] > seq]
             cursor = page["next_cursor"]
             if cursor is None or page["flows"][-1]["seq"] <= seq:

@@ -35,9 +35,7 @@ def fingerprint(key: str, secret: bytes) -> str:
     return hmac.digest(secret, key.encode(), hashlib.sha256).hex()[:8]
 
 
-def reconcile(
-    clients: Sequence[ClientRow], flows: Sequence[Flow], upstream: Sequence[Row], *, secret: bytes
-) -> None:
+def reconcile(clients: Sequence[ClientRow], flows: Sequence[Flow], upstream: Sequence[Row], *, secret: bytes) -> None:
     """Compare.
 
     Args:
@@ -59,8 +57,7 @@ def _problems(
     of_key: dict[str, list[Flow]] = {}
     for flow in flows:
         of_key.setdefault(flow["key"], []).append(flow)
-        if flow["state"] != "done":
-            yield f"flow {flow['id']} is {flow['state']}, not done"
+    yield from (f"flow {flow['id']} is {flow['state']}, not done" for flow in flows if flow["state"] != "done")
     for client in clients:
         own = of_key.pop(fingerprint(client.key, secret), [])
         received = [row for row in upstream if row.mark == client.mark]
@@ -71,13 +68,17 @@ def _problems(
             yield from _outcomes(client, own)
     for flow in (flow for rest in of_key.values() for flow in rest):
         yield f"flow {flow['id']} ({flow['method']} {flow['host']}{flow['path']}) is of no client"
-    marks = {client.mark for client in clients}
+    yield from _marks(clients, upstream)
+
+
+def _marks(clients: Sequence[ClientRow], upstream: Sequence[Row]) -> Iterator[str]:
+    marks = Counter(client.mark for client in clients)
     for row in upstream:
         if row.mark not in marks and not _is_look(row):
             yield f"the upstream got {row.method} {row.target} (mark {row.mark or 'none'}), which no client asked for"
-    for mark, count in Counter(client.mark for client in clients).items():
-        if count > 1:
-            yield f"{mark} is the mark of {count} calls: each needs its own"
+    yield from (
+        f"{mark} is the mark of {count} calls: each needs its own" for mark, count in marks.items() if count > 1
+    )
 
 
 def _attempts(mark: str, flows: Sequence[Flow], received: Sequence[Row]) -> Iterator[str]:

@@ -26,7 +26,7 @@ REFUSALS = frozenset({503, 529, *range(400, 500)})
 """Answers that say the work was not done, so that it is not billed."""
 
 
-class Over(Exception):
+class OverError(Exception):
     """The connection of an exchange has ended; a fault lets it pass."""
 
 
@@ -88,7 +88,7 @@ class Row:
 class Exchange:
     """What a fault works on.
 
-    Every helper raises `Over` once the connection has ended, so a fault is written as if nothing could go wrong.
+    Every helper raises `OverError` once the connection has ended, so a fault is written as if nothing could go wrong.
     """
 
     request: Request
@@ -130,7 +130,9 @@ class Exchange:
         self.row.sent_bytes += len(data)
         await self.writer.drain()
 
-    async def write_head(self, status: int, headers: Mapping[str, str] | None = None, length: int | None = None) -> None:
+    async def write_head(
+        self, status: int, headers: Mapping[str, str] | None = None, length: int | None = None
+    ) -> None:
         """Write a head; chunks follow when no length is given."""
         framing = ("transfer-encoding", "chunked") if length is None else ("content-length", str(length))
         fields = [*(headers or {}).items(), *self.extra, framing]
@@ -143,7 +145,7 @@ class Exchange:
         await self.write(b"%x\r\n%b\r\n" % (len(data), data))
 
     async def left(self, seconds: float = LIFE_SECONDS) -> None:
-        """Wait until the client has left, at most so long; raises `Over` then."""
+        """Wait until the client has left, at most so long; raises `OverError` then."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while await self.reader.read(PIECE_BYTES):
@@ -164,7 +166,7 @@ class Exchange:
     def _over(self, how: str) -> NoReturn:
         if self.row.ended == "running":
             self.row.ended = how
-        raise Over
+        raise OverError
 
     async def _exactly(self, size: int, take: Callable[[bytes], None]) -> None:
         while size:
@@ -270,7 +272,7 @@ class Upstream:
                 row.ended = "answered"
             if not row.whole:
                 exchange.writer.close()  # half a request stands on the connection
-        except (Over, TimeoutError):
+        except (OverError, TimeoutError):
             exchange.writer.close()
         finally:
             if row.ended == "running":

@@ -66,7 +66,7 @@ def _message(text: str | None) -> Document:
 
 
 def _response(status: str, text: str | None) -> Document:
-    part = {"type": "output_text", "text": text, "annotations": []}
+    part: Document = {"type": "output_text", "text": text, "annotations": []}
     item = {"type": "message", "id": "i1", "role": "assistant", "status": "completed", "content": [part]}
     return {
         "id": "r1", "object": "response", "created_at": 1, "model": "m", "status": status, "error": None,

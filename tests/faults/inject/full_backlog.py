@@ -9,11 +9,11 @@ SETTLE_SECONDS = 0.2
 
 
 @contextlib.contextmanager
-def full_backlog() -> Iterator[int]:
+def full_backlog(host: str = "127.0.0.1", port: int = 0) -> Iterator[int]:
     """Give a port at which connecting hangs."""
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.socket())
-        server.bind(("127.0.0.1", 0))
+        server.bind((host, port))
         server.listen(0)
         address = server.getsockname()
         for _ in range(CONNECTIONS_MAX):

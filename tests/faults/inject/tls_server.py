@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from tests.faults.inject.listener import Listener, listening
 
-_ANSWER = b'HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}'
+_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}"
 
 
 @contextlib.contextmanager
