@@ -5,6 +5,7 @@ call has its own HTTP client, closed with it: nothing of one call is left when t
 """
 
 import asyncio
+import importlib
 import itertools
 import json
 import ssl
@@ -13,9 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import anthropic
 import httpx2
-import openai
 
 from tests.running import GatewayProcess, lane, plain, read_answer, reset
 
@@ -119,6 +118,7 @@ class Clients:
             more: Further arguments of the SDK's method, over ours.
         """
         row = self._row(mark, new_key(sdk))
+        importlib.import_module(sdk)  # which takes seconds: no part of the call
         began = time.monotonic()
         asking = _Asking(row, sdk, api or ("messages" if sdk == "anthropic" else "chat"), stream, leave_after_events)
         words = asking.words(headers, more)
@@ -215,7 +215,7 @@ class _Asking:
         async def answered(response: httpx2.Response) -> None:
             _answered(self._row, Seen(response.status_code, dict(response.headers)))
 
-        made = openai.AsyncOpenAI if self._sdk == "openai" else anthropic.AsyncAnthropic
+        made = _made_by(self._sdk, "Async")
         hooks: dict[str, list[Any]] = {"request": [asked], "response": [answered]}
         async with httpx2.AsyncClient(**transport, event_hooks=hooks) as http:
             try:
@@ -237,7 +237,7 @@ class _Asking:
         def answered(response: httpx2.Response) -> None:
             _answered(self._row, Seen(response.status_code, dict(response.headers)))
 
-        made = openai.OpenAI if self._sdk == "openai" else anthropic.Anthropic
+        made = _made_by(self._sdk)
         with httpx2.Client(**transport, event_hooks={"request": [asked], "response": [answered]}) as http:
             try:
                 given = self._method(made(http_client=http, **options))(**words)
@@ -272,6 +272,11 @@ class _Asking:
         self._row.outcome, self._row.status = "answer", self._row.answers[-1].status
         if not self._stream:
             self._row.text = _text(given)
+
+
+def _made_by(sdk: Sdk, kind: str = "") -> Any:
+    """Give an SDK's client class."""
+    return getattr(importlib.import_module(sdk), kind + {"openai": "OpenAI", "anthropic": "Anthropic"}[sdk])
 
 
 def _answered(row: ClientRow, seen: Seen) -> None:

@@ -81,6 +81,7 @@ class Case:
 
     Attributes:
         full: Whether to take the original, long durations where a case is scaled down otherwise.
+        received_before: How many requests the upstream had got when the case began.
         acknowledged: Ids of flows that belong to no call of ours, and are meant to be there.
     """
 
@@ -91,7 +92,7 @@ class Case:
         self.sdk, self.raw = self.clients.sdk, self.clients.raw
         newest = field.gateway.flows(limit=1)
         self._seq = newest[0]["seq"] if newest else 0
-        self._received = len(field.upstream.rows)
+        self.received_before = len(field.upstream.rows)
 
     def plan(self, *faults: Fault) -> str:
         """Say what becomes of a call's attempts; give the mark to call with."""
@@ -153,7 +154,7 @@ class Case:
         return fingerprint(key, self._secret)
 
     def _rows(self) -> Sequence[Row]:
-        return self.field.upstream.rows_since(self._received)
+        return self.field.upstream.rows_since(self.received_before)
 
 
 @contextlib.contextmanager
