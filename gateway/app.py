@@ -37,6 +37,7 @@ from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
 from gateway.upgrade import upgrade
 from gateway.version import version
+from gateway.vitals import vitals
 
 if TYPE_CHECKING:
     from addons.feed import Feed
@@ -118,6 +119,7 @@ class Running:
         self._hurry = asyncio.Event()
         self._own: tuple[Address, ...] = ()
         self._draining = False
+        self._vitals: Callable[[], dict[str, Any]] = dict
 
     async def main(self) -> int:
         """Start, serve, drain, stop."""
@@ -140,6 +142,7 @@ class Running:
             stages = compose(
                 settings, self._clock, self._secret, sink, upstream, bounds=bounds, seen=self._clients.seen
             )
+            self._vitals = partial(vitals, stages.gate, dialer)
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
             remembered.load()
             proxy, lanes = self._proxy(sink, stages, feed)
@@ -282,6 +285,7 @@ class Running:
             limits=lambda: view(stages.gate, self._clients.name),
             allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *self._settings.page.allowed_hosts}),
             version=version(),
+            vitals=self._vitals,
         )
         config = uvicorn.Config(
             app,

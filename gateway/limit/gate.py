@@ -183,6 +183,11 @@ class Gate:
         self.cut = False
         """Whether the gateway itself cuts what still runs: a drain that lasted too long, or a second signal."""
 
+    @property
+    def reservations(self) -> int:
+        """Calls that hold a permit, over all scopes. Users are not asked: of many, some are forgotten."""
+        return sum(scope.in_flight for scope in self.scopes.values())
+
     async def acquire(
         self, route: Route, live: Live, *, deadline: float, size_bytes: int, front: bool = False
     ) -> Permit | Refuse:

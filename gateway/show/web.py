@@ -48,6 +48,7 @@ def build_page(
     version: str,
     adopt: Callable[[str], str | None] = adopt_nothing,
     limits: Callable[[], dict[str, Any]] = no_limits,
+    vitals: Callable[[], dict[str, Any]] = dict,
 ) -> Starlette:
     """Give the page as an ASGI application.
 
@@ -59,6 +60,7 @@ def build_page(
         version: Shown at the foot of the page.
         adopt: A base URL that an app was told to use -> the path that leads there through the gateway, or None.
         limits: What is known of providers' limits, who waits for them and who uses them.
+        vitals: What the gateway holds at this moment; ``/api/health`` alone says it.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
@@ -70,7 +72,7 @@ def build_page(
         return {"state": "ready", "version": version, "log": recorder.health(), **health()}
 
     feed = Feed(recorder, whole_health)
-    views = _Views(Reader.of(recorder), feed, whole_health, limits)
+    views = _Views(Reader.of(recorder), feed, whole_health, limits, vitals)
     providers = _Providers(adopt)
     app = Starlette(
         routes=[
@@ -102,10 +104,11 @@ class _Views:
         feed: Feed,
         health: Callable[[], dict[str, Any]],
         limits: Callable[[], dict[str, Any]],
+        vitals: Callable[[], dict[str, Any]],
     ) -> None:
         self._reader = reader
         self._feed = feed
-        self._health, self._limits = health, limits
+        self._health, self._limits, self._vitals = health, limits, vitals
         self._watching = 0
 
     async def flows(self, request: Request) -> Response:
@@ -153,7 +156,7 @@ class _Views:
 
     async def health(self, _: Request) -> Response:
         """All that the gateway says of itself."""
-        return _json(self._health())
+        return _json({**self._health(), **self._vitals()})
 
     async def limits(self, _: Request) -> Response:
         """Every limit that is known, with what is left of it."""

@@ -64,6 +64,7 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
         version="0.0-test",
         adopt=lambda url: "/relay.example/v1" if url == "https://relay.example/v1" else None,
         limits=lambda: limits,
+        vitals=lambda: {"tasks": 7},
     )
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)

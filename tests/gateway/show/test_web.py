@@ -259,6 +259,7 @@ def test_health_says_all_and_the_open_paths_say_their_state_only(served: Served)
         health = client.get("/api/health").json()
         assert health["log"]["dropped"] == 0
         assert health["version"] == "0.0-test"
+        assert health["tasks"] == 7, "what it holds is told, too"
         assert client.get("/readyz").status_code == 200
         served.health["state"] = "draining"
         ready, alive = client.get("/readyz"), client.get("/healthz")
