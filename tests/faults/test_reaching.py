@@ -17,7 +17,6 @@ from tests.faults.inject.reset_at_accept import reset_at_accept
 from tests.faults.never_sent import BACKOFF_SECONDS, SLACK_SECONDS, TRIES, longest_seconds, refused
 
 RESOLVE_SECONDS = 2.0
-RESOLVER = pytest.mark.xfail(strict=False, reason="the resolver waits 5 s, and its event loop resolves without Python")
 _names = (f"n{number}" for number in itertools.count(1))
 
 
@@ -37,7 +36,6 @@ async def test_a_name_that_does_not_exist_is_looked_up_three_times_and_refused_w
 # F02
 
 
-@RESOLVER
 @pytest.mark.parametrize("behaviour", ["slow-10", "never"])
 async def test_a_resolver_that_is_silent_is_given_two_seconds_and_holds_up_nobody_else(
     case: Case, behaviour: str
@@ -50,7 +48,6 @@ async def test_a_resolver_that_is_silent_is_given_two_seconds_and_holds_up_nobod
     assert call.seconds < 5
 
 
-@RESOLVER
 async def test_many_names_without_an_answer_leave_others_resolvable(case: Case) -> None:
     silent = [case.field.https_url(443, f"{next(_names)}--slow-3.fault.test") for _ in range(12)]
     fine = case.field.adopt(f"http://{next(_names)}--fine.fault.test:{case.field.upstream.port}/v1")
@@ -64,7 +61,6 @@ async def test_many_names_without_an_answer_leave_others_resolvable(case: Case) 
     assert {task.result().cause for task in waiting} == {"network.dns_failure"}
 
 
-@RESOLVER
 async def test_a_resolver_that_fails_for_now_is_asked_again(case: Case) -> None:
     url = case.field.https_url(443, f"{next(_names)}--servfail.fault.test")
     call = await case.sdk(case.plan(), base_url=url)
@@ -77,7 +73,6 @@ async def test_a_resolver_that_fails_for_now_is_asked_again(case: Case) -> None:
 # F03
 
 
-@RESOLVER
 @pytest.mark.parametrize("first", ["refused", "dropped"])
 async def test_of_two_addresses_the_second_is_taken_when_the_first_is_dead(case: Case, first: str) -> None:
     port = case.field.upstream.port

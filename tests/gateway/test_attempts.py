@@ -293,7 +293,8 @@ async def test_a_host_that_answers_nobody_is_left_alone_and_asked_again_soon() -
 async def test_a_call_that_is_being_retried_when_the_host_is_left_alone_ends_in_its_own_last_answer() -> None:
     made = stages(*[error_answer(503, None, f"no {number}") for number in range(FAILURES_MIN)])
     made.budget.spend = lambda *_: True  # type: ignore[method-assign]
-    exchanges = [await ask(made) for _ in range(FAILURES_MIN // 3 + 1)]
+    bodies = [CHAT.replace(b"hello", b"hello %d" % number) for number in range(FAILURES_MIN // 3 + 1)]
+    exchanges = [await ask(made, body=body) for body in bodies]
     last = exchanges[-1]
     assert (last.status, last.header("x-whygate-attempts")) == (503, "2")
     assert orjson.loads(last.body)["error"]["message"] == f"no {FAILURES_MIN - 1}"
