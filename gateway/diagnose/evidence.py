@@ -60,8 +60,9 @@ class History:
         others_fail: Other clients fail at this host as well.
         others_work: Other clients get good answers from it.
         same_body: How often this client sent the very same body within a minute before.
-        restarts: How many of those an SDK called a first try, if it called others a repetition: a loop around it.
-        rounds: How many of those were a first try as far as anybody said.
+        restarts: How many of those, one after the other, an SDK called a first try, if it called others a repetition:
+            a loop around it.
+        rounds: How many of those were a first try as far as anybody said, if never two were under way at a time.
         same_sent: How often the provider was asked with that body, our own repetitions included.
         sent_since_limit: How many calls we sent in the window in which ``remaining`` fell by ``remaining_fell``.
         remaining_fell: How far the provider's own count fell meanwhile; 0 when it says nothing.

@@ -124,6 +124,8 @@ class Recent:
             for one in calls
             if body and one.body == body and one.client == client and now - one.at <= BODY_WINDOW_SECONDS
         ]
+        tries = [one for one in same if one.retries == 0]
+        in_a_row = _in_a_row(tries)
         others = [one for one in calls if one.client != client]
         worked = place.good.get(key)
         fell, sent = _fell(calls, key)
@@ -135,8 +137,8 @@ class Recent:
             others_fail=any(one.cause is not None and not one.left for one in others),
             others_work=any(one.cause is None for one in others),
             same_body=len(same) + 1 if same else 0,
-            restarts=sum(one.retries == 0 for one in same) if any(one.retries for one in same) else 0,
-            rounds=sum(one.retries == 0 for one in same),
+            restarts=in_a_row if any(one.retries for one in same) else 0,
+            rounds=in_a_row if in_a_row == len(tries) else 0,
             same_sent=sum(one.attempts for one in same),
             sent_since_limit=sent,
             remaining_fell=fell,
@@ -147,6 +149,15 @@ class Recent:
             small_passed=place.small_at is not None and now - place.small_at <= WINDOW_SECONDS,
             held_back_seconds=place.held_back_seconds if now - place.held_back_at <= WINDOW_SECONDS else 0.0,
         )
+
+
+def _in_a_row(calls: list[Happened]) -> int:
+    """Give how many calls began when one before had ended: what is asked twice at the same time is no repetition."""
+    number, ended = 0, float("-inf")
+    for one in sorted(calls, key=lambda one: one.at):
+        if one.at - one.seconds >= ended:
+            number, ended = number + 1, one.at
+    return number
 
 
 def _fell(calls: list[Happened], key: str) -> tuple[int, int]:

@@ -123,6 +123,13 @@ def test_how_often_the_provider_was_asked_with_it_counts_our_own_repetitions() -
     assert (seen.rounds, seen.same_sent) == (2, 6)
 
 
+def test_what_is_asked_many_times_at_once_is_no_repetition() -> None:
+    """Ten samples of one prompt, all of them refused while the provider is overloaded."""
+    at_once = [_call(NOW - 10 - at / 10, body=7, attempts=2, seconds=5.0) for at in range(10)]
+    assert (_look(*at_once, body=7).rounds, _look(*at_once, body=7).same_sent) == (0, 20)
+    assert _look(*at_once, _call(NOW - 4, body=7, retries=1), body=7).restarts == 1
+
+
 def test_another_body_or_an_older_one_is_none_of_the_same() -> None:
     calls = [_call(NOW - 10, body=8), _call(NOW - BODY_WINDOW_SECONDS - 1, body=7), _call(NOW - 10)]
     assert _look(*calls, body=7).same_body == 0
