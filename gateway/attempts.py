@@ -134,7 +134,7 @@ class Asking:
     def _broken(self, closed_for_seconds: float) -> Refuse:
         failures, cause = self._stages.breaker.why(*self._account)
         why = (
-            f"the last {failures} attempts at {self._route.upstream.host} failed ({cause.value}); "
+            f"{failures} attempts in a row failed, the last one with {cause.value}; "
             f"it is asked again in {closed_for_seconds:.1f} s"
         )
         return Refuse(
