@@ -282,9 +282,7 @@ async def test_a_host_that_answers_nobody_is_left_alone_and_asked_again_soon() -
     assert exchange.header("retry-after-ms") == "500"
     assert exchange.header("x-should-retry") is None
     message = orjson.loads(exchange.body)["error"]["message"]
-    assert (
-        f"{FAILURES_MIN} attempts in a row failed, the last one with service.overloaded; it is asked again" in message
-    )
+    assert f"{FAILURES_MIN} attempts in a row failed, the last one with service." in message
     assert len(_upstream(made).asked) == FAILURES_MIN
     clock.seconds += 0.5
     assert (await ask(made)).status == 200
