@@ -32,9 +32,10 @@ Ledgers = tuple[list[ClientRow], list[dict[str, Any]], list[Row]]
 # the comparison
 
 
-def attempt(n: int, status: int | None, code: str = "", *, sent: bool = True) -> dict[str, Any]:
+def attempt(n: int, status: int | None, code: str = "", *, sent: bool = True, fresh: bool = False) -> dict[str, Any]:
     failure = {"phase": "first_byte", "code": code, "detail": "", "sent": sent} if code else None
-    return {"n": n, "status": status, "failure": failure, "phases": [{"name": "first_byte"}]}
+    phases = [{"name": name} for name in (("connect", "first_byte") if fresh else ("first_byte",))]
+    return {"n": n, "status": status, "failure": failure, "phases": phases}
 
 
 def agreeing() -> Ledgers:
@@ -90,6 +91,14 @@ DISAGREEMENTS: dict[str, tuple[Callable[[Ledgers], Any], str]] = {
         lambda all_: all_[2].insert(0, _row(0, None)),
         "has status 503, the upstream wrote None",
     ),
+    "a reset of what nobody got": (
+        lambda all_: all_[1][1].update(attempts=[attempt(1, None, "connection_reset", fresh=True), attempt(2, 200)]),
+        "attempt 1 of flow f2 has status None, the upstream wrote 200",
+    ),
+    "a whole answer told as none": (
+        lambda all_: all_[1][1].update(attempts=[attempt(1, None, "read_timeout")]),
+        "attempt 1 of flow f2 has status None",
+    ),
     "another status": (_set(2, "status", 201), "has status 200, the upstream wrote 201"),
     "another order": (lambda all_: all_[2].reverse(), "has status 503, the upstream wrote 200"),
     "billed twice": (_billed_twice, "billed 2 times"),
@@ -134,6 +143,14 @@ def test_what_says_that_it_may_be_a_duplicate_may_be_billed_twice() -> None:
 def test_a_request_on_a_connection_that_was_closing_may_have_come_to_nobody() -> None:
     clients, flows, received = agreeing()
     flows[1]["attempts"] = [attempt(1, None, "connection_reset"), attempt(2, 200)]
+    reconcile(clients, flows, received, secret=SECRET)
+
+
+@pytest.mark.parametrize(("code", "ended"), [("truncated", "closed"), ("connection_reset", "reset"), ("", "left")])
+def test_a_head_may_be_lost_with_what_broke_or_with_who_left(code: str, ended: str) -> None:
+    clients, flows, received = agreeing()
+    flows[1]["attempts"] = [attempt(1, None, code, fresh=True)]
+    received[1].ended = ended
     reconcile(clients, flows, received, secret=SECRET)
 
 
