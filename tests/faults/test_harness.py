@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import ssl
 import subprocess
 import sys
 import threading
@@ -10,18 +11,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.faults.bystander import GAP_SECONDS, Bystander, HurtError
 from tests.faults.clients import ClientRow, Seen
-from tests.faults.field import SITE, Case, Field
+from tests.faults.field import SITE, Case, Field, server_context
 from tests.faults.inject.after_events import after_events
 from tests.faults.inject.answer import answer
 from tests.faults.inject.refused import broken, overloaded
 from tests.faults.inject.reset_before_head import reset_before_head
 from tests.faults.inject.silence import silence
 from tests.faults.inject.slow import slow
+from tests.faults.inject.tls_server import tls_server
 from tests.faults.inject.with_headers import with_headers
 from tests.faults.ledgers import LedgersDifferError, fingerprint, reconcile
+from tests.faults.never_sent import refused
 from tests.faults.rest import NotAtRestError
 from tests.faults.upstream import Exchange, Row
 from tests.running import CLEAN, close_opened, plain, read_answer
@@ -239,6 +243,28 @@ async def test_a_body_in_chunks_is_read_to_its_end(case: Case) -> None:
         case.field.upstream.rows.remove(row)
     finally:
         writer.close()
+
+
+async def test_a_tls_server_has_the_certificate_and_the_versions_that_it_is_given(case: Case) -> None:
+    stranger = server_context(trustme.CA(), "localhost")
+    modern = server_context(case.field.authority, "localhost")
+    modern.minimum_version = ssl.TLSVersion.TLSv1_3
+    with tls_server(stranger) as one, tls_server(modern) as other:
+        call = await case.sdk(case.plan(), base_url=case.field.https_url(one.port))
+        old = ssl.create_default_context(cadata=case.field.authority.cert_pem.bytes().decode())
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
+            await asyncio.open_connection("localhost", other.port, ssl=old)
+    refused(case, call, "network.tls_inspection", "tls_untrusted_issuer")
+    assert one.dials > 0
+    assert all(first.startswith(b"GET / HTTP/1.1\r\n") for first in one.received), "a look, and never the call"
+    assert (other.dials, other.received) == (1, [])
+
+
+async def test_the_upstream_speaks_tls_too_and_counts_who_came(case: Case) -> None:
+    call = await case.sdk(case.plan(answer()), base_url=case.field.https_url(case.field.upstream.tls_port))
+    assert (call.outcome, len(case.received(call))) == ("answer", 1)
+    assert case.field.upstream.dials["tls"] > 0
 
 
 # the innocent
