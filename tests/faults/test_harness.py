@@ -276,7 +276,7 @@ async def test_an_innocent_stream_is_not_hurt_by_a_healthy_call(case: Case) -> N
     assert len(other.late_seconds) > other.before > 0
 
 
-@pytest.mark.parametrize("late_seconds", [[0.2] * 5 + [0.001] * 45, [0.001] * 99 + [0.5]], ids=["often", "once"])
+@pytest.mark.parametrize("late_seconds", [[0.2] * 10 + [0.001] * 45, [0.001] * 99 + [0.6]], ids=["often", "once"])
 def test_an_innocent_stream_that_was_held_up_is_told(field: Field, late_seconds: list[float]) -> None:
     row = ClientRow("b", "k", outcome="answer", status=200)
     other = Bystander(field.gateway, row, threading.Event(), [0.001] * 25 + late_seconds, before=25)
