@@ -114,9 +114,10 @@ class Clients:
         Args:
             base_url: Instead of the SDK's own. One of ``http://`` is asked for without the proxy: the gateway itself.
             leave_after_events: Hang up after so many events of a stream.
-            leave_after_seconds: Hang up after so long, wherever the call stands.
+            leave_after_seconds: Hang up after so long, wherever the call stands; a blocking client cannot.
             more: Further arguments of the SDK's method, over ours.
         """
+        assert style == "async" or leave_after_seconds is None
         row = self._row(mark, new_key(sdk))
         importlib.import_module(sdk)  # which takes seconds: no part of the call
         began = time.monotonic()

@@ -4,7 +4,7 @@ What must hold, for every call:
 
 1. Every HTTP request that a client made has exactly one flow, and it is done; there is no other flow.
 2. The attempts of its flows that may have been sent are the upstream's requests of its mark, as many, in that order,
-   with the same status or both without one.
+   with the same status or both without one (`_is_same` and `_may_be_lost` name what cannot be known).
 3. A flow is billed at most once, unless it says ``possible_duplicate``.
 4. What failed in our log did not look like success to the client, and the other way round; and where the client could
    read a verdict, it is that of the log.
@@ -89,13 +89,14 @@ def _attempts(mark: str, flows: Sequence[Flow], received: Sequence[Row]) -> Iter
             if not _was_sent(attempt):
                 continue
             row = rest[0] if rest else None
-            if row is None or (row.status != attempt["status"] and _may_be_lost(attempt)):
-                if not _may_be_lost(attempt):
+            lost = _may_be_lost(attempt, received)
+            if row is None or (lost and not _is_same(attempt, row)):
+                if not lost:
                     yield f"{mark}: attempt {attempt['n']} of flow {flow['id']} was sent; the upstream got nothing of it"
                 continue
             rest.pop(0)
             billed += row.billable
-            if row.status != attempt["status"]:
+            if not _is_same(attempt, row):
                 yield (
                     f"{mark}: attempt {attempt['n']} of flow {flow['id']} has status {attempt['status']},"
                     f" the upstream wrote {row.status}"
@@ -131,10 +132,23 @@ def _was_sent(attempt: dict[str, Any]) -> bool:
     return attempt["status"] is not None or bool({"first_byte", "body"} & {one["name"] for one in attempt["phases"]})
 
 
-def _may_be_lost(attempt: dict[str, Any]) -> bool:
-    """Whether it may have been written to nobody: on an idle connection that was closing, or reset before it was read."""
+def _is_same(attempt: dict[str, Any], row: Row) -> bool:
+    """Whether both tell of the same answer. A head may be lost with what broke, or with a client that left."""
+    if attempt["status"] is None and row.status is not None:
+        return attempt["failure"] is None or row.ended != "answered"
+    return bool(attempt["status"] == row.status)
+
+
+def _may_be_lost(attempt: dict[str, Any], received: Sequence[Row]) -> bool:
+    """Whether a request that was written may have come to nobody.
+
+    That is so on an idle connection that was closing, and where no request of the call was ever read: a listener that
+    resets what it accepts keeps no ledger.
+    """
     failure = attempt["failure"]
-    return failure is not None and attempt["status"] is None and failure["code"] == "connection_reset"
+    if failure is None or attempt["status"] is not None or failure["code"] != "connection_reset":
+        return False
+    return not received or "connect" not in {phase["name"] for phase in attempt["phases"]}
 
 
 def _is_look(row: Row) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import ssl
 import subprocess
 import sys
 import threading
@@ -10,17 +11,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import trustme
 
 from tests.faults.bystander import GAP_SECONDS, Bystander, HurtError
 from tests.faults.clients import ClientRow, Seen
-from tests.faults.field import SITE, Case, Field
+from tests.faults.field import SITE, Case, Field, server_context
 from tests.faults.inject.after_events import after_events
 from tests.faults.inject.answer import answer
 from tests.faults.inject.refused import broken, overloaded
 from tests.faults.inject.reset_before_head import reset_before_head
 from tests.faults.inject.silence import silence
 from tests.faults.inject.slow import slow
+from tests.faults.inject.tls_server import tls_server
+from tests.faults.inject.with_headers import with_headers
 from tests.faults.ledgers import LedgersDifferError, fingerprint, reconcile
+from tests.faults.never_sent import refused
 from tests.faults.rest import NotAtRestError
 from tests.faults.upstream import Exchange, Row
 from tests.running import CLEAN, close_opened, plain, read_answer
@@ -31,9 +36,10 @@ Ledgers = tuple[list[ClientRow], list[dict[str, Any]], list[Row]]
 # the comparison
 
 
-def attempt(n: int, status: int | None, code: str = "", *, sent: bool = True) -> dict[str, Any]:
+def attempt(n: int, status: int | None, code: str = "", *, sent: bool = True, fresh: bool = False) -> dict[str, Any]:
     failure = {"phase": "first_byte", "code": code, "detail": "", "sent": sent} if code else None
-    return {"n": n, "status": status, "failure": failure, "phases": [{"name": "first_byte"}]}
+    phases = [{"name": name} for name in (("connect", "first_byte") if fresh else ("first_byte",))]
+    return {"n": n, "status": status, "failure": failure, "phases": phases}
 
 
 def agreeing() -> Ledgers:
@@ -89,6 +95,14 @@ DISAGREEMENTS: dict[str, tuple[Callable[[Ledgers], Any], str]] = {
         lambda all_: all_[2].insert(0, _row(0, None)),
         "has status 503, the upstream wrote None",
     ),
+    "a reset of what nobody got": (
+        lambda all_: all_[1][1].update(attempts=[attempt(1, None, "connection_reset", fresh=True), attempt(2, 200)]),
+        "attempt 1 of flow f2 has status None, the upstream wrote 200",
+    ),
+    "a whole answer told as none": (
+        lambda all_: all_[1][1].update(attempts=[attempt(1, None, "read_timeout")]),
+        "attempt 1 of flow f2 has status None",
+    ),
     "another status": (_set(2, "status", 201), "has status 200, the upstream wrote 201"),
     "another order": (lambda all_: all_[2].reverse(), "has status 503, the upstream wrote 200"),
     "billed twice": (_billed_twice, "billed 2 times"),
@@ -133,6 +147,14 @@ def test_what_says_that_it_may_be_a_duplicate_may_be_billed_twice() -> None:
 def test_a_request_on_a_connection_that_was_closing_may_have_come_to_nobody() -> None:
     clients, flows, received = agreeing()
     flows[1]["attempts"] = [attempt(1, None, "connection_reset"), attempt(2, 200)]
+    reconcile(clients, flows, received, secret=SECRET)
+
+
+@pytest.mark.parametrize(("code", "ended"), [("truncated", "closed"), ("connection_reset", "reset"), ("", "left")])
+def test_a_head_may_be_lost_with_what_broke_or_with_who_left(code: str, ended: str) -> None:
+    clients, flows, received = agreeing()
+    flows[1]["attempts"] = [attempt(1, None, code, fresh=True)]
+    received[1].ended = ended
     reconcile(clients, flows, received, secret=SECRET)
 
 
@@ -181,9 +203,11 @@ async def test_every_client_takes_a_plan_to_its_end(case: Case, sdk: Any, style:
 
 
 async def test_the_retries_of_an_sdk_are_requests_of_one_call(case: Case) -> None:
-    acting = {"tools": [{"type": "mcp", "server_label": "tickets"}]}  # which is not ours to repeat
-    call = await case.sdk(case.plan(broken(500), answer()), api="responses", max_retries=1, more=acting)
+    """A response in the background may do something that lasts, so the gateway leaves it to the app to ask again."""
+    first = with_headers(broken(), ("x-request-id", "r1"))
+    call = await case.sdk(case.plan(first, answer()), api="responses", max_retries=1, more={"background": True})
     assert (call.outcome, call.requests, [seen.status for seen in call.answers]) == ("answer", 2, [500, 200])
+    assert call.answers[0].headers["x-request-id"] == "r1"
     assert call.flow_ids == [flow["id"] for flow in case.flows(call)]
 
 
@@ -221,6 +245,28 @@ async def test_a_body_in_chunks_is_read_to_its_end(case: Case) -> None:
         writer.close()
 
 
+async def test_a_tls_server_has_the_certificate_and_the_versions_that_it_is_given(case: Case) -> None:
+    stranger = server_context(trustme.CA(), "localhost")
+    modern = server_context(case.field.authority, "localhost")
+    modern.minimum_version = ssl.TLSVersion.TLSv1_3
+    with tls_server(stranger) as one, tls_server(modern) as other:
+        call = await case.sdk(case.plan(), base_url=case.field.https_url(one.port))
+        old = ssl.create_default_context(cadata=case.field.authority.cert_pem.bytes().decode())
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        with pytest.raises(ssl.SSLError, match=r"(?i)protocol.version"):
+            await asyncio.open_connection("localhost", other.port, ssl=old)
+    refused(case, call, "network.tls_inspection", "tls_untrusted_issuer")
+    assert one.dials > 0
+    assert all(first.startswith(b"GET / HTTP/1.1\r\n") for first in one.received), "a look, and never the call"
+    assert (other.dials, other.received) == (1, [])
+
+
+async def test_the_upstream_speaks_tls_too_and_counts_who_came(case: Case) -> None:
+    call = await case.sdk(case.plan(answer()), base_url=case.field.https_url(case.field.upstream.tls_port))
+    assert (call.outcome, len(case.received(call))) == ("answer", 1)
+    assert case.field.upstream.dials["tls"] > 0
+
+
 # the innocent
 
 
@@ -230,7 +276,7 @@ async def test_an_innocent_stream_is_not_hurt_by_a_healthy_call(case: Case) -> N
     assert len(other.late_seconds) > other.before > 0
 
 
-@pytest.mark.parametrize("late_seconds", [[0.2] * 5 + [0.001] * 45, [0.001] * 99 + [0.5]], ids=["often", "once"])
+@pytest.mark.parametrize("late_seconds", [[0.2] * 10 + [0.001] * 45, [0.001] * 99 + [0.6]], ids=["often", "once"])
 def test_an_innocent_stream_that_was_held_up_is_told(field: Field, late_seconds: list[float]) -> None:
     row = ClientRow("b", "k", outcome="answer", status=200)
     other = Bystander(field.gateway, row, threading.Event(), [0.001] * 25 + late_seconds, before=25)
