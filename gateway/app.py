@@ -198,6 +198,8 @@ class Running:
     def _master(self, opts: options.Options, addons: list[object], feed: "Feed | None") -> master.Master:
         if self._ui is None or feed is None:
             plain = master.Master(opts)
+            if logging.lastResort is not None:  # mitmproxy's handler at the root ends what Python does by itself
+                logger.addHandler(logging.lastResort)
             plain.addons.add(*addons)
             return plain
         from addons.uis import HOST, open_ui  # noqa: PLC0415 - over a second; who wants none does not pay

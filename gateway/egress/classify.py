@@ -144,7 +144,9 @@ def _words(chain: list[BaseException]) -> str:
     if any(isinstance(error, aiohttp.ClientPayloadError) for error in chain):
         return "the connection ended before the answer did"  # aiohttp speaks of a bad message with status 400
     for error in (*(link for link in chain if _proxy_code(link) is not None), *reversed(chain)):
+        if isinstance(error, aiohttp.ClientConnectorError):
+            continue  # it repeats what it wraps, the address, and objects by their place in memory
         text = " ".join(str(error).split())
         if text:
             return _HOME.sub(r"\1...", text)[:_DETAIL_CHARACTERS]
-    return type(chain[0]).__name__
+    return type(chain[-1]).__name__
