@@ -274,7 +274,6 @@ class Running:
                 "connections": len(lanes.state.connections),
                 "running": len(lanes.state.tasks),
                 "waiting": stages.gate.waiting,
-                "upstream": stages.upstream.pool()._asdict(),
             }
 
         address = self._settings.page.address

@@ -4,6 +4,7 @@ Every branch has a fault in ``tests/gateway/egress/test_classify.py`` that produ
 """
 
 import errno
+import os
 import re
 import socket
 import ssl
@@ -38,6 +39,7 @@ _TOO_LATE = {
 _UNTRUSTED = frozenset({18, 19, 20, 21})
 """OpenSSL verify codes: self-signed leaf, self-signed in chain, issuer not found locally, leaf alone unverifiable."""
 
+_CONNECT = re.compile(r"Connect call failed \('([^']+)', (\d+)")
 _HOME = re.compile(r"(/home/|/Users/|C:\\Users\\)[^/\\\s]+")
 _DETAIL_CHARACTERS = 300
 
@@ -147,6 +149,9 @@ def _words(chain: list[BaseException]) -> str:
         if isinstance(error, aiohttp.ClientConnectorError):
             continue  # it repeats what it wraps, the address, and objects by their place in memory
         text = " ".join(str(error).split())
+        if (failed := _CONNECT.search(text)) is not None and isinstance(error, OSError) and error.errno:
+            host = f"[{failed[1]}]" if ":" in failed[1] else failed[1]
+            return f"{host}:{failed[2]}: {os.strerror(error.errno)}"
         if text:
             return _HOME.sub(r"\1...", text)[:_DETAIL_CHARACTERS]
     return type(chain[-1]).__name__

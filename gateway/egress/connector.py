@@ -150,8 +150,9 @@ class Connector(aiohttp.TCPConnector):
         return Stream(transport, early)
 
     def pool(self) -> Pool:
-        """Count."""
-        return Pool(len(self._acquired), sum(map(len, self._conns.values())))
+        """Count; one that the upstream has closed is idle no longer."""
+        idle = (protocol.is_connected() for kept in self._conns.values() for protocol, _ in kept)
+        return Pool(len(self._acquired), sum(idle))
 
     def has_idle(self, key: ConnectionKey) -> bool:
         """Whether one may be used again."""

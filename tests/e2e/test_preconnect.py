@@ -12,7 +12,7 @@ def pool_of(gateway: GatewayProcess) -> dict[str, int]:
         headers={"authorization": f"Bearer {gateway.runtime['token']}"},
         trust_env=False,
     )
-    pool: dict[str, int] = answer.raise_for_status().json()["upstream"]
+    pool: dict[str, int] = answer.raise_for_status().json()["pool"]
     return pool
 
 
