@@ -303,6 +303,16 @@ def test_a_loop_of_exceptions_ends() -> None:
     assert classify(ExceptionGroup("", [ConnectionResetError()]), Phase.SEND).code is NetCode.CONNECTION_RESET
 
 
+def test_the_words_of_aiohttp_about_a_connection_are_not_repeated() -> None:
+    """They print objects by their place in memory, and uvloop's resets say nothing themselves."""
+    key = aiohttp.client_reqrep.ConnectionKey("h", 1, is_ssl=True, ssl=True, proxy=None, proxy_auth=None,
+                                              proxy_headers_hash=None, server_hostname=None)  # fmt: skip
+    assert (
+        classify(aiohttp.ClientConnectorError(key, ConnectionResetError()), Phase.TLS).detail == "ConnectionResetError"
+    )
+    assert classify(aiohttp.ClientConnectorError(key, OSError(5, "words")), Phase.TLS).detail == "[Errno 5] words"
+
+
 def test_an_exception_without_words_is_named() -> None:
     assert classify(ValueError(), Phase.SEND).detail == "ValueError"
 
