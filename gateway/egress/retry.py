@@ -34,6 +34,9 @@ STATED_WAITS_MAX = 10
 SPREAD = 0.1
 """A stated wait is lengthened by up to this share, so that those who heard the same do not come back at once."""
 
+NAME_ATTEMPTS_MAX = 2
+"""For a name that the system's resolver hangs on: each takes two seconds, and people wait for five."""
+
 _AMBIGUOUS_STATUSES = frozenset({500, 502, 504})
 _CUT = frozenset({NetCode.CONNECTION_RESET, NetCode.READ_TIMEOUT, NetCode.TRUNCATED, NetCode.STREAM_TRUNCATED})
 _CUT_CAUSES = frozenset(
@@ -162,7 +165,8 @@ def next_step(
     wait = draw * min(policy.cap_seconds, policy.base_seconds * 2 ** min(number - 1, 10))
     if stated is not None:
         wait = max(wait, stated * (1 + SPREAD * draw))
-    if failures >= policy.max_attempts:
+    slow = failure is not None and failure.code is NetCode.DNS_TIMEOUT
+    if failures >= (min(policy.max_attempts, NAME_ATTEMPTS_MAX) if slow else policy.max_attempts):
         return Stop(spent=True)
     if not may_try():
         return Stop(spent=False)  # by the time the app comes back the host may be asked again

@@ -213,6 +213,12 @@ def test_failures_are_counted_and_stated_waits_are_bounded() -> None:
     assert _next(head=_head(), stated_seconds=1.0, number=STATED_WAITS_MAX + 1, failures=0) == Stop(spent=False)
 
 
+def test_a_resolver_that_hangs_is_asked_twice() -> None:
+    hangs = NetFailure(phase=Phase.DNS, code=NetCode.DNS_TIMEOUT, detail="", sent=False)
+    assert isinstance(_next(failure=hangs, cause=Cause.NETWORK_DNS_FAILURE), Retry)
+    assert _next(failure=hangs, cause=Cause.NETWORK_DNS_FAILURE, number=2, failures=2) == Stop(spent=True)
+
+
 def test_an_empty_budget_stops_us_and_the_sdk() -> None:
     assert _next(_Budget(0)) == Stop(spent=True)
 
