@@ -124,6 +124,9 @@ def _facts(row: Row) -> RenderableType:
         "Added by us": duration(row.get("overhead_ms")),
         "Tokens": _tokens(row),
         "Cache": row["cache"] if row["cache"] != "none" else "",
+        "Charge": "may be paid for twice: the provider may have worked on a try before the last"
+        if row.get("possible_duplicate")
+        else "",
         "App": row["client"],
         "Tenant": row["tenant"],
         "Key": f"fingerprint {row['key']}" if row["key"] else "",
@@ -183,6 +186,7 @@ def _measures(row: Row) -> str:
     parts = [
         duration(row.get("total_ms")),
         f"{attempts} tries" if attempts > 1 else "",
+        "may be paid for twice" if row.get("possible_duplicate") else "",
         f"queued {duration(row['queue_ms'])}" if row["queue_ms"] >= 1 else "",
         f"{_tokens(row)} tokens" if _tokens(row) else "",
         _FROM_CACHE.get(row["cache"], ""),

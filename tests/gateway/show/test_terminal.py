@@ -43,6 +43,14 @@ def test_a_running_call_says_what_it_waits_for() -> None:
     assert "queued: tokens per minute, about 4.0 s left" in shown(line(row.as_dict()))
 
 
+def test_what_may_be_paid_for_twice_says_so() -> None:
+    """In the line and in full; a call that was asked once says nothing of it."""
+    row = {**failed(), "possible_duplicate": True}
+    assert "may be paid for twice" in shown(line(row), 200)
+    assert "may be paid for twice: the provider may have worked on a try before the last" in shown(detail(row), 200)
+    assert "twice" not in shown(line(failed()), 200) + shown(detail(failed()), 200)
+
+
 def test_in_full_the_verdict_stands_first() -> None:
     """Facts come last."""
     text = shown(detail(failed()))
