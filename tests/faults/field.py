@@ -162,7 +162,8 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
     """Start a gateway and its upstream.
 
     Args:
-        extra: More settings, as TOML tables; ``[network]`` takes ``ca_file`` itself when it says nothing of it.
+        extra: More settings, as TOML tables; ``[network]`` takes ``ca_file`` itself when it says nothing of it, and
+            ``UPSTREAM`` is the upstream's origin in plain.
         env: More environment for the gateway.
     """
     authority = trustme.CA()
@@ -176,7 +177,9 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
         upstream = Upstream(tls, answer())
         stack.callback(upstream.close)
         gateway = GatewayProcess(
-            directory, config_for(upstream.port, settings), env={"PYTHONPATH": str(SITE), **(env or {})}
+            directory,
+            config_for(upstream.port, settings.replace("UPSTREAM", f"http://127.0.0.1:{upstream.port}")),
+            env={"PYTHONPATH": str(SITE), **(env or {})}
         )
         stack.callback(gateway.stop)
         _warm_up(gateway, upstream)
