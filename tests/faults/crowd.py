@@ -22,11 +22,12 @@ class Crowd:
     """The calls, and what they share: a key, a plan, an HTTP client in plain to a base URL. A context manager.
 
     Attributes:
+        mark: Of the plan; those of the calls are ``MARK.1`` and so on.
         rows: Of the client's ledger, in the order of their beginning.
     """
 
     def __init__(self, case: Case, *faults: Fault, body: Mapping[str, Any] | None = None) -> None:
-        self._case, self._mark, self._numbers = case, case.plan(*faults), itertools.count(1)
+        self._case, self.mark, self._numbers = case, case.plan(*faults), itertools.count(1)
         self._body = {"model": "gpt-4o-mini", **(body or {})}
         self.key = new_key()
         self.rows: list[ClientRow] = []
@@ -43,7 +44,7 @@ class Crowd:
 
     def begin(self) -> ClientRow:
         """Enter one more call into the ledger."""
-        row = ClientRow(f"{self._mark}.{next(self._numbers)}", self.key)
+        row = ClientRow(f"{self.mark}.{next(self._numbers)}", self.key)
         self._case.clients.rows.append(row)
         self.rows.append(row)
         return row
@@ -86,4 +87,4 @@ class Crowd:
     def received(self) -> list[Row]:
         """Give what the upstream got of all of them, in the order of arrival."""
         got = self._case.field.upstream.rows_since(self._case.received_before)
-        return [row for row in got if row.mark.startswith(f"{self._mark}.")]
+        return [row for row in got if row.mark.startswith(f"{self.mark}.")]
