@@ -49,6 +49,8 @@ class Wire:
         row = self.row
         try:
             head, body = await read_answer(self.reader)
+            while head.startswith(b"HTTP/1.1 100"):
+                head, body = await read_answer(self.reader)
         except (OSError, asyncio.IncompleteReadError) as error:
             row.exception, row.message = (type(error).__name__,), str(error)
         else:
