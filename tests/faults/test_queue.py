@@ -113,7 +113,7 @@ async def test_who_leaves_the_queue_is_out_of_it_at_once_and_never_sent(queue: C
                     leaving, wires = wires[:10], wires[10:]
                     began = time.monotonic()
                     for one in leaving:
-                        one.leave()
+                        await one.leave()
                     await seen(lambda rest=len(wires): waiting(queue) == rest)
                     times.append(time.monotonic() - began)
     print(f"\nout of the queue after {statistics.median(times) * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms")

@@ -61,10 +61,12 @@ class Wire:
         row.seconds = time.monotonic() - row.at
         return row
 
-    def leave(self) -> None:
-        """Hang up with a RST."""
+    async def leave(self) -> None:
+        """Hang up with a RST; it is on its way when this returns."""
         self.row.outcome, self.row.left_at = "left", time.monotonic()
         reset(self.writer)
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
 
 
 @contextlib.asynccontextmanager
