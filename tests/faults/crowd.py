@@ -49,9 +49,7 @@ class Crowd:
         self.rows.append(row)
         return row
 
-    async def ask(
-        self, headers: Mapping[str, str] | None = None, *, url: str | None = None, **more: Any
-    ) -> ClientRow:
+    async def ask(self, headers: Mapping[str, str] | None = None, *, url: str | None = None, **more: Any) -> ClientRow:
         """Make one call; ``more`` is for its body."""
         row = self.begin()
         row.requests += 1

@@ -181,7 +181,7 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
         gateway = GatewayProcess(
             directory,
             config_for(upstream.port, settings.replace("UPSTREAM", f"http://127.0.0.1:{upstream.port}")),
-            env={"PYTHONPATH": str(SITE), **(env or {})}
+            env={"PYTHONPATH": str(SITE), **(env or {})},
         )
         stack.callback(gateway.stop)
         _warm_up(gateway, upstream)

@@ -110,7 +110,9 @@ async def test_the_upstream_is_left_at_once_when_the_app_leaves(case: Case) -> N
             await one.leave()
         await until(lambda received=received: received.ended_at)
         took.append(received.ended_at - (one.row.left_at or 0))
-    print(f"\nthe upstream was left {max(took) * 1000:.1f} ms after the app at most, {sorted(took)[len(took) // 2] * 1000:.1f} ms in the median")
+    print(
+        f"\nthe upstream was left {max(took) * 1000:.1f} ms after the app at most, {sorted(took)[len(took) // 2] * 1000:.1f} ms in the median"
+    )
     assert max(took) < CLOSED_SECONDS
 
 

@@ -6,7 +6,7 @@ import json
 import statistics
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import psutil
 import pytest
@@ -81,9 +81,8 @@ async def blocked(case: Case, model: str) -> AsyncIterator[Blocked]:
             await crowd.first
 
 
-async def seen(look: object, seconds: float = 10.0) -> None:
+async def seen(look: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait until something is true, without holding up the clients."""
-    assert callable(look)
     end = time.monotonic() + seconds
     while not await asyncio.to_thread(look):
         assert time.monotonic() < end, "it never came to that"
@@ -92,6 +91,11 @@ async def seen(look: object, seconds: float = 10.0) -> None:
 
 def waiting(case: Case) -> int:
     return case.field.watch.look().waiting
+
+
+async def queued(case: Case, count: int) -> None:
+    """Wait until so many calls wait."""
+    await seen(lambda: waiting(case) == count, 30)
 
 
 # F51
@@ -108,13 +112,13 @@ async def test_who_leaves_the_queue_is_out_of_it_at_once_and_never_sent(queue: C
                     mark = f"{crowd.mark}.left{len(times)}x{number}"
                     wires.append(await stack.enter_async_context(wire(queue, mark, "plain", crowd.key)))
                     await wires[-1].send(wires[-1].request(crowd.body()))
-                await seen(lambda all_=len(wires): waiting(queue) == all_)
+                await queued(queue, len(wires))
                 while wires:
                     leaving, wires = wires[:10], wires[10:]
                     began = time.monotonic()
                     for one in leaving:
                         await one.leave()
-                    await seen(lambda rest=len(wires): waiting(queue) == rest)
+                    await queued(queue, len(wires))
                     times.append(time.monotonic() - began)
     print(f"\nout of the queue after {statistics.median(times) * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms")
     assert statistics.median(times) <= REMOVED_SECONDS
@@ -132,13 +136,15 @@ async def test_a_full_queue_refuses_at_once_and_whoever_waits_already_is_served(
         before = process.memory_info().rss
         async with asyncio.TaskGroup() as tasks:
             waits = [tasks.create_task(crowd.ask()) for _ in range(QUEUE_MAX)]
-            await seen(lambda: waiting(queue) == QUEUE_MAX, 30)
+            await queued(queue, QUEUE_MAX)
             grown = (process.memory_info().rss - before) / QUEUE_MAX
             with queue.bystander():
                 refused = [await crowd.ask() for _ in range(600 if queue.full else 150)]
             crowd.go.set()
         took = statistics.median(row.seconds for row in refused)
-        print(f"\nrefused after {took * 1000:.1f} ms (median); {grown / KIB:.1f} KiB for each that waits, with its socket")
+        print(
+            f"\nrefused after {took * 1000:.1f} ms (median); {grown / KIB:.1f} KiB for each that waits, with its socket"
+        )
         assert took < REFUSED_SECONDS
         assert {(row.status, row.cause) for row in refused} == {(429, "proxy.queue_full")}
         assert {int(row.answers[0].headers["retry-after"]) >= 1 for row in refused} == {True}
@@ -151,12 +157,12 @@ async def test_bodies_that_wait_are_bounded_as_well(queue: Case) -> None:
     async with blocked(queue, "one-heavy") as crowd, asyncio.TaskGroup() as tasks:
         messages = [{"role": "user", "content": text}]
         waits = [tasks.create_task(crowd.ask(messages=messages)) for _ in range(2)]
-        await seen(lambda: waiting(queue) == 2)
+        await queued(queue, 2)
         third = await crowd.ask(messages=messages)
         assert (third.status, third.cause) == (429, "proxy.queue_full")
         assert "MiB" in third.text
         light = tasks.create_task(crowd.ask())
-        await seen(lambda: waiting(queue) == 3)
+        await queued(queue, 3)
         crowd.go.set()
     assert {wait.result().outcome for wait in [*waits, light]} == {"answer"}
 
@@ -168,7 +174,7 @@ async def test_who_came_first_is_served_first(queue: Case) -> None:
     async with blocked(queue, "one-by-one") as crowd, asyncio.TaskGroup() as tasks:
         for number in range(20):
             tasks.create_task(crowd.ask())
-            await seen(lambda all_=number + 1: waiting(queue) == all_)
+            await queued(queue, number + 1)
         crowd.go.set()
     assert [row.mark for row in crowd.received()] == [row.mark for row in crowd.rows]
 
@@ -196,7 +202,9 @@ async def test_a_large_call_among_small_ones_is_served_in_its_turn(queue: Case) 
         order = [row.mark for row in crowd.received() if row.status == 200]
         overtook = sum(order.index(one.result().mark) < order.index(big.mark) for one in later)
         fair = max(0.0, (16 * (small + 1) + large + 1 - burst) / per_second)
-        print(f"\nthe large call took {big.seconds:.2f} s, its fair wait is {fair:.2f} s; {overtook} later ones overtook")
+        print(
+            f"\nthe large call took {big.seconds:.2f} s, its fair wait is {fair:.2f} s; {overtook} later ones overtook"
+        )
         assert {row.outcome for row in crowd.rows} == {"answer"}
         assert overtook == 0
         assert big.seconds <= 2 * fair + SLACK_SECONDS

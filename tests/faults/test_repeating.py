@@ -71,10 +71,7 @@ async def test_what_may_have_been_done_is_done_again_where_that_only_costs_money
 @pytest.mark.parametrize("fault", AMBIGUOUS)
 async def test_what_may_have_been_done_is_never_done_again_where_it_does_more(case: Case, fault: str) -> None:
     calls = await asyncio.gather(
-        *(
-            case.raw(case.plan(AMBIGUOUS[fault], answer()), path=path, body=body)
-            for path, body in ACTING.items()
-        )
+        *(case.raw(case.plan(AMBIGUOUS[fault], answer()), path=path, body=body) for path, body in ACTING.items())
     )
     for path, call in zip(ACTING, calls, strict=True):
         flow, received = case.flow(call), case.received(call)
@@ -97,9 +94,13 @@ async def test_five_hundreds_without_end_are_the_providers_last_word_byte_for_by
 
 # F48
 
-CUT = json.dumps({"id": "c1", "object": "chat.completion", "choices": [{"index": 0, "message": {"content": "hi" * 40}}]})
+CUT = json.dumps(
+    {"id": "c1", "object": "chat.completion", "choices": [{"index": 0, "message": {"content": "hi" * 40}}]}
+)
 CUT_BYTES = CUT.encode()[:90]
-ERROR_BYTES = b'{"error":{"message":"The server had an error.","type":"server_error","param":null,"code":"server_error"}}'
+ERROR_BYTES = (
+    b'{"error":{"message":"The server had an error.","type":"server_error","param":null,"code":"server_error"}}'
+)
 
 
 @pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])
@@ -169,5 +170,7 @@ async def test_no_attempt_follows_an_app_that_has_gone(case: Case) -> None:
         call.outcome = "left"  # which is what its own timeout comes to
         assert len(case.received(call)) == 1
         assert case.flow(call)["cause"].startswith("client.")
-    await asyncio.sleep(max(0.0, max(row.ended_at for call in calls for row in case.received(call)) + 2.3 - time.monotonic()))
+    await asyncio.sleep(
+        max(0.0, max(row.ended_at for call in calls for row in case.received(call)) + 2.3 - time.monotonic())
+    )
     assert [len(case.received(call)) for call in calls] == [1] * 4

@@ -118,9 +118,7 @@ async def test_two_waits_in_one_answer_are_never_a_longer_sleep_than_the_cap(pla
 async def test_a_wait_that_is_no_wait_is_ours_to_choose_and_never_long(place: Case, status: int) -> None:
     faults = [with_headers(refused(status, "slow_down", "Slow down."), *headers) for headers in JUNK.values()]
     with place.bystander():
-        calls = await asyncio.gather(
-            *(place.sdk(place.plan(fault, answer()), timeout_seconds=600) for fault in faults)
-        )
+        calls = await asyncio.gather(*(place.sdk(place.plan(fault, answer()), timeout_seconds=600) for fault in faults))
     for name, call in zip(JUNK, calls, strict=True):
         assert (call.outcome, len(place.received(call))) == ("answer", 2), name
         assert waited_seconds(place, call) < OWN_SECONDS, name

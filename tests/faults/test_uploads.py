@@ -40,7 +40,9 @@ async def parts(size_bytes: int) -> AsyncIterator[bytes]:
 
 async def upload(one: Wire, size_bytes: int, framing: Literal["length", "chunks"], *, expect: bool = False) -> str:
     """Send it, and give its SHA-256."""
-    headers: dict[str, object] = {"Content-Length": size_bytes} if framing == "length" else {"Transfer-Encoding": "chunked"}
+    headers: dict[str, object] = (
+        {"Content-Length": size_bytes} if framing == "length" else {"Transfer-Encoding": "chunked"}
+    )
     digest = hashlib.sha256()
     await one.send(one.head({**headers, **({"Expect": "100-continue"} if expect else {})}))
     if expect:
