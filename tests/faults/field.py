@@ -104,15 +104,15 @@ class Case:
 
     def flows(self, client: ClientRow | None = None) -> list[Flow]:
         """Wait until the flows of a call, or of all, are done, and give them."""
+        wanted = sum(row.requests for row in self.clients.rows) if client is None else client.requests
 
         def look() -> list[Flow] | None:
             found = [flow for flow in self.field.flows_after(self.newest_before) if flow["id"] not in self.acknowledged]
             if client is not None:
                 found = [flow for flow in found if flow["key"] == self.fingerprint(client.key)]
-            wanted = sum(row.requests for row in self.clients.rows) if client is None else client.requests
             return found if len(found) >= wanted and all(flow["state"] == "done" for flow in found) else None
 
-        if not (self.clients.rows if client is None else client.requests):
+        if not wanted:
             return []
         return self.field.gateway.until(look, DONE_SECONDS)
 

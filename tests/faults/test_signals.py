@@ -239,7 +239,7 @@ async def test_a_limit_that_is_stated_lower_counts_from_the_next_call_on(place: 
             place.field.upstream.plan(mark, fault)
         first, second, third = [await crowd.ask(model="gpt-lowered") for _ in marks]
         assert (first.outcome, second.outcome, third.outcome) == ("answer", "answer", "answer")
-        assert crowd.flow(first)["queue_ms"] == crowd.flow(second)["queue_ms"] == 0
+        assert max(crowd.flow(first)["queue_ms"], crowd.flow(second)["queue_ms"]) < 500
         assert 500 < crowd.flow(third)["queue_ms"] < 3_000
     assert learned(place, "gpt-lowered")["requests"]["limit"] == 60
 
