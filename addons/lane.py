@@ -328,8 +328,8 @@ class Lane(HttpToolsProtocol):
             self.transport.abort()
         else:
             if cycle is not None and not cycle.response_complete:
-                # Its request will never be whole: the application is told that the client left.
-                cycle.disconnected = True
+                # Its request will never be whole: the application is told that the client left, and that it has a row.
+                cycle.disconnected = cycle.scope["state"]["malformed"] = True
                 cycle.message_event.set()
             self._say_400(msg)
         self._refused(self.origin.host if self.origin else "", Cause.CLIENT_MALFORMED_REQUEST, msg, 400)

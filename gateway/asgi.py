@@ -52,6 +52,8 @@ class Gateway:
         arrived_at, arrived = self._stages.clock.wall(), self._stages.clock.now()
         body, more = await _read(receive)
         if body is None:
+            if (scope.get("state") or {}).get("malformed"):
+                return  # the server could not read it, and has said so in a row
             abandoned(self._stages, call_of(scope, arrived_at, arrived, b"", complete=False))
             return
         reply = AsgiReply(send)

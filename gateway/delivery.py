@@ -214,7 +214,11 @@ def _telling(live: Live) -> Callable[[float | None], None]:
 def _inside(trip: Trip, head: ReplyHead, body: bytes) -> Diagnosis | None:
     """Give the verdict on an answer that calls itself a success and says inside that it is none."""
     route = trip.admitted.route
-    if route.foreign or not body or len(body) > EXCERPT_BYTES:
+    if route.foreign or not body:
+        return None
+    if _is_cut(head, body):
+        return diagnose(trip.evidence(head=head, stream_truncated=True))
+    if len(body) > EXCERPT_BYTES:
         return None
     shape = route.endpoint.stream
     if shape is not None and is_events(head):
@@ -228,6 +232,16 @@ def _inside(trip: Trip, head: ReplyHead, body: bytes) -> Diagnosis | None:
         return None
     found = diagnose(trip.evidence(head=head, body=body))
     return found if found.cause is not Cause.UNKNOWN else None
+
+
+def _is_cut(head: ReplyHead, body: bytes) -> bool:
+    """Whether a whole body that calls itself JSON stops in the middle of it. Only its ends are looked at."""
+    if head.status != 200 or not (head.header(b"content-type") or "").lower().startswith("application/json"):
+        return False
+    if head.header(b"content-encoding") not in {None, "identity"}:
+        return False
+    closing = {b"{": b"}", b"[": b"]"}.get(body.lstrip()[:1])
+    return closing is not None and body.rstrip()[-1:] != closing
 
 
 def _answered(

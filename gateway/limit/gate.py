@@ -317,7 +317,11 @@ class Gate:
 
     def _refuse(self, foreseen: Block, left_seconds: float, size_bytes: int) -> Refuse | None:
         if self.waiting >= self.queue_max or self.waiting_bytes + size_bytes > self.queue_max_bytes:
-            why = f"{self.waiting:,} calls already wait for their turn, as many as the queue holds"
+            holds = f"their bodies hold {self.waiting_bytes / 1_048_576:.1f} MiB, which leaves no room for this one"
+            many = self.waiting >= self.queue_max
+            why = (
+                f"{self.waiting:,} calls already wait for their turn, {'as many as the queue holds' if many else holds}"
+            )
             return Refuse(
                 cause=Cause.PROXY_QUEUE_FULL,
                 status=429,

@@ -60,6 +60,7 @@ class ClientRow:
         cause: The verdict that the app could read: of a header, else of the error in a stream.
         text: What came of the answer.
         left_at: When the app hung up, monotonic seconds.
+        at: When it began, the same.
     """
 
     mark: str
@@ -74,6 +75,7 @@ class ClientRow:
     text: str = ""
     seconds: float = 0.0
     left_at: float | None = None
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def flow_ids(self) -> list[str]:
@@ -108,6 +110,7 @@ class Clients:
         leave_after_seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
         more: Mapping[str, Any] | None = None,
+        key: str | None = None,
     ) -> ClientRow:
         """Make one call with an official SDK; never raises for what the call meets.
 
@@ -116,9 +119,10 @@ class Clients:
             leave_after_events: Hang up after so many events of a stream.
             leave_after_seconds: Hang up after so long, wherever the call stands; a blocking client cannot.
             more: Further arguments of the SDK's method, over ours.
+            key: Of other calls, which it then shares; the ledgers tell them apart by what each has heard.
         """
         assert style == "async" or leave_after_seconds is None
-        row = self._row(mark, new_key(sdk))
+        row = self._row(mark, key or new_key(sdk))
         importlib.import_module(sdk)  # which takes seconds: no part of the call
         began = time.monotonic()
         asking = _Asking(row, sdk, api or ("messages" if sdk == "anthropic" else "chat"), stream, leave_after_events)

@@ -81,6 +81,7 @@ class Case:
 
     Attributes:
         full: Whether to take the original, long durations where a case is scaled down otherwise.
+        newest_before: The ``seq`` of the newest flow when the case began.
         received_before: How many requests the upstream had got when the case began.
         acknowledged: Ids of flows that belong to no call of ours, and are meant to be there.
     """
@@ -91,7 +92,7 @@ class Case:
         self.clients = Clients(field.gateway)
         self.sdk, self.raw = self.clients.sdk, self.clients.raw
         newest = field.gateway.flows(limit=1)
-        self._seq = newest[0]["seq"] if newest else 0
+        self.newest_before = newest[0]["seq"] if newest else 0
         self.received_before = len(field.upstream.rows)
 
     def plan(self, *faults: Fault) -> str:
@@ -103,15 +104,15 @@ class Case:
 
     def flows(self, client: ClientRow | None = None) -> list[Flow]:
         """Wait until the flows of a call, or of all, are done, and give them."""
+        wanted = sum(row.requests for row in self.clients.rows) if client is None else client.requests
 
         def look() -> list[Flow] | None:
-            found = [flow for flow in self.field.flows_after(self._seq) if flow["id"] not in self.acknowledged]
+            found = [flow for flow in self.field.flows_after(self.newest_before) if flow["id"] not in self.acknowledged]
             if client is not None:
-                found = [flow for flow in found if flow["key"] == self._fingerprint(client.key)]
-            wanted = sum(row.requests for row in self.clients.rows) if client is None else client.requests
+                found = [flow for flow in found if flow["key"] == self.fingerprint(client.key)]
             return found if len(found) >= wanted and all(flow["state"] == "done" for flow in found) else None
 
-        if not (self.clients.rows if client is None else client.requests):
+        if not wanted:
             return []
         return self.field.gateway.until(look, DONE_SECONDS)
 
@@ -140,7 +141,7 @@ class Case:
             self.flows()  # what is not done by now is told by the comparison
         with contextlib.suppress(TimeoutError):
             GatewayProcess.until(lambda: all(row.ended != "running" for row in self._rows()), DONE_SECONDS)
-        found = [flow for flow in self.field.flows_after(self._seq) if flow["id"] not in self.acknowledged]
+        found = [flow for flow in self.field.flows_after(self.newest_before) if flow["id"] not in self.acknowledged]
         try:
             reconcile(self.clients.rows, found, self._rows(), secret=self._secret)
         finally:
@@ -150,7 +151,8 @@ class Case:
     def _secret(self) -> bytes:
         return (self.field.gateway.state / "fingerprint.key").read_bytes()
 
-    def _fingerprint(self, key: str) -> str:
+    def fingerprint(self, key: str) -> str:
+        """Give what this gateway's flows show of a key."""
         return fingerprint(key, self._secret)
 
     def _rows(self) -> Sequence[Row]:
@@ -162,7 +164,8 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
     """Start a gateway and its upstream.
 
     Args:
-        extra: More settings, as TOML tables; ``[network]`` takes ``ca_file`` itself when it says nothing of it.
+        extra: More settings, as TOML tables; ``[network]`` takes ``ca_file`` itself when it says nothing of it, and
+            ``UPSTREAM`` is the upstream's origin in plain.
         env: More environment for the gateway.
     """
     authority = trustme.CA()
@@ -176,7 +179,9 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
         upstream = Upstream(tls, answer())
         stack.callback(upstream.close)
         gateway = GatewayProcess(
-            directory, config_for(upstream.port, settings), env={"PYTHONPATH": str(SITE), **(env or {})}
+            directory,
+            config_for(upstream.port, settings.replace("UPSTREAM", f"http://127.0.0.1:{upstream.port}")),
+            env={"PYTHONPATH": str(SITE), **(env or {})},
         )
         stack.callback(gateway.stop)
         _warm_up(gateway, upstream)

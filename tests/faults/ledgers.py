@@ -8,12 +8,15 @@ What must hold, for every call:
 3. A flow is billed at most once, unless it says ``possible_duplicate``.
 4. What failed in our log did not look like success to the client, and the other way round; and where the client could
    read a verdict, it is that of the log.
+
+Where several calls share a key, a flow is of the call that heard its id; the others are of those that heard none, each
+of one of which the upstream got as much.
 """
 
 import hashlib
 import hmac
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.faults.clients import ClientRow
@@ -54,21 +57,44 @@ def reconcile(clients: Sequence[ClientRow], flows: Sequence[Flow], upstream: Seq
 def _problems(
     clients: Sequence[ClientRow], flows: Sequence[Flow], upstream: Sequence[Row], secret: bytes
 ) -> Iterator[str]:
-    of_key: dict[str, list[Flow]] = {}
-    for flow in flows:
-        of_key.setdefault(flow["key"], []).append(flow)
+    of_mark: dict[str, list[Row]] = {}
+    for row in upstream:
+        of_mark.setdefault(row.mark, []).append(row)
     yield from (f"flow {flow['id']} is {flow['state']}, not done" for flow in flows if flow["state"] != "done")
+    owned = _owned(clients, flows, of_mark, secret)
     for client in clients:
-        own = of_key.pop(fingerprint(client.key, secret), [])
-        received = [row for row in upstream if row.mark == client.mark]
+        own, received = owned[client.mark], of_mark.get(client.mark, [])
         if len(own) != client.requests:
             yield f"{client.mark}: the client made {client.requests} requests, the log has {len(own)} flows"
         yield from _attempts(client.mark, own, received)
         if own:
             yield from _outcomes(client, own)
-    for flow in (flow for rest in of_key.values() for flow in rest):
-        yield f"flow {flow['id']} ({flow['method']} {flow['host']}{flow['path']}) is of no client"
+    somebodys = {flow["id"] for own in owned.values() for flow in own}
+    for flow in flows:
+        if flow["id"] not in somebodys:
+            yield f"flow {flow['id']} ({flow['method']} {flow['host']}{flow['path']}) is of no client"
     yield from _marks(clients, upstream)
+
+
+def _owned(
+    clients: Sequence[ClientRow], flows: Sequence[Flow], received: Mapping[str, Sequence[Row]], secret: bytes
+) -> dict[str, list[Flow]]:
+    """Give each call its flows: all of its key, or where calls share one, those that it heard of and some of the rest."""
+    of_key: dict[str, dict[str, Flow]] = {}
+    for flow in flows:
+        of_key.setdefault(flow["key"], {})[flow["id"]] = flow
+    sharing, owned = Counter(client.key for client in clients), {}
+    for client in sorted(clients, key=lambda one: not one.answers):  # who heard an id comes first
+        left = of_key.get(fingerprint(client.key, secret), {})
+        own = [left[name] for name in (list(left) if sharing[client.key] == 1 else client.flow_ids) if name in left]
+        if (missing := client.requests - len(own)) and sharing[client.key] > 1:
+            got = len(received.get(client.mark, ()))
+            rest = [flow for flow in left.values() if flow["cause"] == "client.disconnected"]
+            own += sorted(rest, key=lambda flow: abs(sum(map(_was_sent, flow["attempts"])) - got))[:missing]
+        owned[client.mark] = own
+        for flow in own:
+            left.pop(flow["id"], None)
+    return owned
 
 
 def _marks(clients: Sequence[ClientRow], upstream: Sequence[Row]) -> Iterator[str]:
@@ -89,6 +115,9 @@ def _attempts(mark: str, flows: Sequence[Flow], received: Sequence[Row]) -> Iter
             if not _was_sent(attempt):
                 continue
             row = rest[0] if rest else None
+            if _was_cut(attempt):  # the app left: what was written last may never have been read, on either side
+                billed += row is not None and rest.pop(0).billable
+                continue
             lost = _may_be_lost(attempt, received)
             if row is None or (lost and not _is_same(attempt, row)):
                 if not lost:
@@ -130,6 +159,11 @@ def _was_sent(attempt: dict[str, Any]) -> bool:
     if failure is not None:
         return bool(failure["sent"])
     return attempt["status"] is not None or bool({"first_byte", "body"} & {one["name"] for one in attempt["phases"]})
+
+
+def _was_cut(attempt: dict[str, Any]) -> bool:
+    """Whether nothing but the app's leaving ended it before a head was there."""
+    return attempt["failure"] is None and attempt["status"] is None
 
 
 def _is_same(attempt: dict[str, Any], row: Row) -> bool:

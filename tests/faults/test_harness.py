@@ -158,6 +158,38 @@ def test_a_head_may_be_lost_with_what_broke_or_with_who_left(code: str, ended: s
     reconcile(clients, flows, received, secret=SECRET)
 
 
+def _shared() -> Ledgers:
+    """Give two calls of one key: one heard its flow's id, the other left while it was under way."""
+    clients, flows, received = agreeing()
+    clients.append(ClientRow(mark="m.2", key="k", requests=1, outcome="left"))
+    cut = {"n": 1, "status": None, "failure": None, "phases": [{"name": "first_byte"}]}
+    flows.insert(0, {**flows[0], "id": "f0", "seq": 0, "cause": "client.disconnected", "attempts": [cut]})
+    return clients, flows, [_row(1, None, "m.2"), *received]
+
+
+def test_calls_that_share_a_key_are_told_apart_by_what_they_heard() -> None:
+    reconcile(*_shared(), secret=SECRET)
+
+
+@pytest.mark.parametrize("lost", ["flow", "request"])
+def test_a_call_of_a_shared_key_that_nobody_answered_is_still_one(lost: str) -> None:
+    clients, flows, received = _shared()
+    if lost == "flow":
+        del flows[0]
+    else:
+        clients[1].requests = 0
+    with pytest.raises(LedgersDifferError, match=r"the log has 0 flows|is of no client"):
+        reconcile(clients, flows, received, secret=SECRET)
+
+
+@pytest.mark.parametrize("status", [None, 200])
+def test_what_was_cut_by_its_client_may_have_come_or_not(status: int | None) -> None:
+    clients, flows, received = _shared()
+    received[0].status = status
+    reconcile(clients, flows, received, secret=SECRET)
+    reconcile(clients, flows, received[1:], secret=SECRET)
+
+
 def test_a_look_at_who_is_there_is_no_call() -> None:
     clients, flows, received = agreeing()
     look = Row("", 1, 9, "GET", "/", has_credential=False)

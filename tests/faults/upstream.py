@@ -1,7 +1,8 @@
 """The provider that misbehaves: raw HTTP/1.1 on loopback, one fault for each request, and a ledger of what came.
 
 It runs on an event loop of its own, in a thread of its own, in plain and with TLS. A test registers a plan for its mark
-(the header ``x-test-id`` of its requests): one fault for each attempt, the last one for all further ones.
+(the header ``x-test-id`` of its requests): one fault for each attempt, the last one for all further ones. Marks with a
+number behind a dot (``t1.5``) are calls of a crowd, and have the plan of what stands before it, each from its beginning.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ import hashlib
 import itertools
 import ssl
 import threading
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, Protocol
@@ -63,6 +65,8 @@ class Row:
         status: Of the head that was written, None when none was.
         sent_bytes: What was written in answer, the head included.
         ended: running, answered (whole), reset (RST), closed (FIN too early), left (the client went).
+        at: When its head had come, monotonic seconds.
+        ended_at: When that was seen, the same; 0.0 while it runs.
     """
 
     mark: str
@@ -77,6 +81,8 @@ class Row:
     status: int | None = None
     sent_bytes: int = 0
     ended: str = "running"
+    at: float = field(default_factory=time.monotonic)
+    ended_at: float = 0.0
 
     @property
     def billable(self) -> bool:
@@ -277,6 +283,7 @@ class Upstream:
         finally:
             if row.ended == "running":
                 row.ended = "left"
+            row.ended_at = time.monotonic()
 
     def _enter(self, request: Request, connection: int) -> Row:
         with self._lock:
@@ -288,7 +295,7 @@ class Upstream:
 
     def _fault(self, row: Row) -> Fault:
         with self._lock:
-            faults = self._plans.get(row.mark) or [self._otherwise]
+            faults = self._plans.get(row.mark) or self._plans.get(row.mark.partition(".")[0]) or [self._otherwise]
             return faults[min(row.attempt, len(faults)) - 1]
 
 

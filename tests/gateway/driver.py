@@ -34,7 +34,7 @@ class Exchange:
         self.pieces: list[bytes] = []
         self.ended = False
         path, _, query = target.partition(b"?")
-        scope = {
+        self.scope: Message = {
             "type": "http",
             "method": method,
             "raw_path": path,
@@ -45,7 +45,7 @@ class Exchange:
         }
         if body is not None:
             self.upload(body)
-        self.task = asyncio.ensure_future(Gateway(stages)(scope, self._inbox.get, self._send))
+        self.task = asyncio.ensure_future(Gateway(stages)(self.scope, self._inbox.get, self._send))
 
     def upload(self, data: bytes, *, more: bool = False) -> None:
         self._inbox.put_nowait({"type": "http.request", "body": data, "more_body": more})

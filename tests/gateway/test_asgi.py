@@ -148,6 +148,18 @@ async def test_an_app_that_leaves_before_it_has_asked_leaves_a_row_and_nothing_e
     _left(made)
 
 
+async def test_a_request_that_the_server_could_not_read_has_the_servers_row_and_no_other() -> None:
+    made = stages()
+    exchange = Exchange(made, body=None)
+    exchange.upload(b"half of", more=True)
+    exchange.scope["state"]["malformed"] = True
+    exchange.hang_up()
+    await exchange.task
+    assert exchange.head is None
+    assert isinstance(made.sink, ListSink)
+    assert made.sink.rows == []
+
+
 async def test_an_app_that_leaves_in_the_middle_of_a_large_upload_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.asgi.REPLAY_BYTES", 2)
     made = stages(GOOD, rules=(LimitRule(concurrency=1),))

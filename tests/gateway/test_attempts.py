@@ -378,6 +378,23 @@ async def test_a_small_body_that_breaks_is_a_502_and_never_a_short_200() -> None
     assert broken.aborted
 
 
+@pytest.mark.parametrize("sized", [False, True], ids=["in pieces", "at once"])
+async def test_json_that_stops_in_the_middle_is_given_on_and_is_no_success(*, sized: bool) -> None:
+    kind = ((b"content-type", b"application/json; charset=utf-8"),)
+    made = stages(Answer(headers=kind, pieces=(b'{"choices":[{"mess', b'age": ""'), sized=sized))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.body) == (200, b'{"choices":[{"message": ""')
+    assert _cause(only_row(made)) is Cause.SERVICE_STREAM_TRUNCATED
+    assert exchange.header("x-whygate-cause") == ("service.stream_truncated" if sized else None)
+
+
+@pytest.mark.parametrize("body", [b' {"choices": []} \n', b"[1]", b'"text"', b"17", b""])
+async def test_json_that_ends_well_is_a_success(body: bytes) -> None:
+    made = stages(Answer(headers=((b"content-type", b"application/json"),), pieces=(body,)))
+    assert (await ask(made)).status == 200
+    assert only_row(made).diagnosis is None
+
+
 async def test_a_large_body_that_breaks_is_cut() -> None:
     broken = Answer(headers=((b"content-length", b"100000"),), pieces=(b"half", RESET), sized=False)
     made = stages(broken)

@@ -210,6 +210,8 @@ def test_the_queue_is_bounded_in_calls_and_in_bytes() -> None:
         await _settle()
         heavy = await _refused(gate, size=61)
         assert heavy.cause is Cause.PROXY_QUEUE_FULL
+        assert "as many as the queue holds" in full.why
+        assert "MiB, which leaves no room for this one" in heavy.why
         light = asyncio.ensure_future(_ask(gate, size=60))
         await asyncio.gather(*waiters, light)
         assert loop.now() == pytest.approx(1120, abs=0.1)
