@@ -162,7 +162,8 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
     """Start a gateway and its upstream.
 
     Args:
-        extra: More settings, as TOML tables; ``[network]`` takes ``ca_file`` itself when it says nothing of it.
+        extra: More settings, as TOML tables; ``[network]`` takes ``ca_file`` itself when it says nothing of it, and
+            ``{port}`` stands for the upstream's port.
         env: More environment for the gateway.
     """
     authority = trustme.CA()
@@ -175,9 +176,8 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
     with contextlib.ExitStack() as stack:
         upstream = Upstream(tls, answer())
         stack.callback(upstream.close)
-        gateway = GatewayProcess(
-            directory, config_for(upstream.port, settings), env={"PYTHONPATH": str(SITE), **(env or {})}
-        )
+        config = config_for(upstream.port, settings.replace("{port}", str(upstream.port)))
+        gateway = GatewayProcess(directory, config, env={"PYTHONPATH": str(SITE), **(env or {})})
         stack.callback(gateway.stop)
         _warm_up(gateway, upstream)
         watch = Watch(gateway)

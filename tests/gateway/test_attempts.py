@@ -378,6 +378,23 @@ async def test_a_small_body_that_breaks_is_a_502_and_never_a_short_200() -> None
     assert broken.aborted
 
 
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        ((aiohttp.ClientPayloadError("cut"),), Cause.NETWORK_STREAM_INTERRUPTED),
+        ((RESET,), Cause.NETWORK_STREAM_INTERRUPTED),
+        ((), Cause.SERVICE_STREAM_TRUNCATED),
+    ],
+    ids=["cut", "reset", "clean end"],
+)
+async def test_a_stream_that_breaks_before_its_first_event_has_the_same_cause_as_one_that_breaks_later(
+    end: tuple[Exception, ...], cause: Cause
+) -> None:
+    made = stages(*(stream_answer(*end) for _ in range(3)))
+    assert (await ask(made)).status == 502
+    assert _cause(only_row(made)) is cause
+
+
 async def test_a_large_body_that_breaks_is_cut() -> None:
     broken = Answer(headers=((b"content-length", b"100000"),), pieces=(b"half", RESET), sized=False)
     made = stages(broken)
