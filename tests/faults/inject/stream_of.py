@@ -13,7 +13,7 @@ Ending = Callable[[Exchange], Awaitable[None]]
 
 
 def stream_of(pieces: Iterable[bytes], ending: Ending, *, gap_seconds: float = 0.0, chunked: bool = True) -> Fault:
-    """Write the pieces, with ``gap_seconds`` before each but the first, and end."""
+    """Write the pieces, with ``gap_seconds`` behind each, and end."""
 
     async def fault(exchange: Exchange) -> None:
         await exchange.receive()
@@ -23,10 +23,9 @@ def stream_of(pieces: Iterable[bytes], ending: Ending, *, gap_seconds: float = 0
             exchange.row.status = 200
             await exchange.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n")
         write = exchange.chunk if chunked else exchange.write
-        for number, piece in enumerate(pieces):
-            if number and gap_seconds:
-                await asyncio.sleep(gap_seconds)
+        for piece in pieces:
             await write(piece)
+            await asyncio.sleep(gap_seconds)
         await ending(exchange)
 
     return fault
