@@ -11,7 +11,7 @@ from gateway.diagnose.engine import diagnose
 from gateway.diagnose.envelope import fails_inside
 from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.say import say
-from gateway.egress.opening import EXCERPT_BYTES, is_events, is_json
+from gateway.egress.opening import EXCERPT_BYTES, is_events, is_json, is_page
 from gateway.egress.relay import ILL_END, Relayed, read_usage, relay_bytes, relay_events
 from gateway.egress.resolve import BarredError, LoopError
 from gateway.egress.send import Incoming
@@ -214,7 +214,12 @@ def _telling(live: Live) -> Callable[[float | None], None]:
 def _inside(trip: Trip, head: ReplyHead, body: bytes) -> Diagnosis | None:
     """Give the verdict on an answer that calls itself a success and says inside that it is none."""
     route = trip.admitted.route
-    if route.foreign or not body or len(body) > EXCERPT_BYTES:
+    if route.foreign or not body:
+        return None
+    if trip.admitted.call.method == "POST" and is_page(head):
+        found = diagnose(trip.evidence(head=head, body=body[:EXCERPT_BYTES]))
+        return found if found.cause is not Cause.UNKNOWN else None
+    if len(body) > EXCERPT_BYTES:
         return None
     shape = route.endpoint.stream
     if shape is not None and is_events(head):

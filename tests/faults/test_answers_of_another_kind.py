@@ -63,9 +63,6 @@ async def test_an_error_that_the_edge_wrote_is_asked_again_and_marked_unless_the
 ) -> None:
     call = await case.sdk(case.plan(edge_error(status), answer()), max_retries=0)
     flow = case.flow(call)
-    if status in {526, 527} and call.outcome == "error":  # a certificate that the edge does not accept stays so
-        assert (flow["cause"], len(flow["attempts"])) == ("edge.origin_error", 1)
-        return
     assert (call.outcome, call.text) == ("answer", "words")
     assert len(flow["attempts"]) == 2
     assert flow["possible_duplicate"] == (status not in UNREACHED)
@@ -87,9 +84,9 @@ async def test_where_a_repetition_may_do_harm_only_what_never_reached_the_origin
 
 GROWTH_MIB = 8.0
 BODIES = {
-    "gzip, 200 MiB": (lambda: packed(), "gzip"),
+    "gzip, 200 MiB": (packed, "gzip"),
     "gzip in gzip": (lambda: packed(2), "gzip, gzip"),
-    "called brotli and is gzip": (lambda: packed(), "br"),
+    "called brotli and is gzip": (packed, "br"),
     "called gzip and is text": (lambda: b'{"error":{"message":"not packed at all"}}', "gzip"),
     "an encoding that nobody knows": (lambda: b"\x00\x01\x02" * 1000, "x-unheard-of"),
 }
@@ -182,7 +179,7 @@ async def test_silence_after_the_head_is_given_up_in_time_and_not_asked_again(
 
 async def test_silence_before_the_head_is_a_504_and_a_route_may_have_its_own_patience(short: Case) -> None:
     async def asked(path: str) -> ClientRow:
-        return await short.raw(short.plan(silence), path=path, leave_after_seconds=5)
+        return await short.raw(short.plan(silence), path=path, leave_after_seconds=2.5)
 
     files, embeddings = await asyncio.gather(asked(FILES), asked("/v1/embeddings"))
     assert (files.status, files.cause) == (504, "network.read_timeout")

@@ -146,7 +146,9 @@ async def test_hundreds_that_hang_up_between_head_and_body_leave_every_slot_free
         assert {(call.outcome, call.text.count("words")) for call in calls} == {("answer", 1)}
     rows = await asyncio.to_thread(ten.flows)
     left = [flow for flow in rows if flow["cause"] is not None]
-    assert {(flow["cause"], flow["status"], len(flow["attempts"])) for flow in left} == {("client.disconnected", 200, 1)}
+    assert {(flow["cause"], flow["status"], len(flow["attempts"])) for flow in left} == {
+        ("client.disconnected", 200, 1)
+    }
     assert len(left) == turns * 20
 
 

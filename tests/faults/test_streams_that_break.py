@@ -189,8 +189,10 @@ ERRORS: dict[str, tuple[Api, bytes, set[str]]] = {
     ),
     "responses": (
         "responses",
-        (b'event: error\ndata: {"type":"error","sequence_number":4,"error":{"type":"server_error","code":"server_error",'
-        b'"message":"The server had an error","param":null}}\n\n'),
+        (
+            b'event: error\ndata: {"type":"error","sequence_number":4,"error":{"type":"server_error","code":"server_error",'
+            b'"message":"The server had an error","param":null}}\n\n'
+        ),
         {"service.stream_error", "service.server_error"},
     ),
     "messages": (

@@ -447,6 +447,17 @@ async def test_a_success_that_speaks_of_errors_is_one() -> None:
     assert _cause(only_row(made)) is None
 
 
+@pytest.mark.parametrize("filler", [0, 200_000])
+async def test_a_page_in_place_of_an_answer_goes_through_with_its_cause(filler: int) -> None:
+    html = b"<html><title>Guest WiFi</title><p>Please log in to use the internet.</p>" + b" " * filler + b"</html>"
+    made = stages(Answer(headers=((b"content-type", b"text/html; charset=utf-8"),), pieces=(html,)))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.body, exchange.ended) == (200, html, True)
+    row = only_row(made)
+    assert _cause(row) is Cause.NETWORK_CAPTIVE_PORTAL
+    assert not row.answered.outcome.complete
+
+
 async def test_an_empty_answer_is_an_answer() -> None:
     made = stages(Answer(status=204, headers=(), pieces=(), sized=False))
     exchange = await ask(made)
