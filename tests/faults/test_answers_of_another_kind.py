@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -83,7 +83,7 @@ async def test_where_a_repetition_may_do_harm_only_what_never_reached_the_origin
 # F28
 
 GROWTH_MIB = 8.0
-BODIES = {
+BODIES: dict[str, tuple[Callable[[], bytes], str]] = {
     "gzip, 200 MiB": (packed, "gzip"),
     "gzip in gzip": (lambda: packed(2), "gzip, gzip"),
     "called brotli and is gzip": (packed, "br"),

@@ -5,7 +5,7 @@ import itertools
 import socket
 import threading
 from collections.abc import Iterator
-from typing import Literal
+from typing import Literal, Self
 
 import pytest
 
@@ -69,7 +69,7 @@ class _SlowReader:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self._socket.settimeout(10)
 
-    def __enter__(self) -> "_SlowReader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

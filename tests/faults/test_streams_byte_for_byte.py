@@ -6,6 +6,7 @@ import hashlib
 import random
 import sqlite3
 import statistics
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -84,11 +85,11 @@ async def test_every_byte_of_a_stream_arrives_as_it_was_sent(case: Case, name: s
 
 
 async def test_an_event_is_held_until_it_is_whole_and_no_more_than_256_kib_of_it(case: Case) -> None:
-    go_on = asyncio.Event()
+    go_on = threading.Event()
     part = b'data: {"x":"' + b"y" * HELD_BYTES
 
     async def rest(exchange: Exchange) -> None:
-        await _told(go_on)
+        await asyncio.to_thread(go_on.wait, 30)
         await exchange.chunk(b'"}\n\n' + DONE)
         await in_order(exchange)
 
@@ -104,11 +105,11 @@ async def test_an_event_is_held_until_it_is_whole_and_no_more_than_256_kib_of_it
 
 async def test_forty_streams_of_endless_events_cost_no_more_than_their_buffers(case: Case) -> None:
     """All of them hold as much of an unfinished event as may be held, at the same time."""
-    streams, go_on = 40, asyncio.Event()
+    streams, go_on = 40, threading.Event()
     part = b'data: {"x":"' + b"y" * (HELD_BYTES - 4096)
 
     async def rest(exchange: Exchange) -> None:
-        await _told(go_on)
+        await asyncio.to_thread(go_on.wait, 30)
         await exchange.chunk(b'"}\n\n' + DONE)
         await in_order(exchange)
 
@@ -136,12 +137,6 @@ def _all_are_held(case: Case, streams: int) -> None:
         return len(going) == streams and sent > streams * (HELD_BYTES - 8192)
 
     GatewayProcess.until(look, 20)
-
-
-async def _told(event: asyncio.Event) -> None:
-    """Wait for an event of another thread's loop."""
-    while not event.is_set():
-        await asyncio.sleep(0.01)
 
 
 async def test_an_event_is_given_on_at_once(case: Case) -> None:
