@@ -23,7 +23,7 @@ from tests.faults.upstream import Exchange, Row
 from tests.running import plain
 
 CHOSEN: list[str | None] = []
-STREAMS, FRAMES = 50, 500
+STREAMS, FRAMES = 20, 500
 FLOOD = 10
 """A flood is so many times as much, at once. It may hold up others for a moment, which one turn of a loop takes."""
 
