@@ -10,7 +10,7 @@ from typing import Literal
 
 from tests.faults.clients import ClientRow, Outcome, Seen, new_key
 from tests.faults.field import Case
-from tests.running import lane, plain
+from tests.running import lane, plain, reset
 
 WAIT_SECONDS = 15.0
 """The longest that one piece is waited for, unless told."""
@@ -84,10 +84,12 @@ async def listening_to(
     body: bytes = CHAT_STREAM,
     key: str | None = None,
     headers: Mapping[str, str] | None = None,
+    softly: bool = False,
 ) -> AsyncIterator[Stream]:
     """Ask, and give the answer once its head is there. What became of it is in the client's ledger afterwards.
 
-    A block that ends before the answer does hangs up.
+    A block that ends before the answer does hangs up: with a RST in plain, where a FIN is no more than the end of the
+    app's own side, unless told ``softly``.
     """
     row = ClientRow(mark, key or new_key())
     case.clients.rows.append(row)
@@ -115,4 +117,6 @@ async def listening_to(
         if row.outcome == "left":
             row.left_at = time.monotonic()
         row.seconds = time.monotonic() - began
+        if way == "plain" and not softly and row.outcome == "left":
+            reset(writer)
         writer.transport.abort()

@@ -12,11 +12,13 @@ import pytest
 from tests.e2e.world import MIB, Memory, steady
 from tests.faults.clients import ClientRow, Style, new_key
 from tests.faults.field import Case, Field, open_field
-from tests.faults.inject.answer import answer
+from tests.faults.inject.answer import JSON, answer
 from tests.faults.inject.burst import burst
 from tests.faults.inject.noted_leaving import Leaving, head_alone, stream_head_alone
 from tests.faults.listening import CHAT_STREAM, listening_to
 from tests.faults.never_sent import SLACK_SECONDS
+from tests.faults.upstream import Exchange
+from tests.running import GatewayProcess
 
 LIMIT = '[[limits.rules]]\nprovider = "openai"\nconcurrency = 10\n'
 CLOSED_SECONDS = 0.2
@@ -140,7 +142,7 @@ async def test_hundreds_that_hang_up_between_head_and_body_leave_every_slot_free
     """They are of one account, so that its ten slots are what they could wear out."""
     turns = (1_000 if ten.full else 200) // 20
     for _ in range(turns):
-        await asyncio.gather(*(_hang_up(ten) for _ in range(20)))
+        await asyncio.gather(*(_hang_up(ten, way) for way in ("lane", "plain") for _ in range(10)))
     for turn in itertools.batched(range(20), 10, strict=True):
         calls = await asyncio.gather(*(ten.raw(ten.plan(), way="plain", path=PLAIN) for _ in turn))
         assert {(call.outcome, call.text.count("words")) for call in calls} == {("answer", 1)}
@@ -152,9 +154,34 @@ async def test_hundreds_that_hang_up_between_head_and_body_leave_every_slot_free
     assert len(left) == turns * 20
 
 
-async def _hang_up(case: Case) -> None:
-    async with listening_to(case, case.plan(head_alone), way="plain", path=PLAIN) as stream:
+async def _hang_up(case: Case, way: Literal["lane", "plain"]) -> None:
+    path = PLAIN if way == "plain" else "/v1/chat/completions"
+    async with listening_to(case, case.plan(head_alone), way=way, path=path) as stream:
         assert stream.head.status == 200
+
+
+@pytest.mark.xfail(
+    strict=True, raises=TimeoutError, reason="a FIN in plain is seen when the provider goes on, not before"
+)
+async def test_an_app_in_plain_that_closes_while_the_provider_is_silent_is_seen_to_have_left(case: Case) -> None:
+    """Until then its place is held for nobody: with a limit on concurrency, others wait for it."""
+
+    async def silent_for_a_while(exchange: Exchange) -> None:
+        await exchange.receive()
+        await exchange.write_head(200, JSON)
+        await exchange.left(1.5)
+        while True:
+            await exchange.chunk(b" ")
+            await exchange.left(0.05)
+
+    mark = case.plan(silent_for_a_while)
+    async with listening_to(case, mark, way="plain", path=PLAIN, softly=True) as stream:
+        flow_id = stream.head.flow_id
+
+    def done() -> bool:
+        return any(flow["id"] == flow_id and flow["state"] == "done" for flow in case.field.gateway.flows())
+
+    await asyncio.to_thread(GatewayProcess.until, done, 1.0)
 
 
 async def test_those_that_hang_up_before_the_first_event_of_a_stream_leave_every_slot_free(ten: Case) -> None:
