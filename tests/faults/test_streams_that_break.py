@@ -65,7 +65,7 @@ async def test_every_kind_of_break_raises_in_the_sdk_after_what_came_before_it(
         flow = case.flow(call)
         assert (flow["status"], flow["cause"], len(flow["attempts"])) == (200, cause, 1), variant
         assert not flow["possible_duplicate"]
-        assert flow["total_ms"] < SLACK_SECONDS * 1000
+        assert flow["total_ms"] < 3 * SLACK_SECONDS * 1000  # eight SDKs at once share one interpreter with the provider
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
