@@ -176,11 +176,12 @@ class Handed(mode_servers.ProxyConnectionHandler):
         server.peername = writer.get_extra_info("peername")
         server.sockname = writer.get_extra_info("sockname")
         self.transports[server] = ConnectionIO(handler=asyncio.current_task(), reader=reader, writer=writer)
-        await self.handle_hook(server_hooks.ServerConnectedHook(data))
-        await self.server_event(events.OpenConnectionCompleted(command, None))
         try:
+            await self.handle_hook(server_hooks.ServerConnectedHook(data))
+            await self.server_event(events.OpenConnectionCompleted(command, None))
             await self.handle_connection(server)
         finally:
+            writer.close()  # whoever was cancelled on the way has not
             server.timestamp_end = time.time()
             await self.handle_hook(server_hooks.ServerDisconnectedHook(data))
 

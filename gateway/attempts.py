@@ -188,8 +188,9 @@ class Asking:
         self._note(number, waited_seconds, timeline, incoming, failure)
         now = stages.clock.now()
         self._trip.upstream_seconds += now - began
-        head = incoming.head if incoming is not None and failure is None else None
-        diagnosis = self._verdict(head, start, failure)
+        seen = incoming.head if incoming is not None else None
+        diagnosis = self._verdict(seen, start, failure)
+        head = seen if failure is None else None
         if head is not None:
             self._teach(permit, head, start.body, diagnosis)
         self._tell_the_breaker(head, diagnosis, now, now - began)
@@ -198,7 +199,7 @@ class Asking:
         )
 
     def _verdict(self, head: ReplyHead | None, start: Opening, failure: NetFailure | None) -> Diagnosis | None:
-        """Give the verdict on a failure; None for what is good as far as it was seen."""
+        """Give the verdict on a failure, with the head that came before it; None for what is good so far."""
         route, trip = self._route, self._trip
         if failure is None and head is not None and (head.status < 400 or route.foreign):
             shape = route.endpoint.stream

@@ -11,7 +11,7 @@ from gateway.diagnose.engine import diagnose
 from gateway.diagnose.envelope import fails_inside
 from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.say import say
-from gateway.egress.opening import EXCERPT_BYTES, is_events, is_json
+from gateway.egress.opening import EXCERPT_BYTES, is_events, is_json, is_page
 from gateway.egress.relay import ILL_END, Relayed, read_usage, relay_bytes, relay_events
 from gateway.egress.resolve import BarredError, LoopError
 from gateway.egress.send import Incoming
@@ -218,6 +218,9 @@ def _inside(trip: Trip, head: ReplyHead, body: bytes) -> Diagnosis | None:
         return None
     if _is_cut(head, body):
         return diagnose(trip.evidence(head=head, stream_truncated=True))
+    if trip.admitted.call.method == "POST" and is_page(head):
+        found = diagnose(trip.evidence(head=head, body=body[:EXCERPT_BYTES]))
+        return found if found.cause is not Cause.UNKNOWN else None
     if len(body) > EXCERPT_BYTES:
         return None
     shape = route.endpoint.stream

@@ -96,6 +96,11 @@ def is_json(head: ReplyHead) -> bool:
     return kind is None or "json" in kind.lower()
 
 
+def is_page(head: ReplyHead) -> bool:
+    """Whether the body is for people, which no API's success is."""
+    return (head.header(b"content-type") or "").lower().startswith("text/html")
+
+
 def is_events(head: ReplyHead) -> bool:
     """Whether the body is a stream of events that can be read as it is."""
     kind = head.header(b"content-type") or ""

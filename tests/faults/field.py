@@ -165,7 +165,7 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
 
     Args:
         extra: More settings, as TOML tables; ``[network]`` takes ``ca_file`` itself when it says nothing of it, and
-            ``UPSTREAM`` is the upstream's origin in plain.
+            ``{port}`` stands for the upstream's port in plain.
         env: More environment for the gateway.
     """
     authority = trustme.CA()
@@ -178,11 +178,8 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
     with contextlib.ExitStack() as stack:
         upstream = Upstream(tls, answer())
         stack.callback(upstream.close)
-        gateway = GatewayProcess(
-            directory,
-            config_for(upstream.port, settings.replace("UPSTREAM", f"http://127.0.0.1:{upstream.port}")),
-            env={"PYTHONPATH": str(SITE), **(env or {})},
-        )
+        config = config_for(upstream.port, settings.replace("{port}", str(upstream.port)))
+        gateway = GatewayProcess(directory, config, env={"PYTHONPATH": str(SITE), **(env or {})})
         stack.callback(gateway.stop)
         _warm_up(gateway, upstream)
         watch = Watch(gateway)

@@ -38,7 +38,7 @@ def slow_down(*headers: tuple[str, str], message: str = "Rate limit reached for 
 @pytest.fixture(scope="module")
 def signals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     """A field with Gemini, too, and nothing that another file's cases have taught it."""
-    settings = '[[providers]]\nname = "gemini"\nupstream = "UPSTREAM"\n'
+    settings = '[[providers]]\nname = "gemini"\nupstream = "http://127.0.0.1:{port}"\n'
     with open_field(tmp_path_factory.mktemp("signals"), f"[network]\n{settings}") as made:
         yield made
 

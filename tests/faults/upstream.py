@@ -24,8 +24,8 @@ PIECE_BYTES = 65_536
 LIFE_SECONDS = 120.0
 """No fault takes longer, also when its client never leaves."""
 
-REFUSALS = frozenset({503, 529, *range(400, 500)})
-"""Answers that say the work was not done, so that it is not billed."""
+REFUSALS = frozenset({503, 521, 522, 523, 525, 529, *range(400, 500)})
+"""Answers that say the work was not done, so that it is not billed; with the edge's that never reached the provider."""
 
 
 class OverError(Exception):

@@ -395,6 +395,23 @@ async def test_json_that_ends_well_is_a_success(body: bytes) -> None:
     assert only_row(made).diagnosis is None
 
 
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [
+        ((aiohttp.ClientPayloadError("cut"),), Cause.NETWORK_STREAM_INTERRUPTED),
+        ((RESET,), Cause.NETWORK_STREAM_INTERRUPTED),
+        ((), Cause.SERVICE_STREAM_TRUNCATED),
+    ],
+    ids=["cut", "reset", "clean end"],
+)
+async def test_a_stream_that_breaks_before_its_first_event_has_the_same_cause_as_one_that_breaks_later(
+    end: tuple[Exception, ...], cause: Cause
+) -> None:
+    made = stages(*(stream_answer(*end) for _ in range(3)))
+    assert (await ask(made)).status == 502
+    assert _cause(only_row(made)) is cause
+
+
 async def test_a_large_body_that_breaks_is_cut() -> None:
     broken = Answer(headers=((b"content-length", b"100000"),), pieces=(b"half", RESET), sized=False)
     made = stages(broken)
@@ -445,6 +462,17 @@ async def test_a_success_that_speaks_of_errors_is_one() -> None:
     exchange = await ask(made)
     assert (exchange.status, exchange.header("x-whygate-cause")) == (200, None)
     assert _cause(only_row(made)) is None
+
+
+@pytest.mark.parametrize("filler", [0, 200_000])
+async def test_a_page_in_place_of_an_answer_goes_through_with_its_cause(filler: int) -> None:
+    html = b"<html><title>Guest WiFi</title><p>Please log in to use the internet.</p>" + b" " * filler + b"</html>"
+    made = stages(Answer(headers=((b"content-type", b"text/html; charset=utf-8"),), pieces=(html,)))
+    exchange = await ask(made)
+    assert (exchange.status, exchange.body, exchange.ended) == (200, html, True)
+    row = only_row(made)
+    assert _cause(row) is Cause.NETWORK_CAPTIVE_PORTAL
+    assert not row.answered.outcome.complete
 
 
 async def test_an_empty_answer_is_an_answer() -> None:
