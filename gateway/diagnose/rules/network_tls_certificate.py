@@ -19,6 +19,16 @@ RULE = Rule(
             "causedasendentity|ca used as end entity|certificate for this server is invalid|"
             "server that is pretending|certificate is not standards compliant"
         ),
+        only(
+            lambda seen: (
+                is_public(seen.issuer_text)
+                and seen.issuer is None
+                and seen.words.has(
+                    "unable to get", "unable to verify", "first certificate", "incomplete", "locally verify"
+                )
+            ),
+            shown(lambda _seen: True, "a public authority signed it, and the chain to it is incomplete", Basis.NAMED),
+        ),
         only(lambda seen: is_public(seen.issuer_text), heard("can not verify", "certificate")),
         heard(
             "certificate has expired|cert has expired|certificate expired|not yet valid|cert not yet valid|"
@@ -44,16 +54,6 @@ RULE = Rule(
             shown(
                 lambda seen: bool(seen.evidence.certificate.subject), "a public authority signed it, for another name"
             ),
-        ),
-        only(
-            lambda seen: (
-                is_public(seen.issuer_text)
-                and seen.issuer is None
-                and seen.words.has(
-                    "unable to get", "unable to verify", "first certificate", "incomplete", "locally verify"
-                )
-            ),
-            shown(lambda _seen: True, "a public authority signed it, and the chain to it is incomplete", Basis.NAMED),
         ),
     ),
     layer=Layer.NETWORK,

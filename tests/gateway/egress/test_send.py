@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from aiohttp import SocketTimeoutError
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.egress.resolve import LoopError
@@ -244,6 +245,84 @@ async def test_interim_answers_are_read_over() -> None:
         head, body = await _ask(upstream, a_request(wire.origin))
     assert (head.status, body) == (200, b"ok")
     assert head.header(b"link") is None
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"zz\r\nx", b"-1\r\nx", b"f" * 17 + b"\r\nx", b"0\r\n" + b"x: y\r\n" * 10_000],
+    ids=["no size", "less than none", "too large", "trailers without end"],
+)
+async def test_a_body_that_breaks_http_halfway_ends_at_once_and_says_so(rest: bytes) -> None:
+    """Aiohttp alone closes the connection, and leaves its reader waiting."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
+        await go.wait()
+        await connection.say(rest)
+        await connection.until_closed()
+
+    go = asyncio.Event()
+    async with provider(script) as wire, client() as upstream:
+        incoming = await upstream.open(a_request(wire.origin), Timeline())
+        assert await incoming.next() == b"ok"
+        go.set()
+        with pytest.raises(HttpProcessingError):
+            await asyncio.wait_for(incoming.next(), 5)
+        incoming.abort()
+        assert upstream.pool() == (0, 0)
+
+
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"], ids=["", "after an interim one"])
+async def test_a_head_that_comes_in_drops_is_waited_for_no_longer_than_one_that_does_not_come(interim: bytes) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(interim + b"HTTP/1.1 200 OK\r\nx: ")
+        for _ in range(1_000):
+            await asyncio.sleep(0.02)
+            await connection.say(b"y")
+
+    began = asyncio.get_running_loop().time()
+    async with provider(script) as wire, client() as upstream:
+        with pytest.raises(SocketTimeoutError, match=r"not whole within 0\.3 s"):
+            await upstream.open(a_request(wire.origin, idle_seconds=0.3), Timeline())
+        assert upstream.pool() == (0, 0)
+    assert 0.2 < asyncio.get_running_loop().time() - began < 5
+
+
+async def test_an_upload_takes_its_time_and_the_head_has_its_own() -> None:
+    async def rest() -> AsyncIterator[bytes]:
+        for _ in range(6):
+            await asyncio.sleep(0.1)
+            yield b"x"
+
+    async with provider(forever(OK)) as wire, client() as upstream:
+        request = a_request(wire.origin, method="POST", rest=rest(), chunked=True, idle_seconds=0.4)
+        assert (await _ask(upstream, request))[1] == b"ok"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"".join(b"x-%d: %b\r\n" % (number, b"y" * 9_000) for number in range(8)),
+        b"".join(b"x-%d: y\r\n" % number for number in range(101)),
+        b"x: " + b"y" * 70_000 + b"\r\n",
+    ],
+    ids=["together too large", "too many", "one too large"],
+)
+async def test_a_head_over_the_bounds_is_refused(head: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\n" + head + b"Content-Length: 2\r\n\r\nok"
+    async with provider(forever(answer)) as wire, client() as upstream:
+        with pytest.raises(HttpProcessingError):
+            await upstream.open(a_request(wire.origin), Timeline())
+        assert upstream.pool() == (0, 0)
+
+
+@pytest.mark.parametrize("version", [b"0.9", b"2.0"])
+async def test_a_status_line_of_another_http_is_refused(version: bytes) -> None:
+    async with provider(once(OK.replace(b"1.1", version, 1))) as wire, client() as upstream:
+        with pytest.raises(HttpProcessingError):
+            await upstream.open(a_request(wire.origin), Timeline())
 
 
 async def test_pieces_come_as_they_are_sent() -> None:
