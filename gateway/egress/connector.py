@@ -165,8 +165,9 @@ class Connector(aiohttp.TCPConnector):
         return Stream(transport, early)
 
     def pool(self) -> Pool:
-        """Count."""
-        return Pool(len(self._acquired), sum(map(len, self._conns.values())))
+        """Count. aiohttp keeps those that the other side has closed until somebody asks for them."""
+        idle = sum(protocol.is_connected() for kept in self._conns.values() for protocol, _ in kept)
+        return Pool(len(self._acquired), idle)
 
     def has_idle(self, key: ConnectionKey) -> bool:
         """Whether one may be used again."""

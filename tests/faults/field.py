@@ -83,6 +83,7 @@ class Case:
         full: Whether to take the original, long durations where a case is scaled down otherwise.
         received_before: How many requests the upstream had got when the case began.
         acknowledged: Ids of flows that belong to no call of ours, and are meant to be there.
+        seq: Of the newest flow when the case began.
     """
 
     def __init__(self, field: Field, *, full: bool) -> None:
@@ -91,7 +92,7 @@ class Case:
         self.clients = Clients(field.gateway)
         self.sdk, self.raw = self.clients.sdk, self.clients.raw
         newest = field.gateway.flows(limit=1)
-        self._seq = newest[0]["seq"] if newest else 0
+        self.seq = newest[0]["seq"] if newest else 0
         self.received_before = len(field.upstream.rows)
 
     def plan(self, *faults: Fault) -> str:
@@ -105,7 +106,7 @@ class Case:
         """Wait until the flows of a call, or of all, are done, and give them."""
 
         def look() -> list[Flow] | None:
-            found = [flow for flow in self.field.flows_after(self._seq) if flow["id"] not in self.acknowledged]
+            found = [flow for flow in self.field.flows_after(self.seq) if flow["id"] not in self.acknowledged]
             if client is not None:
                 found = [flow for flow in found if flow["key"] == self._fingerprint(client.key)]
             wanted = sum(row.requests for row in self.clients.rows) if client is None else client.requests
@@ -140,7 +141,7 @@ class Case:
             self.flows()  # what is not done by now is told by the comparison
         with contextlib.suppress(TimeoutError):
             GatewayProcess.until(lambda: all(row.ended != "running" for row in self._rows()), DONE_SECONDS)
-        found = [flow for flow in self.field.flows_after(self._seq) if flow["id"] not in self.acknowledged]
+        found = [flow for flow in self.field.flows_after(self.seq) if flow["id"] not in self.acknowledged]
         try:
             reconcile(self.clients.rows, found, self._rows(), secret=self._secret)
         finally:

@@ -56,8 +56,8 @@ class Watch:
         self._client = httpx2.Client(
             base_url=f"http://{gateway.runtime['page']}", headers=token, trust_env=False, timeout=5
         )
-        self._look()
-        self.baseline = self.settled(self._look(), REST_SECONDS)
+        self.look()
+        self.baseline = self.settled(self.look(), REST_SECONDS)
 
     def close(self) -> None:
         self._client.close()
@@ -70,7 +70,7 @@ class Watch:
                 judged by itself.
         """
         end = time.monotonic() + seconds
-        while over := (seen := self._look()).over(self.baseline):
+        while over := (seen := self.look()).over(self.baseline):
             if time.monotonic() > end:
                 self.baseline = seen
                 held = ", ".join(f"{name} {change}" for name, change in over.items())
@@ -84,11 +84,12 @@ class Watch:
         seen = first
         while time.monotonic() - since < seconds / 10 and time.monotonic() < end + seconds:
             threading.Event().wait(0.02)
-            if (new := self._look()) != seen:
+            if (new := self.look()) != seen:
                 seen, since = new, time.monotonic()
         return seen
 
-    def _look(self) -> Vitals:
+    def look(self) -> Vitals:
+        """Look now."""
         health: dict[str, Any] = self._client.get("/api/health").raise_for_status().json()
         pool = health["pool"]
         return Vitals(

@@ -19,16 +19,6 @@ RULE = Rule(
             "causedasendentity|ca used as end entity|certificate for this server is invalid|"
             "server that is pretending|certificate is not standards compliant"
         ),
-        only(
-            lambda seen: (
-                is_public(seen.issuer_text)
-                and seen.issuer is None
-                and seen.words.has(
-                    "unable to get", "unable to verify", "first certificate", "incomplete", "locally verify"
-                )
-            ),
-            shown(lambda _seen: True, "a public authority signed it, and the chain to it is incomplete", Basis.NAMED),
-        ),
         only(lambda seen: is_public(seen.issuer_text), heard("can not verify", "certificate")),
         heard(
             "certificate has expired|cert has expired|certificate expired|not yet valid|cert not yet valid|"
@@ -46,6 +36,19 @@ RULE = Rule(
             "certificate",
             "expired|not yet valid|name mismatch|does not match|issuer ca not known|chain|unable to get issuer|"
             "unable to get local issuer|self signed",
+        ),
+        only(
+            lambda seen: (
+                is_public(seen.issuer_text)
+                and seen.issuer is None
+                and (
+                    seen.failed(NetCode.TLS_UNTRUSTED_ISSUER)
+                    or seen.words.has(
+                        "unable to get", "unable to verify", "first certificate", "incomplete", "locally verify"
+                    )
+                )
+            ),
+            shown(lambda _seen: True, "a public authority signed it, and the chain to it is incomplete", Basis.NAMED),
         ),
         only(
             lambda seen: (

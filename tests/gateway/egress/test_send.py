@@ -563,3 +563,9 @@ async def test_the_phases_of_an_attempt_are_told_as_they_come() -> None:
         incoming.abort()
         phases = [mark.phase for mark in timeline.marks(ok=True)]
         assert phases == [Phase.DNS, Phase.CONNECT, Phase.SEND, Phase.FIRST_BYTE]
+
+
+async def test_an_idle_connection_that_was_closed_is_not_counted_as_one() -> None:
+    async with provider(once(KEPT)) as wire, client() as upstream:
+        assert (await _ask(upstream, a_request(wire.origin)))[1] == b"body"
+        await until(lambda: upstream.pool() == (0, 0))
