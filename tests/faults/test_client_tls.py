@@ -106,7 +106,7 @@ async def test_an_app_that_does_not_trust_us_harms_nobody_who_does(case: Case) -
     await refuse(case, "api.openai.com", "unknown_ca")
     call = await case.sdk(case.plan())
     assert call.outcome == "answer"
-    one_verdict(case, "api.openai.com")
+    case.acknowledged |= {row["id"] for row in _newer(case) if row["kind"] == "tunnel"}  # none if told a moment ago
 
 
 # F17

@@ -94,9 +94,11 @@ def kept_to_the_budget(case: Case, storm: Storm, dials: int) -> None:
     seconds = storm.ended[-1][1] - storm.ended[0][0]
     assert attempts <= len(flows) * (1 + RATIO) + FLOOR * (1 + seconds / WINDOW_SECONDS)
     assert len(case.received(storm.row)) == dials <= len(flows)
-    assert not any(flow["possible_duplicate"] for flow in flows)
+    for flow in flows:  # a connection that nobody had accepted yet when the port went down may have carried it
+        repeated = [attempt["failure"] for attempt in flow["attempts"][:-1] if attempt["failure"] is not None]
+        assert flow["possible_duplicate"] == any(failure["sent"] for failure in repeated)
     causes = {flow["cause"] for flow in flows}
-    assert causes <= {None, "network.tcp_refused", "proxy.circuit_open"}
+    assert causes <= {None, "network.tcp_refused", "network.connection_reset", "proxy.circuit_open"}
 
 
 def served_while_up(storm: Storm) -> list[bool]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import threading
+import time
 
 from tests.faults.inject.answer import JSON
-from tests.faults.upstream import Exchange, Fault
+from tests.faults.upstream import LIFE_SECONDS, Exchange, Fault
 
 POISON = b'{"poison":true}'
 NEXT_ANSWER = (
@@ -13,11 +15,11 @@ NEXT_ANSWER = (
 RAW = b" and some more, POISON\r\n\r\n"
 
 
-def extra_bytes(extra: bytes, *, after_seconds: float | None = None, status: int | None = 200) -> Fault:
+def extra_bytes(extra: bytes, *, go: threading.Event | None = None, status: int | None = 200) -> Fault:
     """Answer with the mark as the text, and with more than was announced.
 
     Args:
-        after_seconds: None sends all of it at once.
+        go: The rest waits for it; None sends all of it at once.
         status: What a reader will take the answer's to be.
     """
 
@@ -26,12 +28,14 @@ def extra_bytes(extra: bytes, *, after_seconds: float | None = None, status: int
         body = json.dumps({"mark": exchange.request.mark}).encode()
         head = f"HTTP/1.1 200 OK\r\ncontent-type: {JSON['content-type']}\r\ncontent-length: {len(body)}\r\n\r\n"
         exchange.row.status = status
-        if after_seconds is None:
+        if go is None:
             await exchange.write(head.encode() + body + extra)
-        else:
-            await exchange.write(head.encode() + body)
-            await asyncio.sleep(after_seconds)
-            await exchange.write(extra)
+            return
+        await exchange.write(head.encode() + body)
+        end = time.monotonic() + LIFE_SECONDS
+        while not go.is_set() and time.monotonic() < end:
+            await asyncio.sleep(0.001)
+        await exchange.write(extra)
 
     return fault
 
