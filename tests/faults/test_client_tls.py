@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import socket
 import ssl
@@ -11,13 +12,19 @@ import pytest
 
 from tests.faults.field import Case
 from tests.faults.ledgers import Flow
-from tests.faults.never_sent import SLACK_SECONDS
+from tests.faults.never_sent import AT_ONCE_SECONDS
 from tests.running import lane, plain
 
 FLOOD = 60
 Refusal = Literal["unknown_ca", "pinned", "silent close", "reset", "half a hello"]
 
 _hosts = itertools.count(1)
+
+
+@functools.cache
+def system_trust() -> ssl.SSLContext:
+    """Give what an app trusts that was told nothing."""
+    return ssl.create_default_context()
 
 
 def own_host() -> str:
@@ -36,14 +43,15 @@ async def refuse(case: Case, host: str, how: Refusal) -> None:
     """Begin as an app that was not told of our certificate authority, and end as it ends."""
     reader, writer = await tunnel(case, host)
     if how in {"unknown_ca", "pinned"}:
-        context = ssl.create_default_context()
+        context = system_trust()
         if how == "pinned":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             case.field.authority.configure_trust(context)
         with pytest.raises(ssl.SSLCertVerificationError):
             await writer.start_tls(context, server_hostname=host)
         return
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    session = ssl.create_default_context().wrap_bio(incoming, outgoing, server_hostname=host)
+    session = system_trust().wrap_bio(incoming, outgoing, server_hostname=host)
     with contextlib.suppress(ssl.SSLWantReadError):
         session.do_handshake()
     hello = outgoing.read()
@@ -132,7 +140,7 @@ async def test_bytes_that_are_no_tls_end_the_tunnel_and_nothing_else(case: Case,
         reader, writer = await tunnel(case, host)
         writer.write(said)
         with contextlib.suppress(ConnectionError):
-            assert len(await asyncio.wait_for(reader.read(), SLACK_SECONDS)) <= 64, "an alert at most"
+            assert len(await asyncio.wait_for(reader.read(), AT_ONCE_SECONDS)) <= 64, "an alert at most"
     (row,) = rows(case, host)
     case.acknowledged.add(row["id"])
     assert (row["state"], row["status"]) == ("done", None)

@@ -13,7 +13,7 @@ from tests.faults.inject.endless import LIMIT_BYTES, endless
 from tests.faults.inject.parts import parts
 from tests.faults.inject.raw import raw
 from tests.faults.ledgers import Flow
-from tests.faults.never_sent import SLACK_SECONDS
+from tests.faults.never_sent import AT_ONCE_SECONDS, SLACK_SECONDS
 from tests.faults.upstream import Fault
 
 BODY = b'{"id":"x"}'
@@ -43,7 +43,7 @@ def refused_as_broken(case: Case, call: ClientRow) -> Flow:
     assert flow["cause"] == "service.protocol_error"
     assert [attempt["failure"]["code"] for attempt in flow["attempts"]] == ["protocol_error"]
     assert not flow["possible_duplicate"]
-    assert call.seconds < SLACK_SECONDS
+    assert call.seconds < AT_ONCE_SECONDS
     (row,) = case.received(call)
     case.field.gateway.until(lambda: row.ended != "running")
     return flow

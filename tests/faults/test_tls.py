@@ -15,7 +15,7 @@ from tests.faults.inject.listener import Listener
 from tests.faults.inject.tls_alert import HANDSHAKE_FAILURE, PROTOCOL_VERSION, tls_alert
 from tests.faults.inject.tls_server import tls_server
 from tests.faults.ledgers import Flow
-from tests.faults.never_sent import SLACK_SECONDS, TRIES, refused
+from tests.faults.never_sent import AT_ONCE_SECONDS, TRIES, refused
 from tests.faults.upstream import Exchange, Fault
 
 LOOKS = 1
@@ -36,7 +36,7 @@ def not_believed(case: Case, call: ClientRow, listener: Listener, cause: str, co
     assert listener.dials == 1 + LOOKS
     assert all(call.key.encode() not in told and told.startswith(b"GET / ") for told in listener.received)
     assert call.answers[0].headers["x-should-retry"] == "false"
-    assert call.seconds < SLACK_SECONDS
+    assert call.seconds < AT_ONCE_SECONDS
     return flow
 
 
@@ -122,7 +122,7 @@ async def test_a_server_that_refuses_the_handshake_is_asked_once(case: Case, ale
     flow = refused(case, call, "network.tls_handshake", "tls_refused")
     assert len(flow["attempts"]) == listener.dials == 1
     assert call.answers[0].headers["x-should-retry"] == "false"
-    assert call.seconds < SLACK_SECONDS
+    assert call.seconds < AT_ONCE_SECONDS
 
 
 async def test_a_server_that_speaks_only_tls_1_0_is_asked_once(case: Case) -> None:

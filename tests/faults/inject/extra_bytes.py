@@ -33,7 +33,7 @@ def extra_bytes(extra: bytes, *, go: threading.Event | None = None, status: int 
             return
         await exchange.write(head.encode() + body)
         end = time.monotonic() + LIFE_SECONDS
-        while not go.is_set() and time.monotonic() < end:
+        while not go.is_set() and time.monotonic() < end:  # noqa: ASYNC110 - it is set in another thread
             await asyncio.sleep(0.001)
         await exchange.write(extra)
 
