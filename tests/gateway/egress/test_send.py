@@ -15,7 +15,7 @@ from aiohttp import SocketTimeoutError
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.egress.resolve import LoopError
-from gateway.egress.send import AiohttpIncoming, AiohttpUpstream, Outgoing
+from gateway.egress.send import AiohttpIncoming, AiohttpUpstream, Outgoing, RaggedEndError
 from gateway.egress.timeline import Timeline
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Origin
@@ -532,6 +532,33 @@ async def test_a_trusted_certificate_is_trusted_and_another_file_opens_another_c
         assert len(wire.connections) == 1
         with pytest.raises(ssl.SSLCertVerificationError):
             await _ask(upstream, a_request(wire.origin))
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["close_notify", "FIN alone"])
+async def test_a_body_that_only_the_close_ends_is_whole_when_tls_says_so(tmp_path: Path, *, said: bool) -> None:
+    """Without that word anybody on the way could have ended it (RFC 8446 section 6.1)."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(b"HTTP/1.1 200 OK\r\n\r\nbody")
+        if said:
+            connection.writer.close()
+        else:
+            connection.writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+            connection.writer.transport.abort()
+
+    authority, path = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    async with provider(script, context, host="localhost") as wire, client() as upstream:
+        request = a_request(wire.origin, ca_file=str(path))
+        if said:
+            assert (await _ask(upstream, request))[1] == b"body"
+        else:
+            with pytest.raises(RaggedEndError):
+                await _ask(upstream, request)
+        assert upstream.pool() == (0, 0)
 
 
 # ourselves
