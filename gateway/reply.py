@@ -31,6 +31,7 @@ _PROXY_STATUS: dict[NetCode, str] = {
     NetCode.TLS_CERTIFICATE: "tls_certificate_error",
     NetCode.TLS_UNTRUSTED_ISSUER: "tls_certificate_error",
     NetCode.TLS_HANDSHAKE: "tls_protocol_error",
+    NetCode.TLS_REFUSED: "tls_protocol_error",
     NetCode.READ_TIMEOUT: "connection_read_timeout",
     NetCode.PROTOCOL_ERROR: "http_protocol_error",
     NetCode.TRUNCATED: "http_response_incomplete",

@@ -102,7 +102,9 @@ def surroundings(seen: Surroundings, *, answered: bool) -> dict[str, Any]:
         answered: The host itself had answered; then nobody else's answer counts.
     """
     found: dict[str, Any] = {
-        "certificate": Certificate(subject=seen.subject, issuer=seen.issuer),
+        "certificate": Certificate(
+            subject=seen.subject, issuer=seen.issuer, begins=seen.begins, ends=seen.ends, clock=seen.clock
+        ),
         "addresses": seen.addresses,
         "proxy": seen.proxy,
     }

@@ -260,6 +260,12 @@ def _of_path(observation: Observation) -> Iterator[Clue]:
     evidence = observation.evidence
     if evidence.certificate.issuer:
         yield Clue("the certificate was issued by {issuer}", (("issuer", _shown(evidence.certificate.issuer, 200)),))
+    served = evidence.certificate
+    if served.ends and not served.begins <= served.clock <= served.ends:
+        yield Clue(
+            "the certificate is valid from {begins} to {ends}; this machine's clock says {clock}",
+            (("begins", served.begins), ("ends", served.ends), ("clock", served.clock)),
+        )
     if evidence.addresses and (
         observation.resolved is not None or evidence.failure is not None or not observation.answered
     ):

@@ -42,10 +42,19 @@ class CallShape:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """Whom the served certificate names, in the notation of the tool that printed it."""
+    """Whom the served certificate names, in the notation of the tool that printed it.
+
+    Attributes:
+        begins: From when it is valid, as ``2026-11-22 10:00 UTC``; empty when it was not read.
+        ends: Until when.
+        clock: What this machine's clock said.
+    """
 
     subject: str = ""
     issuer: str = ""
+    begins: str = ""
+    ends: str = ""
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,24 @@ _UNTRUSTED = frozenset({18, 19, 20, 21})
 """OpenSSL verify codes: self-signed leaf, self-signed in chain, issuer not found locally, leaf alone unverifiable."""
 
 _CONNECT = re.compile(r"Connect call failed \('([^']+)', (\d+)")
+_NO_COMMON_GROUND = frozenset(
+    {
+        "DH_KEY_TOO_SMALL",
+        "INAPPROPRIATE_FALLBACK",
+        "NO_PROTOCOLS_AVAILABLE",
+        "SSLV3_ALERT_HANDSHAKE_FAILURE",
+        "TLSV1_ALERT_INSUFFICIENT_SECURITY",
+        "TLSV1_ALERT_NO_APPLICATION_PROTOCOL",
+        "TLSV1_ALERT_PROTOCOL_VERSION",
+        "TLSV1_UNRECOGNIZED_NAME",
+        "UNSAFE_LEGACY_RENEGOTIATION_DISABLED",
+        "UNSUPPORTED_PROTOCOL",
+        "WRONG_VERSION_NUMBER",
+    }
+)
+"""OpenSSL's reasons for two sides that will not agree next time either (RFC 8446 section 6.2). Any other end of a
+handshake may be an accident."""
+
 _HOME = re.compile(r"(/home/|/Users/|C:\\Users\\)[^/\\\s]+")
 _DETAIL_CHARACTERS = 300
 
@@ -50,6 +68,8 @@ _AT_PROXY = frozenset(
     {NetCode.PROXY_AUTH, NetCode.PROXY_DENIED, NetCode.PROXY_UNREACHABLE, NetCode.PROXY_MISCONFIGURED}
     | {NetCode.PROXY_UPSTREAM_ERROR}
 )
+
+_OF_TLS = frozenset({NetCode.TLS_CERTIFICATE, NetCode.TLS_UNTRUSTED_ISSUER, NetCode.TLS_HANDSHAKE, NetCode.TLS_REFUSED})
 
 _BEFORE_SEND = frozenset({Phase.POOL, Phase.DNS, Phase.CONNECT, Phase.TLS})
 
@@ -63,7 +83,7 @@ def classify(error: BaseException, phase: Phase) -> NetFailure:
     """
     chain = _chain(error)
     code = _code(chain, phase)
-    if code in {NetCode.TLS_CERTIFICATE, NetCode.TLS_UNTRUSTED_ISSUER, NetCode.TLS_HANDSHAKE} and phase in _BEFORE_SEND:
+    if code in _OF_TLS and phase in _BEFORE_SEND:
         phase = Phase.TLS
     if code in {NetCode.DNS_FAILURE, NetCode.DNS_TIMEOUT}:
         phase = Phase.DNS
@@ -116,7 +136,8 @@ def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, P
         if isinstance(error, aiohttp.ServerDisconnectedError):
             return NetCode.CONNECTION_RESET
         if isinstance(error, ssl.SSLError):
-            return NetCode.TLS_HANDSHAKE
+            settled = any(getattr(link, "reason", None) in _NO_COMMON_GROUND for link in chain)
+            return NetCode.TLS_REFUSED if settled and phase in _BEFORE_SEND else NetCode.TLS_HANDSHAKE
         if isinstance(error, OSError) and error.errno in _BY_ERRNO:
             return _BY_ERRNO[error.errno]
         if isinstance(error, ConnectionError):

@@ -5,6 +5,7 @@ It does what it does best: the pool, both address families, TLS. The version of 
 
 import asyncio
 import errno
+import functools
 import select
 import ssl
 import time
@@ -17,6 +18,8 @@ import yarl
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.connector import Connection
+from aiohttp.helpers import set_exception
+from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.egress import socks, tunnel
 from gateway.egress.network import Via, canonical, is_address
@@ -131,6 +134,17 @@ class _Dial:
         return getattr(self.key, name)
 
 
+class _Protocol(ResponseHandler):
+    """aiohttp's, which leaves whoever reads a body waiting for ever when the rest of it breaks HTTP."""
+
+    def set_exception(self, exc: BaseException, *cause: BaseException) -> None:
+        """Tell the body's reader, too. One whose body is whole is told nothing: it was what came behind that is odd."""
+        body = self._payload
+        super().set_exception(exc, *cause)
+        if isinstance(exc, HttpProcessingError) and body is not None and not body.is_eof():
+            set_exception(body, exc, *cause)
+
+
 class Connector(aiohttp.TCPConnector):
     """aiohttp's, with our own names, deadline, and step through a proxy."""
 
@@ -139,6 +153,7 @@ class Connector(aiohttp.TCPConnector):
             limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS, resolver=names, use_dns_cache=False, ssl=context
         )
         self._names = names
+        self._factory = cast("Any", functools.partial(_Protocol, loop=asyncio.get_running_loop()))
 
     async def stream(self, key: "Key", timeline: Timeline) -> Stream:
         """Give a connection without a protocol, that no pool knows."""
@@ -150,9 +165,9 @@ class Connector(aiohttp.TCPConnector):
         return Stream(transport, early)
 
     def pool(self) -> Pool:
-        """Count; one that the upstream has closed is idle no longer."""
-        idle = (protocol.is_connected() for kept in self._conns.values() for protocol, _ in kept)
-        return Pool(len(self._acquired), sum(idle))
+        """Count. aiohttp keeps those that the other side has closed until somebody asks for them."""
+        idle = sum(protocol.is_connected() for kept in self._conns.values() for protocol, _ in kept)
+        return Pool(len(self._acquired), idle)
 
     def has_idle(self, key: ConnectionKey) -> bool:
         """Whether one may be used again."""

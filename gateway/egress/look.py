@@ -10,6 +10,7 @@ import asyncio
 import logging
 import ssl
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import h11
@@ -37,6 +38,9 @@ _NAME_CHARACTERS = 400
 class _Served(NamedTuple):
     subject: str
     issuer: str
+    begins: str
+    ends: str
+    clock: str
     status: int = 0
     headers: Headers = ()
     text: str = ""
@@ -98,7 +102,9 @@ def _named(connection: ssl.SSLObject | None) -> _Served | None:
         return None
     certificate = x509.load_der_x509_certificate(raw)
     subject, issuer = certificate.subject.rfc4514_string(), certificate.issuer.rfc4514_string()
-    return _Served(subject[:_NAME_CHARACTERS], issuer[:_NAME_CHARACTERS])
+    times = (certificate.not_valid_before_utc, certificate.not_valid_after_utc, datetime.now(UTC))
+    begins, ends, clock = (f"{time:%Y-%m-%d %H:%M} UTC" for time in times)
+    return _Served(subject[:_NAME_CHARACTERS], issuer[:_NAME_CHARACTERS], begins, ends, clock)
 
 
 async def _asked(

@@ -14,7 +14,7 @@ from typing import Protocol
 import orjson
 
 from gateway.egress.classify import classify
-from gateway.egress.send import Body
+from gateway.egress.send import Body, RaggedEndError
 from gateway.egress.sse import EventSplitter, data_of
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.provider import Provider, StreamNews, StreamShape, Usage
@@ -185,15 +185,17 @@ async def _relay(
         try:
             data = first or await incoming.next()
         except Exception as error:  # noqa: BLE001 - any failure of the upstream is a value from here on
-            data, failure = b"", classify(error, Phase.BODY)
+            # Some servers never end TLS in order; an end mark is as good.
+            whole = isinstance(error, RaggedEndError) and reader.ended and not splitter.inside
+            data, failure = b"", None if whole else classify(error, Phase.BODY)
         first = b""
         if data:
             silence.heard()
             if reader.first_at is None:
                 reader.first_at = reader.now()
-            ready, whole = splitter.feed(data)
-            if whole:
-                reader.read(whole)
+            ready, events = splitter.feed(data)
+            if events:
+                reader.read(events)
             if ready:
                 reader.keep(ready)
                 await sink.write(ready)

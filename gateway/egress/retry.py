@@ -7,7 +7,7 @@ How far the attempt came decides (RFC 9110 section 9.2.2: whoever repeats a requ
 - *ambiguous*: it may have been worked on and paid for (a reset after it was sent, 500, 502, 504, a stream that breaks
   before its first event). It goes again only on routes where a repetition costs money and does no other harm, and the
   answer is marked as a possible duplicate.
-- *final*: an answer that trying again does not change.
+- *final*: an answer that trying again does not change, or a server that speaks no TLS that we do.
 
 Once anything was given to the app there is no further attempt. What waiting cannot cure (quota, keys, daily limits) is
 never repeated.
@@ -87,7 +87,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Give the answer as it is. ``spent`` when we tried and further retries by the app would only repeat that."""
+    """Give the answer as it is. ``spent`` when further retries by the app would only repeat what we saw or tried."""
 
     spent: bool
 
@@ -103,7 +103,7 @@ def fate_of(head: ReplyHead | None, failure: NetFailure | None, cause: Cause) ->
     helps = cause.again in {Again.IF_UNPROCESSED, Again.WITHIN_BUDGET}
     if failure is not None:
         if not failure.sent:
-            return Fate.NEVER_SENT if helps else Fate.FINAL
+            return Fate.NEVER_SENT if helps and failure.code is not NetCode.TLS_REFUSED else Fate.FINAL
         return Fate.AMBIGUOUS if failure.code in _CUT and (helps or cause in _CUT_CAUSES) else Fate.FINAL
     assert head is not None
     hopeless = cause.again is Again.NEVER and cause is not Cause.UNKNOWN
@@ -152,7 +152,7 @@ def next_step(
     fate = fate_of(head, failure, cause)
     ambiguous = fate is Fate.AMBIGUOUS
     if not can_repeat or fate is Fate.FINAL or (ambiguous and (policy.strict or not harmless)):
-        return Stop(spent=number > 1)
+        return Stop(spent=number > 1 or (failure is not None and failure.code is NetCode.TLS_REFUSED))
     stated = (stated_seconds or None) if failure is None else None
     if stated is not None and stated > WAIT_MAX_SECONDS:
         return Stop(spent=False)

@@ -11,6 +11,7 @@ it at once; after `next` or `all`, `abort` does.
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -36,7 +37,9 @@ IDLE_SECONDS = 600.0
 """Silence before the head and between bytes; the official SDKs' own timeout."""
 
 HEAD_BYTES = 65_536
-HEAD_FIELDS = 128
+HEAD_FIELDS = 100
+"""As Envoy's default (max_headers_count, envoyproxy.io, read 2026-11)."""
+
 INTERIM_MAX = 10
 READ_BYTES = 65_536
 PROXY_AUTHENTICATION_REQUIRED = 407
@@ -145,6 +148,10 @@ class TruncatedError(aiohttp.ClientPayloadError):
     """The body ended before its end."""
 
 
+class RaggedEndError(TruncatedError):
+    """The connection that alone ends the body was closed, and TLS had not said so: anybody on the way can do that."""
+
+
 class AiohttpUpstream:
     """The real one."""
 
@@ -206,7 +213,10 @@ class AiohttpIncoming:
         self._method, self._upgrade = request.method, request.upgrade
         self._payload: StreamReader
         self._upload: asyncio.Task[None] | None = None
+        self._idle_seconds = request.idle_seconds
+        self._patience: asyncio.TimerHandle | None = None
         self._open_ended = False
+        self._tls: ssl.SSLObject | None = None
         self._done = False
         self.head: ReplyHead = ReplyHead(status=0, headers=())
         protocol.set_response_params(
@@ -230,6 +240,7 @@ class AiohttpIncoming:
         if request.rest is None:
             transport.write(head + request.body)
             await self._protocol._drain_helper()  # noqa: SLF001 - aiohttp's own writer does the same
+            self._be_patient()
         else:
             transport.write(head)
             self._upload = asyncio.get_running_loop().create_task(self._write(transport, request))
@@ -245,6 +256,15 @@ class AiohttpIncoming:
                 transport.write(frame(part))
         if request.chunked:
             transport.write(b"0\r\n\r\n")
+        if not self.head.status:
+            self._be_patient()
+
+    def _be_patient(self) -> None:
+        """Give the answer's head its time: of one that comes in drops, each ends a silence, and no other bound does."""
+        words = f"the answer's head was not whole within {self._idle_seconds:g} s"
+        late = aiohttp.SocketTimeoutError(words)
+        loop = asyncio.get_running_loop()
+        self._patience = loop.call_later(self._idle_seconds, self._protocol.set_exception, late)
 
     async def receive_head(self) -> None:
         """Wait for the final head; interim ones (1xx, RFC 9110 section 15.2) are read over, within reason."""
@@ -252,10 +272,15 @@ class AiohttpIncoming:
             message, payload = await self._read_message()
             if message.code >= 200 or message.code == 101:
                 break
+        self._wait_no_longer()
         if message.code < 200 and not (message.code == 101 and self._upgrade):
             words = "it switched to another protocol unasked" if message.code == 101 else "endless interim answers"
             raise HttpProcessingError(message=words)
+        if message.version.major != 1:
+            raise HttpProcessingError(message=f"a status line of HTTP/{message.version.major}.{message.version.minor}")
         headers = tuple((name.lower(), value) for name, value in message.raw_headers)
+        if sum(len(name) + len(value) for name, value in headers) > HEAD_BYTES:
+            raise HttpProcessingError(message=f"a head of more than {HEAD_BYTES} bytes")
         if message.code > 599 or any(_BAD_VALUE.search(value) for _, value in headers):
             # No server may write these (RFC 9110 sections 5.5 and 15), and ours will not.
             raise HttpProcessingError(message="an impossible status or header")
@@ -264,6 +289,8 @@ class AiohttpIncoming:
         names = {name for name, _ in headers}
         framed = b"content-length" in names or message.chunked
         self._open_ended = not (framed or self._method == "HEAD" or message.code in _NO_BODY)
+        if self._open_ended and self._protocol.transport is not None:
+            self._tls = self._protocol.transport.get_extra_info("ssl_object")
 
     async def _read_message(self) -> tuple[Any, StreamReader]:
         read = self._protocol.read()
@@ -314,11 +341,17 @@ class AiohttpIncoming:
 
     def abort(self) -> None:
         """Let go."""
+        self._wait_no_longer()
         if self._upload is not None:
             self._upload.cancel()
         if not self._done:
             self._done = True
             self._connection.close()
+
+    def _wait_no_longer(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _finish(self) -> None:
         if self._done:
@@ -329,6 +362,10 @@ class AiohttpIncoming:
             self._connection.close()
             message = "the connection was reset in the middle of the body"
             raise TruncatedError(message)
+        if self._open_ended and self._tls is not None and not _has_said_its_end(self._tls):
+            self._connection.close()
+            message = "the connection was closed without the end that TLS demands"
+            raise RaggedEndError(message)
         upload = self._upload
         if upload is None or (upload.done() and not upload.cancelled() and upload.exception() is None):
             self._connection.release()
@@ -343,6 +380,16 @@ async def _and_then(body: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[by
         yield body[start : start + READ_BYTES]
     async for part in rest:
         yield part
+
+
+def _has_said_its_end(connection: ssl.SSLObject) -> bool:
+    """Whether the other side's close_notify has come (RFC 8446 section 6.1). OpenSSL ignores reads behind it."""
+    try:
+        return not connection.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except (ssl.SSLError, OSError, ValueError):
+        return False
 
 
 def _chunk(data: bytes) -> bytes:

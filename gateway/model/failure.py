@@ -30,6 +30,7 @@ class NetCode(StrEnum):
     TLS_CERTIFICATE = "tls_certificate"
     TLS_UNTRUSTED_ISSUER = "tls_untrusted_issuer"
     TLS_HANDSHAKE = "tls_handshake"
+    TLS_REFUSED = "tls_refused"
     PROXY_UNREACHABLE = "proxy_unreachable"
     PROXY_AUTH = "proxy_auth"
     PROXY_DENIED = "proxy_denied"
@@ -57,6 +58,9 @@ class Surroundings:
         text: The start of its body.
         subject: Whom the served certificate names.
         issuer: Who signed it.
+        begins: From when it is valid, as ``2026-11-22 10:00 UTC``.
+        ends: Until when.
+        clock: What this machine's clock said then, likewise.
     """
 
     addresses: tuple[str, ...] = ()
@@ -66,6 +70,9 @@ class Surroundings:
     text: str = ""
     subject: str = ""
     issuer: str = ""
+    begins: str = ""
+    ends: str = ""
+    clock: str = ""
 
 
 NOTHING_SEEN = Surroundings()

@@ -5,6 +5,7 @@ call has its own HTTP client, closed with it: nothing of one call is left when t
 """
 
 import asyncio
+import contextlib
 import importlib
 import itertools
 import json
@@ -187,6 +188,8 @@ class Clients:
             _raised(row, error)
         finally:
             writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
         row.seconds = time.monotonic() - began
         return row
 

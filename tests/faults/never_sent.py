@@ -11,6 +11,9 @@ BACKOFF_SECONDS = 1.5
 SLACK_SECONDS = 1.0
 """For the client itself, and a machine that others use."""
 
+AT_ONCE_SECONDS = 3.0
+"""Sooner than anything that waits; the first call of an SDK in a process takes more than one by itself."""
+
 
 def refused(case: Case, call: ClientRow, cause: str, code: str, status: int = 502) -> Flow:
     """See that client and log tell of one failure below HTTP, of which the upstream got nothing; give the flow."""

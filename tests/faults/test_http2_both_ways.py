@@ -169,7 +169,7 @@ async def _flooded(case: Case, frames: Frames, times: int) -> None:
     assert memory.growth < GROWTH_MIB
 
     def rows() -> list[Flow]:
-        return [flow for flow in case.field.flows_after(case._seq) if flow["path"] == "/"]
+        return [flow for flow in case.field.flows_after(case.newest_before) if flow["path"] == "/"]
 
     await asyncio.to_thread(steady, lambda: [flow["state"] for flow in rows()], 1.0, 20.0)
     flows = rows()

@@ -39,21 +39,24 @@ RULE = Rule(
         ),
         only(
             lambda seen: (
+                is_public(seen.issuer_text)
+                and seen.issuer is None
+                and (
+                    seen.failed(NetCode.TLS_UNTRUSTED_ISSUER)
+                    or seen.words.has(
+                        "unable to get", "unable to verify", "first certificate", "incomplete", "locally verify"
+                    )
+                )
+            ),
+            shown(lambda _seen: True, "a public authority signed it, and the chain to it is incomplete", Basis.NAMED),
+        ),
+        only(
+            lambda seen: (
                 is_public(seen.evidence.certificate.issuer) and not seen.evidence.exception and seen.issuer is None
             ),
             shown(
                 lambda seen: bool(seen.evidence.certificate.subject), "a public authority signed it, for another name"
             ),
-        ),
-        only(
-            lambda seen: (
-                is_public(seen.issuer_text)
-                and seen.issuer is None
-                and seen.words.has(
-                    "unable to get", "unable to verify", "first certificate", "incomplete", "locally verify"
-                )
-            ),
-            shown(lambda _seen: True, "a public authority signed it, and the chain to it is incomplete", Basis.NAMED),
         ),
     ),
     layer=Layer.NETWORK,

@@ -9,6 +9,7 @@ RULE = Rule(
     match=first(
         hinted("curl 35 ", "curl error 35 "),
         failed(NetCode.TLS_HANDSHAKE),
+        failed(NetCode.TLS_REFUSED),
         heard(
             "unsupported or unrecognized ssl message|plaintext connection|h2 is not supported|alpn|"
             "handshake failure|alert handshake failure|no protocols available|unsupported protocol|"

@@ -142,7 +142,22 @@ async def test_a_server_that_speaks_no_tls() -> None:
 
     async with provider(plain) as wire:
         failure = await _fail(Origin("https", "localhost", wire.origin.port))
-    assert _said(failure) == (NetCode.TLS_HANDSHAKE, Phase.TLS, False)
+    assert _said(failure) == (NetCode.TLS_REFUSED, Phase.TLS, False)
+
+
+@pytest.mark.parametrize(
+    ("alert", "code"),
+    [(40, NetCode.TLS_REFUSED), (70, NetCode.TLS_REFUSED), (80, NetCode.TLS_HANDSHAKE)],
+    ids=["handshake_failure", "protocol_version", "internal_error"],
+)
+async def test_an_alert_tells_who_will_never_agree_from_who_stumbled(alert: int, code: NetCode) -> None:
+    async def refuse(connection: Connection) -> None:
+        await connection.reader.read(100)
+        await connection.say(bytes((0x15, 3, 3, 0, 2, 2, alert)))
+
+    async with provider(refuse) as wire:
+        failure = await _fail(Origin("https", "localhost", wire.origin.port))
+    assert _said(failure) == (code, Phase.TLS, False)
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["RST", "FIN"])

@@ -5,6 +5,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
@@ -136,6 +137,16 @@ async def test_a_reset_in_the_middle_of_the_page_is_no_error() -> None:
         seen = await _look(wire.origin)
     assert "Zscaler Inc." in seen.issuer
     assert seen.status in {0, 403}
+
+
+async def test_the_certificates_dates_are_told_beside_the_clock() -> None:
+    end = datetime.now(UTC) - timedelta(days=2)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    PRODUCT.issue_cert("127.0.0.1", not_before=end - timedelta(days=9), not_after=end).configure_cert(context)
+    async with provider(once(b""), context) as wire:
+        seen = await _look(wire.origin)
+    assert seen.ends == f"{end:%Y-%m-%d %H:%M} UTC"
+    assert seen.begins < seen.ends < seen.clock
 
 
 # it ends soon, whatever happens

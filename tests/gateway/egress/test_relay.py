@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.egress import sse
 from gateway.egress.relay import Relayed, read_usage, relay_bytes, relay_events
+from gateway.egress.send import RaggedEndError
 from gateway.model.failure import NetCode, NetFailure
 from gateway.model.provider import Provider, StreamShape, Usage
 from gateway.providers.anthropic import MESSAGES_STREAM
@@ -214,6 +215,15 @@ async def test_an_empty_stream_is_broken() -> None:
     sink, relayed, _ = await _relay()
     assert sink.aborted
     assert relayed.truncated
+
+
+async def test_a_server_that_never_ends_tls_in_order_is_believed_behind_the_end_mark_and_not_before() -> None:
+    ragged = RaggedEndError("the connection was closed without the end that TLS demands")
+    sink, relayed, explained = await _relay(CHAT + DONE, ragged)
+    assert (sink.body, sink.ended, relayed.failure, explained) == (CHAT + DONE, True, None, [])
+    sink, relayed, explained = await _relay(CHAT, ragged)
+    assert sink.aborted
+    assert [failure.code for failure in explained] == [NetCode.TRUNCATED]
 
 
 async def test_after_the_end_mark_a_break_needs_no_words() -> None:

@@ -156,6 +156,13 @@ def test_a_body_that_is_gone_cannot_be_sent_again() -> None:
     assert _next(head=_head(429), stated_seconds=1.0, can_repeat=False) == Stop(spent=False)
 
 
+def test_a_server_that_speaks_no_tls_of_ours_is_asked_once_by_us_and_by_the_sdk() -> None:
+    refused = NetFailure(phase=Phase.TLS, code=NetCode.TLS_REFUSED, detail="", sent=False)
+    assert _next(failure=refused, cause=Cause.NETWORK_TLS_HANDSHAKE) == Stop(spent=True)
+    stumbled = NetFailure(phase=Phase.TLS, code=NetCode.TLS_HANDSHAKE, detail="", sent=False)
+    assert isinstance(_next(failure=stumbled, cause=Cause.NETWORK_TLS_HANDSHAKE), Retry)
+
+
 # again
 
 

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import trustme
+from aiohttp import SocketTimeoutError
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gateway.egress.resolve import LoopError
-from gateway.egress.send import AiohttpIncoming, AiohttpUpstream, Outgoing
+from gateway.egress.send import AiohttpIncoming, AiohttpUpstream, Outgoing, RaggedEndError
 from gateway.egress.timeline import Timeline
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Origin
@@ -246,6 +247,84 @@ async def test_interim_answers_are_read_over() -> None:
     assert head.header(b"link") is None
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [b"zz\r\nx", b"-1\r\nx", b"f" * 17 + b"\r\nx", b"0\r\n" + b"x: y\r\n" * 10_000],
+    ids=["no size", "less than none", "too large", "trailers without end"],
+)
+async def test_a_body_that_breaks_http_halfway_ends_at_once_and_says_so(rest: bytes) -> None:
+    """Aiohttp alone closes the connection, and leaves its reader waiting."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n")
+        await go.wait()
+        await connection.say(rest)
+        await connection.until_closed()
+
+    go = asyncio.Event()
+    async with provider(script) as wire, client() as upstream:
+        incoming = await upstream.open(a_request(wire.origin), Timeline())
+        assert await incoming.next() == b"ok"
+        go.set()
+        with pytest.raises(HttpProcessingError):
+            await asyncio.wait_for(incoming.next(), 5)
+        incoming.abort()
+        assert upstream.pool() == (0, 0)
+
+
+@pytest.mark.parametrize("interim", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"], ids=["", "after an interim one"])
+async def test_a_head_that_comes_in_drops_is_waited_for_no_longer_than_one_that_does_not_come(interim: bytes) -> None:
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(interim + b"HTTP/1.1 200 OK\r\nx: ")
+        for _ in range(1_000):
+            await asyncio.sleep(0.02)
+            await connection.say(b"y")
+
+    began = asyncio.get_running_loop().time()
+    async with provider(script) as wire, client() as upstream:
+        with pytest.raises(SocketTimeoutError, match=r"not whole within 0\.3 s"):
+            await upstream.open(a_request(wire.origin, idle_seconds=0.3), Timeline())
+        assert upstream.pool() == (0, 0)
+    assert 0.2 < asyncio.get_running_loop().time() - began < 5
+
+
+async def test_an_upload_takes_its_time_and_the_head_has_its_own() -> None:
+    async def rest() -> AsyncIterator[bytes]:
+        for _ in range(6):
+            await asyncio.sleep(0.1)
+            yield b"x"
+
+    async with provider(forever(OK)) as wire, client() as upstream:
+        request = a_request(wire.origin, method="POST", rest=rest(), chunked=True, idle_seconds=0.4)
+        assert (await _ask(upstream, request))[1] == b"ok"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"".join(b"x-%d: %b\r\n" % (number, b"y" * 9_000) for number in range(8)),
+        b"".join(b"x-%d: y\r\n" % number for number in range(101)),
+        b"x: " + b"y" * 70_000 + b"\r\n",
+    ],
+    ids=["together too large", "too many", "one too large"],
+)
+async def test_a_head_over_the_bounds_is_refused(head: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\n" + head + b"Content-Length: 2\r\n\r\nok"
+    async with provider(forever(answer)) as wire, client() as upstream:
+        with pytest.raises(HttpProcessingError):
+            await upstream.open(a_request(wire.origin), Timeline())
+        assert upstream.pool() == (0, 0)
+
+
+@pytest.mark.parametrize("version", [b"0.9", b"2.0"])
+async def test_a_status_line_of_another_http_is_refused(version: bytes) -> None:
+    async with provider(once(OK.replace(b"1.1", version, 1))) as wire, client() as upstream:
+        with pytest.raises(HttpProcessingError):
+            await upstream.open(a_request(wire.origin), Timeline())
+
+
 async def test_pieces_come_as_they_are_sent() -> None:
     go = asyncio.Event()
 
@@ -455,6 +534,33 @@ async def test_a_trusted_certificate_is_trusted_and_another_file_opens_another_c
             await _ask(upstream, a_request(wire.origin))
 
 
+@pytest.mark.parametrize("said", [True, False], ids=["close_notify", "FIN alone"])
+async def test_a_body_that_only_the_close_ends_is_whole_when_tls_says_so(tmp_path: Path, *, said: bool) -> None:
+    """Without that word anybody on the way could have ended it (RFC 8446 section 6.1)."""
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        await connection.say(b"HTTP/1.1 200 OK\r\n\r\nbody")
+        if said:
+            connection.writer.close()
+        else:
+            connection.writer.get_extra_info("socket").shutdown(socket.SHUT_WR)
+            connection.writer.transport.abort()
+
+    authority, path = trustme.CA(), tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    async with provider(script, context, host="localhost") as wire, client() as upstream:
+        request = a_request(wire.origin, ca_file=str(path))
+        if said:
+            assert (await _ask(upstream, request))[1] == b"body"
+        else:
+            with pytest.raises(RaggedEndError):
+                await _ask(upstream, request)
+        assert upstream.pool() == (0, 0)
+
+
 # ourselves
 
 
@@ -484,3 +590,9 @@ async def test_the_phases_of_an_attempt_are_told_as_they_come() -> None:
         incoming.abort()
         phases = [mark.phase for mark in timeline.marks(ok=True)]
         assert phases == [Phase.DNS, Phase.CONNECT, Phase.SEND, Phase.FIRST_BYTE]
+
+
+async def test_an_idle_connection_that_was_closed_is_not_counted_as_one() -> None:
+    async with provider(once(KEPT)) as wire, client() as upstream:
+        assert (await _ask(upstream, a_request(wire.origin)))[1] == b"body"
+        await until(lambda: upstream.pool() == (0, 0))
