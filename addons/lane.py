@@ -115,13 +115,14 @@ class Lane(HttpToolsProtocol):
         """Go on with the answer for a client that has only ended its own side, as ``nc -N`` and some tools do.
 
         One that has closed altogether looks the same; an interim answer, which every client has to read over (RFC 9110
-        section 15.2), makes its system answer with a reset. Inside TLS there is no such half.
+        section 15.2), makes its system answer with a reset. Inside TLS there is no such half. Once the answer has
+        begun nothing can tell the two apart; tools end their side with the request, so who does it then has left.
         """
         cycle = self.cycle
-        if self.client_conn.tls or cycle is None or cycle.response_complete or cycle.more_body:
+        if self.client_conn.tls or cycle is None or cycle.response_started or cycle.more_body:
             return False
         cycle.keep_alive = False
-        if not cycle.response_started and cycle.scope["http_version"] == "1.1":
+        if cycle.scope["http_version"] == "1.1":
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.loop.call_later(RESET_LOOK_SECONDS, self._look_for_reset)
         return True

@@ -31,7 +31,7 @@ from gateway.model.event import Live
 from gateway.model.exchange import Admitted, Answered
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.flow import State
-from gateway.model.provider import StreamNews
+from gateway.model.provider import StreamNews, Usage
 from gateway.refusing import refuse
 from gateway.reply import Reply
 from gateway.stages import Stages
@@ -68,6 +68,11 @@ class Asking:
     def attempts(self) -> list[Attempt]:
         """Those made so far."""
         return self._trip.attempts
+
+    @property
+    def come(self) -> Usage | None:
+        """What of a stream had come when the app hung up, by estimate."""
+        return self._trip.come
 
     @property
     def queued_seconds(self) -> float:

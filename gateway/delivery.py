@@ -14,6 +14,7 @@ from gateway.diagnose.say import say
 from gateway.egress.opening import EXCERPT_BYTES, is_events, is_json, is_page
 from gateway.egress.relay import ILL_END, Relayed, read_usage, relay_bytes, relay_events
 from gateway.egress.resolve import BarredError, LoopError
+from gateway.egress.retry import Fate, fate_of
 from gateway.egress.send import Incoming
 from gateway.egress.timeline import Timeline
 from gateway.excerpt import readable
@@ -62,6 +63,7 @@ class Trip:
 
     Attributes:
         duplicate: An attempt that may have been worked on was followed by another.
+        come: What of a stream had come when the app hung up, by estimate.
         shadow: Where limits are only watched: what it would have waited for.
     """
 
@@ -77,6 +79,7 @@ class Trip:
     shadow: Block | None = None
     timeline: Timeline = field(default_factory=Timeline)
     duplicate: bool = False
+    come: Usage | None = None
 
     def evidence(
         self,
@@ -135,6 +138,7 @@ async def deliver(trip: Trip, tried: Tried) -> Answered:
             keep_bytes=KEEP_BYTES,
             first=tried.body,
             silent=_telling(trip.live),
+            left=partial(_left, trip),
         )
     else:
         plain = head.header(b"content-encoding") in {None, "identity"}
@@ -149,7 +153,8 @@ async def deliver(trip: Trip, tried: Tried) -> Answered:
 async def give_up(trip: Trip, tried: Tried, diagnosis: Diagnosis, *, spent: bool) -> Answered:
     """Give what the last attempt ended in: the provider's answer byte for byte, else an error of ours."""
     head = tried.head
-    ours = verdict(diagnosis, spent=spent, stated_by=head)
+    final = fate_of(head, tried.failure, diagnosis.cause) is not Fate.AMBIGUOUS
+    ours = verdict(diagnosis, spent=spent, final=final, stated_by=head)
     if head is None:
         assert tried.failure is not None
         status, named = failure_status(tried.failure)
@@ -278,6 +283,15 @@ def _answered(
         diagnosis=diagnosis,
     )
     return over(trip, outcome)
+
+
+def _left(trip: Trip, relayed: Relayed) -> None:
+    """Count what had come when the app hung up: providers charge for it, and say nothing of it any more."""
+    said = relayed.usage or Usage(None, None)
+    tokens_in = trip.admitted.route.input_tokens if said.tokens_in is None else said.tokens_in
+    trip.come = Usage(tokens_in, max(said.tokens_out or 0, relayed.events))
+    if trip.permit is not None:
+        trip.permit.settle(*trip.come)
 
 
 def _settle(trip: Trip, head: ReplyHead, relayed: Relayed, usage: Usage | None) -> None:

@@ -225,6 +225,8 @@ def _head(live: Live) -> ReplyHead | None:
 def _interrupted(admitted: Admitted, asking: Asking | None, outcome: Outcome) -> Answered:
     if asking is None:
         return Answered(admitted=admitted, attempts=(), outcome=outcome)
+    if asking.come is not None:
+        outcome = replace(outcome, usage=asking.come, estimated=True)
     return Answered(
         admitted=admitted, attempts=tuple(asking.attempts), outcome=outcome, queued_seconds=asking.queued_seconds
     )

@@ -72,19 +72,21 @@ def marks(
     return headers
 
 
-def verdict(diagnosis: Diagnosis, *, spent: bool, stated_by: ReplyHead | None = None) -> HeaderList:
+def verdict(diagnosis: Diagnosis, *, spent: bool, final: bool = True, stated_by: ReplyHead | None = None) -> HeaderList:
     """Give the headers of a failed answer. An SDK that reads ``x-should-retry: false`` does not try in vain.
 
     Where waiting helps and only the words of the answer say for how long, the headers that SDKs read say it, too.
 
     Args:
+        final: Whether a cause that nothing can change is the end of it; False where the app knows better than we do
+            whether to repeat a call that may have been worked on.
         stated_by: The provider's head. What it states itself stays as it is.
     """
     headers = [(b"x-whygate-cause", diagnosis.cause.value.encode())]
     if diagnosis.fault is not None:
         headers.append((b"x-whygate-fault", diagnosis.fault.value.encode()))
     known = diagnosis.cause != "unknown"
-    if spent or (known and diagnosis.cause.again is Again.NEVER):
+    if spent or (final and known and diagnosis.cause.again is Again.NEVER):
         headers.append((b"x-should-retry", b"false"))
     elif diagnosis.cause.again in _WAITING_HELPS and diagnosis.wait_seconds:
         silent = stated_by is None or not any(name in _STATING for name, _ in stated_by.headers)

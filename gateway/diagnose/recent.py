@@ -18,6 +18,8 @@ KEPT = 64
 LARGE_BYTES = 65_536
 ALIKE = 0.15
 GAVE_UP_MIN = 2
+TIMEOUT_SECONDS_MIN = 1.0
+"""Who leaves sooner was told to; nobody waits so short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +190,7 @@ def _ignored(calls: list[Happened], client: str, now: float) -> bool:
 def _gave_up(calls: list[Happened], client: str) -> float:
     """Give the time after which an app hangs up each time, 0 when it does not."""
     left = sorted(one.seconds for one in calls if one.client == client and one.left)
-    if len(left) < GAVE_UP_MIN or left[-1] - left[0] > ALIKE * left[-1] + 0.5:
+    if len(left) < GAVE_UP_MIN or left[0] < TIMEOUT_SECONDS_MIN or left[-1] - left[0] > ALIKE * left[-1] + 0.5:
         return 0.0
     return left[len(left) // 2]
 

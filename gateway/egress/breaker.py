@@ -1,10 +1,10 @@
 """The breaker: a host that answers nobody is not asked by everybody. One for each host and key.
 
 It opens after `FAILURES_MIN` failures in a row that are the host's own (see `is_owned`): a share of failures would open
-it on a host that serves most of its callers. Open, it lets one attempt through each `OPEN_SECONDS`, then each twice
-that, and the first answer closes it, whatever it says. It never waits for an attempt to end before it lets the next one
-try: an answer may take minutes. The periods are short, since the calls that it spares cost little and a host that is
-well again shall be asked at once.
+it on a host that serves most of its callers. Open, it lets one attempt through each `OPEN_SECONDS`, after a few of
+them each twice that, and so on; the first answer closes it, whatever it says. It never waits for an attempt to end
+before it lets the next one try: an answer may take minutes. The periods are short, since the calls that it spares cost
+little and a host that is well again shall be asked at once.
 """
 
 from collections import OrderedDict
@@ -18,8 +18,11 @@ FAILURES_MIN = 20
 QUIET_SECONDS = 10.0
 """Failures further apart than this are no run."""
 
-OPEN_SECONDS = 0.5
+OPEN_SECONDS = 0.25
 OPEN_MAX_SECONDS = 2.0
+TRIES_EACH = 4
+"""So many are let through before the period doubles: a host that comes back within a second is seen to at once."""
+
 SCOPES_MAX = 1_000
 
 
@@ -79,7 +82,7 @@ class Breaker:
 
 
 def _period(opened: int) -> float:
-    return float(min(OPEN_MAX_SECONDS, OPEN_SECONDS * 2 ** min(opened - 1, 8)))
+    return float(min(OPEN_MAX_SECONDS, OPEN_SECONDS * 2 ** min((opened - 1) // TRIES_EACH, 8)))
 
 
 def is_owned(cause: Cause) -> bool:

@@ -58,6 +58,7 @@ _NO_COMMON_GROUND = frozenset(
 """OpenSSL's reasons for two sides that will not agree next time either (RFC 8446 section 6.2). Any other end of a
 handshake may be an accident."""
 
+_UNNAMED = re.compile(r"\[SSL\] ([a-z0-9 ]+) \(_ssl")
 _HOME = re.compile(r"(/home/|/Users/|C:\\Users\\)[^/\\\s]+")
 _DETAIL_CHARACTERS = 300
 
@@ -136,7 +137,7 @@ def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, P
         if isinstance(error, aiohttp.ServerDisconnectedError):
             return NetCode.CONNECTION_RESET
         if isinstance(error, ssl.SSLError):
-            settled = any(getattr(link, "reason", None) in _NO_COMMON_GROUND for link in chain)
+            settled = any(isinstance(link, ssl.SSLError) and _reason(link) in _NO_COMMON_GROUND for link in chain)
             return NetCode.TLS_REFUSED if settled and phase in _BEFORE_SEND else NetCode.TLS_HANDSHAKE
         if isinstance(error, OSError) and error.errno in _BY_ERRNO:
             return _BY_ERRNO[error.errno]
@@ -145,6 +146,13 @@ def _code(chain: list[BaseException], phase: Phase) -> NetCode:  # noqa: C901, P
         if isinstance(error, TimeoutError):
             return _TOO_LATE.get(phase, NetCode.READ_TIMEOUT)
     return NetCode.UNKNOWN
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """Give OpenSSL's reason; Python has no name for the newer ones, and gives their words alone."""
+    named = getattr(error, "reason", None) or ""  # aiohttp's own kind of it has none
+    words = _UNNAMED.search(str(error)) if named in {"", "(null)"} else None
+    return words[1].upper().replace(" ", "_") if words is not None else named
 
 
 def _proxy_code(error: BaseException) -> NetCode | None:

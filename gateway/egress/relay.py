@@ -147,12 +147,14 @@ async def relay_events(
     keep_bytes: int,
     first: bytes = b"",
     silent: Callable[[float | None], None] = lambda _seconds: None,
+    left: Callable[[Relayed], None] = lambda _relayed: None,
 ) -> Relayed:
     """Relay a stream of events of a known protocol.
 
     Args:
         first: What of it has been read already.
         silent: See `Silence`.
+        left: Is told what had come when the app hung up before the end.
 
     An app that hangs up behind the end mark, or behind the provider's own error event, has its answer: the cancellation
     that this brings is not passed on.
@@ -164,6 +166,7 @@ async def relay_events(
     except asyncio.CancelledError:
         if reader.ended or reader.failed:
             return reader.result(whole=False)
+        left(reader.result(whole=False))
         raise
     finally:
         silence.end()

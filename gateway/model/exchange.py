@@ -29,6 +29,7 @@ class Outcome:
         complete: The answer reached its proper end.
         client_left: The app hung up before that.
         internal_error: What of ours went wrong, None normally.
+        estimated: ``usage`` is our own count of what had come, not the provider's.
         body: The whole body as received, while it may still be wanted for the cache.
         diagnosis: The verdict, where it was needed before the end.
     """
@@ -38,6 +39,7 @@ class Outcome:
     complete: bool = False
     client_left: bool = False
     usage: Usage | None = None
+    estimated: bool = False
     bytes_out: int = 0
     first_byte_at: float | None = None
     internal_error: str | None = None

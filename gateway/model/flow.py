@@ -68,6 +68,7 @@ class FlowRow:
     total_ms: float | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_estimated: bool = False
     cache: str = "none"
     possible_duplicate: bool = False
     shadow: dict[str, Any] | None = None

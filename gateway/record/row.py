@@ -62,6 +62,7 @@ def closed_row(live: Live, concluded: Concluded) -> FlowRow:
         attempts=tuple(_finished(attempt, secrets) for attempt in answered.attempts),
         tokens_in=usage.tokens_in if usage else None,
         tokens_out=usage.tokens_out if usage else None,
+        tokens_estimated=outcome.estimated,
         cache=concluded.cache,
         possible_duplicate=answered.possible_duplicate,
         shadow=_shadow(answered),

@@ -196,4 +196,7 @@ def _measures(row: Row) -> str:
 
 def _tokens(row: Row) -> str:
     counts = (row.get("tokens_in"), row.get("tokens_out"))
-    return "" if counts == (None, None) else " → ".join("-" if count is None else f"{count:,}" for count in counts)
+    if counts == (None, None):
+        return ""
+    about = "about " if row.get("tokens_estimated") else ""
+    return about + " → ".join("-" if count is None else f"{count:,}" for count in counts)

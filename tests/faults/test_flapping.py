@@ -5,7 +5,6 @@ import time
 from dataclasses import dataclass, field
 
 import httpx2
-import pytest
 
 from gateway.egress.breaker import OPEN_MAX_SECONDS
 from gateway.egress.budget import FLOOR, RATIO, WINDOW_SECONDS
@@ -128,7 +127,6 @@ async def test_a_breaker_that_opened_lets_go_soon_after_the_upstream_came_to_sta
     assert recovery_seconds < OPEN_MAX_SECONDS + SLACK_SECONDS
 
 
-@pytest.mark.xfail(strict=True, reason="an open breaker asks again after up to two seconds, and refuses until then")
 async def test_a_breaker_that_opened_costs_nobody_who_calls_while_the_upstream_is_up(case: Case) -> None:
     storm, _, _ = await flap(case, per_second=60)
     served = served_while_up(storm)

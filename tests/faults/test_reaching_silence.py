@@ -1,7 +1,5 @@
 """F05, F06: nobody answers, not even to refuse. Each try is given five seconds, from the first SYN to the end of TLS."""
 
-import pytest
-
 from tests.faults.clients import ClientRow
 from tests.faults.field import Case
 from tests.faults.inject.accepted_silence import accepted_silence
@@ -39,7 +37,4 @@ async def test_a_server_that_never_speaks_tls_is_given_up_after_the_same_five_se
     flow = case.flow(call)
     gave_up_in_time(case, call, flow)
     assert listener.dials == len(flow["attempts"])
-    if call.cause == "network.tcp_timeout":
-        pytest.xfail("a handshake that is never answered is still told as a connection that is never answered")
-    assert call.status in {502, 504}
-    refused(case, call, "network.tls_handshake", "tls_handshake", call.status)
+    refused(case, call, "network.tls_handshake", "tls_handshake")

@@ -222,6 +222,13 @@ async def test_what_may_have_been_paid_for_is_asked_again_where_that_only_costs_
     assert len(row.answered.attempts) == 2
 
 
+async def test_an_answer_that_was_cut_on_a_route_that_acts_is_the_apps_to_repeat() -> None:
+    """Its cause is one that a retry cannot change once something was given; here nothing was."""
+    cut = Answer(headers=((b"content-length", b"100"),), pieces=(b"half", RESET), sized=False)
+    exchange = await ask(stages(cut), target=b"/v1/files")
+    assert (exchange.status, exchange.header("x-should-retry")) == (502, None)
+
+
 async def test_strict_means_that_nothing_is_asked_again_that_may_have_been_paid_for() -> None:
     made = stages(RESET, policy=RetryPolicy(strict=True))
     exchange = await ask(made)
@@ -279,7 +286,7 @@ async def test_a_host_that_answers_nobody_is_left_alone_and_asked_again_soon() -
         await ask(made)
     exchange = await ask(made)
     assert (exchange.status, exchange.header("x-whygate-cause")) == (503, "proxy.circuit_open")
-    assert exchange.header("retry-after-ms") == "500"
+    assert exchange.header("retry-after-ms") == "250"
     assert exchange.header("x-should-retry") is None
     message = orjson.loads(exchange.body)["error"]["message"]
     assert f"{FAILURES_MIN} attempts in a row failed, the last one with service." in message

@@ -147,8 +147,8 @@ async def test_a_server_that_speaks_no_tls() -> None:
 
 @pytest.mark.parametrize(
     ("alert", "code"),
-    [(40, NetCode.TLS_REFUSED), (70, NetCode.TLS_REFUSED), (80, NetCode.TLS_HANDSHAKE)],
-    ids=["handshake_failure", "protocol_version", "internal_error"],
+    [(40, NetCode.TLS_REFUSED), (70, NetCode.TLS_REFUSED), (80, NetCode.TLS_HANDSHAKE), (120, NetCode.TLS_REFUSED)],
+    ids=["handshake_failure", "protocol_version", "internal_error", "no_application_protocol"],
 )
 async def test_an_alert_tells_who_will_never_agree_from_who_stumbled(alert: int, code: NetCode) -> None:
     async def refuse(connection: Connection) -> None:
