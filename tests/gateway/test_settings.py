@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from gateway.compose import opened_ahead
+from gateway.compose import idle_seconds, opened_ahead
 from gateway.settings import Address, ConfigError, Settings, load, parse_address, render_default_toml, resolve
+from tests.gateway.factories import ANTHROPIC_ORIGIN, a_call, a_route
 
 ROOT = Path(__file__).parents[2]
 
@@ -299,3 +300,16 @@ def test_this_machine_does_not_call_an_address_that_stands_for_all(text: str, fr
 def test_hosts_that_may_be_reached_are_written_in_several_ways() -> None:
     env = {"WHYGATE_LISTEN__ALLOW_HOSTS": "A.example, *.b.example:8443, 10.0.0.7, [fd00::1]:80"}
     assert load(None, env).listen.allow_hosts == ("a.example", "*.b.example:8443", "10.0.0.7", "[fd00::1]:80")
+
+
+def test_a_route_may_have_a_patience_of_its_own_and_the_first_rule_that_matches_counts() -> None:
+    rules = [
+        {"route": "openai/v1/embeddings", "seconds": 30},
+        {"route": "openai/*", "seconds": 60},
+    ]
+    patience = idle_seconds(Settings.model_validate({"network": {"idle_seconds": 900, "idle": rules}}))
+    assert patience(a_route(a_call(target=b"/v1/embeddings?x=1"))) == 30
+    assert patience(a_route()) == 60
+    anthropic = a_call(origin=ANTHROPIC_ORIGIN, target=b"/v1/messages")
+    assert patience(a_route(anthropic)) == 900
+    assert idle_seconds(Settings())(a_route()) == 600

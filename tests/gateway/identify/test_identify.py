@@ -95,6 +95,29 @@ def test_only_an_exact_path_is_pure(target: bytes, name: str, pure: bool) -> Non
     assert (route.endpoint.name, route.pure) == (name, pure)
 
 
+def _configured(target: bytes, *, add: tuple[str, ...] = (), remove: tuple[str, ...] = (), **changes: Any) -> bool:
+    identifier = Identifier(Locator((OPENAI,)), b"secret", Estimates(), pure_add=add, pure_remove=remove)
+    route = identifier.route(a_call(target=target, **changes))
+    assert route is not None
+    return route.pure
+
+
+def test_routes_can_be_added_to_the_pure_ones_and_taken_from_them() -> None:
+    chat, audio = b"/v1/chat/completions?x=1", b"/v1/audio/transcriptions"
+    assert _configured(chat, add=("openai/v1/audio/*",))
+    assert not _configured(chat, remove=("openai/v1/chat/*",))
+    assert not _configured(chat, add=("openai/v1/chat/*",), remove=("openai/v1/chat/*",))
+    assert not _configured(audio)
+    assert _configured(audio, add=("openai/v1/audio/*",), body=b"--boundary")
+    assert not _configured(audio, add=("openai/v1/audio/*",), method="GET")
+    assert not _configured(audio, add=("anthropic/v1/audio/*",))
+
+
+def test_a_route_that_was_added_is_not_pure_for_a_call_that_acts() -> None:
+    acting = orjson.dumps({"model": "m", "tools": [{"type": "mcp"}]})
+    assert not _configured(b"/v1/new", add=("openai/v1/new",), body=acting)
+
+
 def test_only_a_post_is_pure() -> None:
     assert not a_route(a_call(method="GET")).pure
 
