@@ -74,7 +74,8 @@ def test_without_temperature_zero_every_call_is_asked(world: World, more: dict[s
 
 
 def test_a_failure_is_not_kept(world: World) -> None:
-    asked = zero("chat", "a prompt that fails once", model="simulate:service.server_error?times=1", max_retries=0)
+    """It fails as often as it is tried for one call."""
+    asked = zero("chat", "a prompt that fails thrice", model="simulate:service.server_error?times=3", max_retries=0)
     failed, good = world.proxied.ask([asked, again(asked)], together=False)
     assert failed["error"]["status"] == 500
     assert good["error"] is None
