@@ -17,7 +17,7 @@ from gateway.egress.classify import classify
 from gateway.egress.headers import request_headers
 from gateway.egress.opening import EmptyStreamError, Opening, first_part, is_events
 from gateway.egress.resolve import NotAllowedError
-from gateway.egress.retry import Retry, Stop, never_fits, next_step
+from gateway.egress.retry import Halt, Retry, Stop, never_fits, next_step
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.identify.guard import hop_mark
@@ -26,7 +26,7 @@ from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
 from gateway.model.cause import Again, Cause
 from gateway.model.decision import Refuse
-from gateway.model.diagnosis import Diagnosis
+from gateway.model.diagnosis import Clue, Diagnosis
 from gateway.model.event import Live
 from gateway.model.exchange import Admitted, Answered
 from gateway.model.failure import NetCode, NetFailure, Phase
@@ -97,7 +97,7 @@ class Asking:
                 failures += not _is_a_stated_wait(tried.diagnosis)
                 step = self._next(tried, tried.diagnosis, failures)
                 if not isinstance(step, Retry):
-                    return await give_up(trip, tried, tried.diagnosis, spent=step.spent)
+                    return await give_up(trip, tried, _with_reason(tried.diagnosis, step.why), spent=step.spent)
             except asyncio.CancelledError:
                 trip.retime(None)
                 raise
@@ -151,7 +151,8 @@ class Asking:
         trip = self._trip
         if tried is not None and tried.diagnosis is not None:
             # The app may have more time than it said, or come when the host is asked again: it may well try.
-            return await give_up(trip, tried, tried.diagnosis, spent=False)
+            why = Halt.BREAKER if refused.cause is Cause.PROXY_CIRCUIT_OPEN else Halt.TIME
+            return await give_up(trip, tried, _with_reason(tried.diagnosis, why), spent=False)
         refused = replace(refused, queued_seconds=trip.queued_seconds)
         return await refuse(self._stages, trip.admitted, refused, trip.reply, tuple(trip.attempts))
 
@@ -282,6 +283,13 @@ class Asking:
             policy=stages.policy,
             draw=stages.draw(),
         )
+
+
+def _with_reason(diagnosis: Diagnosis, why: Halt | None) -> Diagnosis:
+    """Say with the evidence why there was no further attempt."""
+    if why is None:
+        return diagnosis
+    return replace(diagnosis, clues=(*diagnosis.clues, Clue(why.value)), evidence=(*diagnosis.evidence, why.value))
 
 
 def _is_a_stated_wait(diagnosis: Diagnosis) -> bool:

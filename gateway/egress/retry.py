@@ -14,7 +14,7 @@ never repeated.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.model.attempt import ReplyHead
@@ -85,11 +85,29 @@ class Retry:
     duplicate: bool = False
 
 
+class Halt(StrEnum):
+    """Why there is no further attempt although one might help; the words of the evidence."""
+
+    BODY = "it was not tried again: its body was too large to keep"
+    ROUTE = "it was not tried again: the provider may have worked on it, and asking twice may do harm on this route"
+    STRICT = "it was not tried again: the provider may have worked on it, and the strict setting repeats no such call"
+    LONG = "it was not tried again: the stated wait is longer than two minutes"
+    TIME = "it was not tried again: the app's own time would have been over before an answer"
+    BUDGET = "it was not tried again: retries have had their share of this key's calls for the moment"
+    BREAKER = "it was not tried again: the server keeps failing, and is asked by single calls for now"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop:
-    """Give the answer as it is. ``spent`` when further retries by the app would only repeat what we saw or tried."""
+    """Give the answer as it is.
+
+    Attributes:
+        spent: Further retries by the app would only repeat what we saw or tried.
+        why: None when another attempt could not help, or all have been made.
+    """
 
     spent: bool
+    why: Halt | None = field(default=None, compare=False)
 
 
 def fate_of(head: ReplyHead | None, failure: NetFailure | None, cause: Cause) -> Fate:
@@ -150,17 +168,17 @@ def next_step(
     Source: RFC 9110 sections 9.2.2 and 10.2.3; "full jitter", aws.amazon.com/blogs/architecture (read 2026-11).
     """
     fate = fate_of(head, failure, cause)
-    ambiguous = fate is Fate.AMBIGUOUS
-    if not can_repeat or fate is Fate.FINAL or (ambiguous and (policy.strict or not harmless)):
-        return Stop(spent=number > 1 or (failure is not None and failure.code is NetCode.TLS_REFUSED))
-    stated = (stated_seconds or None) if failure is None else None
+    ambiguous, stated = fate is Fate.AMBIGUOUS, (stated_seconds or None) if failure is None else None
+    why = _bar(fate, can_repeat=can_repeat, harmless=harmless, strict=policy.strict)
+    if why is not None or fate is Fate.FINAL:
+        return Stop(spent=number > 1 or (failure is not None and failure.code is NetCode.TLS_REFUSED), why=why)
     if stated is not None and stated > WAIT_MAX_SECONDS:
-        return Stop(spent=False)
+        return Stop(spent=False, why=Halt.LONG)
     left = left_seconds - usual_seconds
     if stated is not None and cause.again is not Again.WITHIN_BUDGET and not ambiguous:
         wait = stated * (1 + SPREAD * draw)
         if wait > left or number > STATED_WAITS_MAX:
-            return Stop(spent=False)  # the app may have more time than it said, and waiting does help
+            return Stop(spent=False, why=Halt.TIME)  # it may have more than it said, and waiting does help
         return Retry(after_seconds=wait, stated=True)
     wait = draw * min(policy.cap_seconds, policy.base_seconds * 2 ** min(number - 1, 10))
     if stated is not None:
@@ -169,10 +187,19 @@ def next_step(
     if failures >= (min(policy.max_attempts, NAME_ATTEMPTS_MAX) if slow else policy.max_attempts):
         return Stop(spent=True)
     if not may_try():
-        return Stop(spent=False)  # by the time the app comes back the host may be asked again
+        return Stop(spent=False, why=Halt.BREAKER)  # by the time the app comes back it may be asked again
     if wait > left or not may_spend():
-        return Stop(spent=True)
+        return Stop(spent=True, why=Halt.TIME if wait > left else Halt.BUDGET)
     return Retry(after_seconds=wait, stated=stated is not None, duplicate=ambiguous)
+
+
+def _bar(fate: Fate, *, can_repeat: bool, harmless: bool, strict: bool) -> Halt | None:
+    """Say what about the call itself forbids another attempt that might help; None when nothing does."""
+    if fate is Fate.AMBIGUOUS and not harmless:
+        return Halt.ROUTE
+    if fate is Fate.AMBIGUOUS and strict:
+        return Halt.STRICT
+    return Halt.BODY if not can_repeat and fate is not Fate.FINAL else None
 
 
 def never_fits(facts: Facts) -> bool:

@@ -9,10 +9,11 @@ import aiohttp
 import orjson
 import pytest
 
+from gateway.diagnose.remedy import words
 from gateway.egress import opening
 from gateway.egress.breaker import FAILURES_MIN
 from gateway.egress.resolve import LoopError
-from gateway.egress.retry import RetryPolicy
+from gateway.egress.retry import Halt, RetryPolicy
 from gateway.identify.identify import Identifier
 from gateway.identify.locate import Locator
 from gateway.limit.gate import LimitRule
@@ -273,6 +274,25 @@ async def test_a_wait_that_only_the_words_of_an_answer_name_is_named_in_headers_
     exchange = await ask(made)
     assert (exchange.header("retry-after"), exchange.header("retry-after-ms")) == ("62", "61500")
     assert exchange.header("x-should-retry") is None
+
+
+@pytest.mark.parametrize("language", ["it", "zh"])
+@pytest.mark.parametrize("why", Halt)
+def test_why_there_was_no_further_attempt_is_said_in_every_language(why: Halt, language: str) -> None:
+    assert why.value in words(language).clues
+
+
+async def test_why_there_was_no_further_attempt_stands_in_the_evidence() -> None:
+    made = stages(RESET)
+    await ask(made, target=b"/v1/files")
+    diagnosis = only_row(made).diagnosis
+    assert diagnosis is not None
+    assert diagnosis.evidence[-1] == diagnosis.clues[-1].text == Halt.ROUTE
+    spent = stages(*[error_answer(503, None) for _ in range(3)])
+    spent.budget.spend = lambda *_: False  # type: ignore[method-assign]
+    await ask(spent)
+    assert (diagnosis := only_row(spent).diagnosis) is not None
+    assert diagnosis.evidence[-1] == Halt.BUDGET
 
 
 # when nobody is answered

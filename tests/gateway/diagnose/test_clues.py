@@ -17,6 +17,7 @@ from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
 from gateway.diagnose.remedy import LANGUAGES, fill, words
 from gateway.diagnose.say import say
+from gateway.egress.retry import Halt
 from gateway.model.attempt import ReplyHead
 from gateway.model.cause import Cause
 from gateway.model.diagnosis import Diagnosis
@@ -68,7 +69,7 @@ TEXTS: Final = tuple(
         for text in _texts_in(ast.parse(source.read_text("utf-8")))
         if text not in NEVER_SHOWN
     )
-)
+) + tuple(why.value for why in Halt)
 
 NAME = re.compile(r"{(\w+)}")
 SEGMENT = re.compile(r"\[([^\[\]]*)\]")
