@@ -23,7 +23,7 @@ from addons.entrance import Denied
 from addons.handover import give_request, give_websocket
 from addons.head import HEAD_BYTES, HEAD_FIELDS, MalformedError, check_head
 from addons.lanes import Lanes, Refusal
-from gateway.asgi import call_of
+from gateway.asgi import call_of, new_id
 from gateway.identify.credential import PRESENTING, without
 from gateway.identify.locate import Place
 from gateway.model.call import Origin
@@ -282,10 +282,12 @@ class Lane(HttpToolsProtocol):
             self._refused(host, Cause.PROXY_UNAUTHORIZED, denied.why, denied.status)
         return target, denied
 
-    def _refused(self, host: str, cause: Cause, why: str, status: int) -> None:
-        client = f"{self.client[0]}:{self.client[1]}" if self.client else "unknown"
-        refusal = Refusal(at=time.time(), client=client, host=host, cause=cause, detail=why, status=status)
+    def _refused(self, host: str, cause: Cause, why: str, status: int) -> str:
+        at, client = time.time(), f"{self.client[0]}:{self.client[1]}" if self.client else "unknown"
+        flow_id = new_id(at)
+        refusal = Refusal(at=at, client=client, host=host, cause=cause, detail=why, status=status, flow_id=flow_id)
         self.lanes.refused(refusal)
+        return flow_id
 
     def _aim(self, target: bytes) -> tuple[bytes, Origin | None]:
         """Give path and query, and who is asked: by CONNECT, else by a whole URL (RFC 9112 section 3.2.2)."""
@@ -322,6 +324,7 @@ class Lane(HttpToolsProtocol):
             msg = str(error)
         elif msg.startswith("Invalid HTTP"):
             msg = f"not valid HTTP: {sys.exception()}"
+        flow_id = self._refused(self.origin.host if self.origin else "", Cause.CLIENT_MALFORMED_REQUEST, msg, 400)
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete and not cycle.more_body:
             cycle.keep_alive = False
@@ -332,10 +335,9 @@ class Lane(HttpToolsProtocol):
                 # Its request will never be whole: the application is told that the client left, and that it has a row.
                 cycle.disconnected = cycle.scope["state"]["malformed"] = True
                 cycle.message_event.set()
-            self._say_400(msg)
-        self._refused(self.origin.host if self.origin else "", Cause.CLIENT_MALFORMED_REQUEST, msg, 400)
+            self._say_400(msg, flow_id)
 
-    def _say_400(self, why: str) -> None:
+    def _say_400(self, why: str, flow_id: str) -> None:
         text = why.replace("\\", "\\\\").replace('"', '\\"')
         text = "".join(c if c.isprintable() else "?" for c in text)
         body = (
@@ -345,7 +347,8 @@ class Lane(HttpToolsProtocol):
         self.transport.write(
             b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
             b"x-whygate-cause: client.malformed_request\r\n"
-            b"x-should-retry: false\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+            b"x-whygate-flow-id: %b\r\nx-should-retry: false\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+            % (flow_id.encode(), len(body), body)
         )
         self.transport.close()
 

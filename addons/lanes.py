@@ -47,6 +47,7 @@ class Refusal:
         detail: The words of the failure.
         status: What we answered, None when nothing could be said.
         method: CONNECT where that was asked, empty when it is not known or does not matter.
+        flow_id: Of its row, empty to be given one.
     """
 
     at: float
@@ -56,6 +57,7 @@ class Refusal:
     detail: str
     status: int | None
     method: str = ""
+    flow_id: str = ""
 
 
 class Lanes:

@@ -49,7 +49,7 @@ class Reports:
         diagnosis = refused_verdict(refusal.cause, refusal.detail, refusal.status, refusal.host)
         self._recorded(
             foreign_row(
-                flow_id=new_id(refusal.at),
+                flow_id=refusal.flow_id or new_id(refusal.at),
                 kind="tunnel" if refusal.status is None or refusal.method == "CONNECT" else "api",
                 started_at=refusal.at,
                 seconds=0.0,

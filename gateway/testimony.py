@@ -140,7 +140,7 @@ def history(stages: Stages, call: Call, route: Route) -> History:
         model=route.model_group,
         key=route.key,
         client=_client(call, route),
-        body=_fingerprint(call.body),
+        body=_fingerprint(route.target, call.body),
     )
 
 
@@ -163,7 +163,7 @@ def happened(answered: Answered, cause: str | None, now: float) -> Happened:
         limits=() if last is None or last.head is None else _limits_in(last.head.headers),
         read_limits=route.provider.read_limits,
         stated_wait=wait or 0.0,
-        body=_fingerprint(call.body) if cause is not None else 0,
+        body=_fingerprint(route.target, call.body) if cause is not None else 0,
         retries=route.retry_count,
         attempts=len(answered.attempts),
         left=outcome.client_left,
@@ -192,5 +192,5 @@ def _client(call: Call, route: Route) -> str:
     return f"{address} {call.index.get(b'user-agent', b'')[:80]!r} {route.key}"
 
 
-def _fingerprint(body: bytes) -> int:
-    return hash(body) if 0 < len(body) <= BODY_BYTES_MAX else 0
+def _fingerprint(target: bytes, body: bytes) -> int:
+    return hash((target, body)) if 0 < len(body) <= BODY_BYTES_MAX else 0

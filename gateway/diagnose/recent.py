@@ -36,7 +36,7 @@ class Happened:
         limits: The headers of the answer that tell of limits; they are read only when something fails.
         read_limits: The provider's reader of them.
         stated_wait: How long the answer said to wait, 0 when it did not.
-        body: Fingerprint of the request's body; 0 for none.
+        body: Fingerprint of where the request went and of its body; 0 for none.
         retries: How many retries the app's SDK said went before.
         attempts: How often we asked the provider.
         left: The app hung up.

@@ -112,6 +112,7 @@ async def test_what_is_not_valid_http_is_answered_with_400_and_never_sent_on(cas
     assert {len(flow["attempts"]) for flow in first} == {0}
     assert said.startswith(b"HTTP/1.1 400 ")
     assert b"client.malformed_request" in said
+    assert f"x-whygate-flow-id: {first[0]['id']}\r\n".encode() in said
     assert said.count(b"HTTP/1.1 ") == 1, "and nothing of what may follow it is answered"
 
 

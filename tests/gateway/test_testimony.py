@@ -277,7 +277,7 @@ def test_what_the_history_keeps_of_a_call_is_times_and_fingerprints() -> None:
     assert (kept.seconds, kept.connect_seconds, kept.size_bytes) == (7.0, 0.25, len(call.body))
     assert (kept.limits, kept.read_limits) == (SPENT.headers[:2], route.provider.read_limits)
     assert (kept.stated_wait, kept.left, kept.retries) == (20.0, False, 0)
-    assert kept.body == hash(call.body)
+    assert kept.body == hash((call.target, call.body))
     assert "sk-test" not in repr(kept)
     assert "session-secret" not in repr(kept), "only headers that tell of limits"
     assert "hello" not in repr(kept)
@@ -367,3 +367,5 @@ def test_what_is_kept_fits_what_is_looked_for() -> None:
     assert seen.same_body == 4
     other = _call(body=orjson.dumps({"model": "gpt-5", "messages": []}))
     assert history(made, other, a_route(other)).same_body == 0
+    elsewhere = a_route(call, target=b"/v1/completions")
+    assert history(made, call, elsewhere).same_body == 0

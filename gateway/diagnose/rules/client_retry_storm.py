@@ -9,7 +9,7 @@ _OFTEN = 8
 
 _RESTARTS = 2
 
-_SENT_OFTEN, _ROUNDS = 12, 4
+_SENT_OFTEN, _ROUNDS = 18, 6
 """Where no SDK repeats, since it is told that we do: so often in a minute nobody starts a program by hand."""
 
 

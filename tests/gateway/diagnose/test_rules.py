@@ -312,9 +312,9 @@ def test_a_loop_around_our_own_retries_is_a_storm_too() -> None:
     def said(attempts: int = 3, **before: Any) -> Cause:
         return _said(503, "busy", "server_is_overloaded", attempts=attempts, history=History(**before))
 
-    assert said(rounds=4, same_sent=12) is Cause.CLIENT_RETRY_STORM
-    assert said(rounds=3, same_sent=9) is not Cause.CLIENT_RETRY_STORM, "somebody may have tried by hand"
-    assert said(attempts=1, rounds=11, same_sent=11) is not Cause.CLIENT_RETRY_STORM, "nothing multiplies"
+    assert said(rounds=6, same_sent=18) is Cause.CLIENT_RETRY_STORM
+    assert said(rounds=5, same_sent=15) is not Cause.CLIENT_RETRY_STORM, "somebody may have tried by hand"
+    assert said(attempts=1, rounds=18, same_sent=18) is not Cause.CLIENT_RETRY_STORM, "nothing multiplies"
 
 
 def test_only_a_large_request_where_small_ones_pass_dies_of_its_size() -> None:
