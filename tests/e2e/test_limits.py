@@ -78,6 +78,8 @@ def test_who_waits_in_vain_hears_why_before_its_own_time_is_up(paced: World) -> 
     key = new_key()
     long = job("chat", key=key, model="one-at-a-time", headers={"x-simulate-first-byte-ms": "4000"})
     short = job("chat", "second", key=key, model="one-at-a-time", max_retries=0, timeout=2.0)
+    for app in (paced.proxied, paced.based):  # it takes seconds to begin
+        app.ask_one(job("chat"))
     paced.proxied.send([long])
     paced.gateway.until(lambda: paced.provider.in_flight)
     error = paced.based.ask_one(short)["error"]
