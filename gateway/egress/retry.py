@@ -189,7 +189,8 @@ def next_step(
     if not may_try():
         return Stop(spent=False, why=Halt.BREAKER)  # by the time the app comes back it may be asked again
     if wait > left or not may_spend():
-        return Stop(spent=True, why=Halt.TIME if wait > left else Halt.BUDGET)
+        # What we have not tried even once is not the app's to leave alone: an empty budget stops us only.
+        return Stop(spent=number > 1, why=Halt.TIME if wait > left else Halt.BUDGET)
     return Retry(after_seconds=wait, stated=stated is not None, duplicate=ambiguous)
 
 

@@ -191,7 +191,7 @@ def test_a_wait_that_an_overload_states_is_kept_but_is_a_failure_all_the_same() 
     budget = _Budget(1)
     overload: dict[str, Any] = {"head": _head(503), "stated_seconds": 7.0, "cause": Cause.SERVICE_OVERLOADED}
     assert _next(budget, draw=0.0, **overload) == Retry(after_seconds=7.0, stated=True)
-    assert _next(budget, **overload) == Stop(spent=True)
+    assert _next(budget, **overload) == Stop(spent=False)
     assert _next(**overload, failures=3) == Stop(spent=True)
 
 
@@ -203,13 +203,13 @@ def test_a_wait_over_the_bound_is_passed_on() -> None:
 
 def test_nothing_starts_after_the_app_has_given_up() -> None:
     assert _next(head=_head(429), stated_seconds=7.0, left_seconds=6.9) == Stop(spent=False)
-    assert _next(left_seconds=0.4) == Stop(spent=True)
-    assert _next(left_seconds=-1.0, draw=0.0) == Stop(spent=True)
+    assert _next(left_seconds=0.4) == Stop(spent=False)
+    assert _next(left_seconds=-1.0, draw=0.0, number=2, failures=2) == Stop(spent=True)
 
 
 def test_nothing_starts_that_cannot_begin_to_answer_in_time() -> None:
     assert isinstance(_next(left_seconds=10.0, usual_seconds=9.0), Retry)
-    assert _next(left_seconds=10.0, usual_seconds=9.6) == Stop(spent=True)
+    assert _next(left_seconds=10.0, usual_seconds=9.6) == Stop(spent=False)
     assert _next(head=_head(429), stated_seconds=7.0, left_seconds=10.0, usual_seconds=3.1) == Stop(spent=False)
 
 
@@ -226,8 +226,10 @@ def test_a_resolver_that_hangs_is_asked_twice() -> None:
     assert _next(failure=hangs, cause=Cause.NETWORK_DNS_FAILURE, number=2, failures=2) == Stop(spent=True)
 
 
-def test_an_empty_budget_stops_us_and_the_sdk() -> None:
-    assert _next(_Budget(0)) == Stop(spent=True)
+def test_an_empty_budget_stops_us_and_the_sdk_only_where_we_have_tried() -> None:
+    """Somebody who makes few calls would else be worse off with us than without."""
+    assert _next(_Budget(0)) == Stop(spent=False)
+    assert _next(_Budget(0), number=2, failures=2) == Stop(spent=True)
 
 
 def test_a_breaker_that_is_open_stops_us_and_not_the_sdk_whose_retry_costs_the_host_nothing() -> None:
