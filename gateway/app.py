@@ -119,7 +119,6 @@ class Running:
         self._hurry = asyncio.Event()
         self._own: tuple[Address, ...] = ()
         self._draining = False
-        self._vitals: Callable[[], dict[str, Any]] = dict
 
     async def main(self) -> int:
         """Start, serve, drain, stop."""
@@ -142,7 +141,6 @@ class Running:
             stages = compose(
                 settings, self._clock, self._secret, sink, upstream, bounds=bounds, seen=self._clients.seen
             )
-            self._vitals = partial(vitals, stages.gate, dialer)
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
             remembered.load()
             proxy, lanes = self._proxy(sink, stages, feed)
@@ -286,7 +284,7 @@ class Running:
             limits=lambda: view(stages.gate, self._clients.name),
             allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *self._settings.page.allowed_hosts}),
             version=version(),
-            vitals=self._vitals,
+            vitals=partial(vitals, stages.gate, stages.upstream),
         )
         config = uvicorn.Config(
             app,

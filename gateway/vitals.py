@@ -4,11 +4,11 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from gateway.egress.dial import Dialer
+from gateway.egress.send import Upstream
 from gateway.limit.gate import Gate
 
 
-def vitals(gate: Gate, dialer: Dialer) -> dict[str, Any]:
+def vitals(gate: Gate, upstream: Upstream) -> dict[str, Any]:
     """Give the counts, as the page's ``/api/health`` shows them. Call it on the event loop.
 
     Returns:
@@ -20,7 +20,7 @@ def vitals(gate: Gate, dialer: Dialer) -> dict[str, Any]:
         "tasks": len(asyncio.all_tasks()),
         "descriptors": descriptors(),
         "reservations": gate.reservations,
-        "pool": dialer.pool()._asdict(),
+        "pool": upstream.pool()._asdict(),
     }
 
 

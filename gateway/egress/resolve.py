@@ -116,10 +116,6 @@ class Resolver(aiohttp_abc.AbstractResolver):
         self._answers[host] = tuple(dict.fromkeys(address for _, address in found))[:ADDRESSES_MAX]
         return self._checked(host, port, found)
 
-    def forget(self) -> None:
-        """Ask anew from now on."""
-        self._kept.clear()
-
     async def close(self) -> None:
         """Let go of everybody who waits."""
         self._lookups.close()

@@ -66,11 +66,11 @@ async def test_the_pool_counts_who_asks_who_may_be_asked_again_and_nobody_who_ha
 
 async def test_the_page_is_told_of_all_of_it() -> None:
     gate = Gate((), SystemClock(), queue_max=1, queue_max_bytes=1)
-    dialer = Dialer(ca_file=None, own_address=lambda _host, _port: False, ways=Ways())
+    upstream = AiohttpUpstream(Dialer(ca_file=None, own_address=lambda _host, _port: False, ways=Ways()))
     try:
-        told = vitals(gate, dialer)
+        told = vitals(gate, upstream)
     finally:
-        await dialer.close()
+        await upstream.close()
     assert told["tasks"] == len(asyncio.all_tasks())
     assert (told["reservations"], told["pool"]) == (0, {"busy": 0, "idle": 0})
     assert told["descriptors"] is None or told["descriptors"] > 0
