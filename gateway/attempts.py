@@ -45,6 +45,8 @@ USUAL_SHARE = 0.5
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 """Asking twice changes nothing and costs nothing (RFC 9110 section 9.2.1)."""
 
+_NO_TURN = {Cause.PROXY_CIRCUIT_OPEN: Halt.BREAKER, Cause.PROXY_QUEUE_TIMEOUT: Halt.TIME}
+
 logger = logging.getLogger("whygate.path")
 
 
@@ -151,8 +153,8 @@ class Asking:
         trip = self._trip
         if tried is not None and tried.diagnosis is not None:
             # The app may have more time than it said, or come when the host is asked again: it may well try.
-            why = Halt.BREAKER if refused.cause is Cause.PROXY_CIRCUIT_OPEN else Halt.TIME
-            return await give_up(trip, tried, _with_reason(tried.diagnosis, why), spent=False)
+            diagnosis = _with_reason(tried.diagnosis, _NO_TURN.get(refused.cause))
+            return await give_up(trip, tried, diagnosis, spent=False)
         refused = replace(refused, queued_seconds=trip.queued_seconds)
         return await refuse(self._stages, trip.admitted, refused, trip.reply, tuple(trip.attempts))
 
