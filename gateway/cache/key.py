@@ -8,35 +8,77 @@ key has no agreed meaning and is compared byte for byte.
 import hashlib
 import hmac
 import json
+from itertools import chain
 from operator import itemgetter
+from typing import NamedTuple
+from urllib.parse import unquote_plus
+
+import orjson
 
 from gateway.model.call import Call
+from gateway.model.provider import Provider
 from gateway.model.route import Route
 
 _HEADERS = (b"accept", b"accept-encoding", b"content-type", b"content-encoding")
 
 
-def cache_key(call: Call, route: Route, secret: bytes) -> bytes:
-    """Give the key of a call, 32 bytes. ``secret`` keeps keys of two installations apart."""
+class Keys(NamedTuple):
+    """The keys of one call, 32 bytes each.
+
+    Attributes:
+        answer: Equal for calls that may have one answer.
+        flight: Equal for calls that may have it from one request. Never equal for two credentials: whoever shares
+            answers does not share refusals.
+    """
+
+    answer: bytes
+    flight: bytes
+
+
+def keys_of(call: Call, route: Route, secret: bytes, *, lent: bool = False) -> Keys:
+    """Give the keys of a call.
+
+    Args:
+        secret: Keeps the keys of two installations apart, and what was asked out of them.
+        lent: Leave out whose credential it is. What one key alone may read never has a key that is lent.
+    """
     provider = route.provider
-    parts = [
-        route.tenant.encode(),
-        route.key.encode(),
-        route.scope.encode(),
+    target = _without_credential(route.target, provider) if lent else route.target
+    asked = [
         provider.name.encode(),
         call.method.encode(),
         str(route.upstream).encode(),
-        route.target,
-        canonical_json(call.body),
+        target,
+        canonical_json(call.body, route.document),
+        *_headers(call, (*provider.scope_headers, *provider.version_headers, *_HEADERS)),
     ]
-    names = {*provider.key_headers, *provider.scope_headers, *provider.version_headers, *_HEADERS}
-    for name, value in sorted((pair for pair in call.headers if pair[0] in names), key=itemgetter(0)):
-        parts += (name, value)
-    digest = hmac.new(secret, digestmod=hashlib.sha256)
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big"))
-        digest.update(part)
-    return digest.digest()
+    whose = [route.tenant.encode(), route.key.encode(), route.scope.encode(), *_headers(call, provider.key_headers)]
+    flight = _digest(secret, [b"own", *whose, *asked])
+    return Keys(_digest(secret, [b"lent", *asked]) if lent else flight, flight)
+
+
+def _headers(call: Call, names: tuple[bytes, ...]) -> list[bytes]:
+    """Give how many there are, then their names and values: nothing that follows can be taken for one of them."""
+    found = sorted([pair for pair in call.headers if pair[0] in names], key=itemgetter(0))
+    return [b"%d" % len(found), *chain.from_iterable(found)]
+
+
+def _without_credential(target: bytes, provider: Provider) -> bytes:
+    path, mark, query = target.partition(b"?")
+    if not mark or not provider.key_query:
+        return target
+    kept = [
+        pair
+        for pair in query.split(b"&")
+        if unquote_plus(pair.partition(b"=")[0].decode("latin-1")).encode("latin-1", "replace")
+        not in provider.key_query
+    ]
+    return path + mark + b"&".join(kept)
+
+
+def _digest(secret: bytes, parts: list[bytes]) -> bytes:
+    sized = b"".join([b"%d:%b" % (len(part), part) for part in parts])
+    return hmac.digest(secret, sized, hashlib.sha256)
 
 
 class _RepeatedKeyError(ValueError):
@@ -49,34 +91,38 @@ class _Number(str):
     __slots__ = ()
 
 
-def canonical_json(body: bytes) -> bytes:
-    """Give one form for equal JSON documents; anything that is none is given as it is, marked as such."""
+def canonical_json(body: bytes, document: object = None) -> bytes:
+    """Give one form for equal JSON documents: no white space, keys in order, numbers as they were written.
+
+    What is no JSON, or has a key twice, is given as it is and marked so.
+
+    Args:
+        document: ``body`` as `orjson.loads` reads it, where that is at hand.
+    """
     try:
-        document = json.loads(
+        # What is written again byte for byte has no key twice and no number in another form: most SDKs write so.
+        if document is not None and orjson.dumps(document) == body:
+            return b"json" + orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        parsed = json.loads(
             body, object_pairs_hook=_pairs, parse_float=_Number, parse_int=_Number, parse_constant=_refuse
         )
-        return b"json" + _form(document)
-    except (ValueError, RecursionError):
+        return b"json" + _form(parsed)
+    except (ValueError, TypeError, RecursionError):
         return b"raw" + body
 
 
 def _form(node: object) -> bytes:
-    """Write a kind, a length and the content: nothing can be mistaken for anything else."""
     match node:
         case _Number():
-            return _part(b"n", node.encode())
+            return node.encode()
         case str():
-            return _part(b"s", node.encode("utf-8", "surrogatepass"))
+            return orjson.dumps(node)
         case list():
-            return _part(b"l", b"".join(map(_form, node)))
+            return b"[" + b",".join(map(_form, node)) + b"]"
         case dict():
-            return _part(b"d", b"".join(_form(key) + _form(node[key]) for key in sorted(node)))
+            return b"{" + b",".join(orjson.dumps(key) + b":" + _form(node[key]) for key in sorted(node)) + b"}"
         case _:
-            return {True: b"t", False: b"f", None: b"0"}[node]  # type: ignore[index]
-
-
-def _part(kind: bytes, content: bytes) -> bytes:
-    return b"%b%d:%b" % (kind, len(content), content)
+            return {True: b"true", False: b"false", None: b"null"}[node]  # type: ignore[index]
 
 
 def _refuse(name: str) -> object:

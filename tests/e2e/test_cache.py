@@ -61,7 +61,8 @@ def test_a_call_can_go_past_the_cache(world: World) -> None:
     asked = zero("chat", "a prompt past the cache")
     past = again(asked, headers=asked["headers"] | {"x-whygate-cache": "no-cache"})
     _, bypassed = world.proxied.ask([asked, past], together=False)
-    assert "cache-status" not in bypassed["headers"]
+    assert bypassed["headers"]["cache-status"] == 'whygate; fwd=request; detail="the call asks for a new answer"'
+    assert world.row(bypassed)["cache"] == "bypass"
     assert len(world.provider.rows(asked["key"])) == 2
 
 

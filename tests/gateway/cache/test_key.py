@@ -5,22 +5,28 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.cache.key import cache_key, canonical_json
+from gateway.cache.key import Keys, canonical_json, keys_of
 from gateway.model.call import Call, Origin
 from gateway.model.route import Route
 from gateway.providers.anthropic import PROVIDER as ANTHROPIC
+from gateway.providers.gemini import PROVIDER as GEMINI
 from tests.gateway.factories import SECRET, a_call, a_route, with_headers
 
 CALL = a_call(headers=with_headers(a_call(), (b"openai-organization", b"org-1"), (b"openai-beta", b"a")))
 ROUTE = a_route(CALL)
 
 
+def _keys(call: Call = CALL, route: Route = ROUTE, *, lent: bool = False) -> Keys:
+    return keys_of(call, replace(route, document=None), SECRET, lent=lent)
+
+
 def _key(call: Call = CALL, route: Route = ROUTE) -> bytes:
-    return cache_key(call, route, SECRET)
+    return _keys(call, route).answer
 
 
 def _with(call: Call, name: bytes, value: bytes) -> Call:
@@ -80,7 +86,7 @@ def test_a_route_that_differs_in_one_field_has_another_key(changes: dict[str, An
 
 
 def test_another_installation_has_other_keys() -> None:
-    assert cache_key(CALL, ROUTE, b"another") != _key()
+    assert keys_of(CALL, ROUTE, b"another") != keys_of(CALL, ROUTE, SECRET)
 
 
 def test_of_a_header_that_comes_twice_every_value_counts() -> None:
@@ -165,6 +171,22 @@ def test_two_documents_have_one_form_exactly_when_they_are_the_same(one: object,
     assert (canonical_json(_dump(one)) == canonical_json(_dump(other))) == (_strict(one) == _strict(other))
 
 
+@given(document=st.dictionaries(st.text(max_size=3), _DOCUMENTS, max_size=4))
+@example(document={"\ue000": 1, "\U00010000": 2})
+def test_reading_it_with_what_is_parsed_already_changes_nothing(document: dict[str, object]) -> None:
+    """Most bodies are written as the fast parser writes them, and take a shorter way to the same form."""
+    try:
+        body = orjson.dumps(document)
+    except TypeError:
+        return
+    assert canonical_json(body, orjson.loads(body)) == canonical_json(body)
+
+
+def test_what_is_parsed_already_hides_no_repeated_key() -> None:
+    body = b'{"t":1,"t":2}'
+    assert canonical_json(body, orjson.loads(body)) == b"raw" + body
+
+
 @given(document=st.dictionaries(st.text(max_size=3), _DOCUMENTS, max_size=4), data=st.data())
 def test_any_order_of_keys_gives_the_same_form(document: dict[str, object], data: st.DataObject) -> None:
     shuffled = {key: document[key] for key in data.draw(st.permutations(list(document)))}
@@ -174,3 +196,47 @@ def test_any_order_of_keys_gives_the_same_form(document: dict[str, object], data
 @given(body=st.binary(max_size=200))
 def test_bytes_that_are_no_text_stay_as_they_are(body: bytes) -> None:
     assert canonical_json(b"\xfe" + body) == b"raw\xfe" + body
+
+
+# answers that a rule lends
+
+
+LENT = _keys(lent=True)
+
+
+def test_a_lent_answer_has_one_key_for_every_credential_and_its_own_flight() -> None:
+    other = _with(CALL, b"authorization", b"Bearer sk-other")
+    keys = _keys(other, replace(ROUTE, key="00000000", scope="11111111", tenant="other"), lent=True)
+    assert keys.answer == LENT.answer
+    assert keys.flight != LENT.flight
+
+
+def test_no_key_of_what_is_lent_is_one_of_what_is_not() -> None:
+    assert LENT.answer != _key()
+    assert LENT.flight == _keys().flight
+
+
+@pytest.mark.parametrize(
+    ("call", "changes"),
+    [
+        pytest.param(replace(CALL, method="PUT"), {}, id="method"),
+        pytest.param(replace(CALL, body=CALL.body.replace(b"hello", b"Hello")), {}, id="body"),
+        pytest.param(_with(CALL, b"openai-organization", b"org-2"), {}, id="organisation"),
+        pytest.param(_with(CALL, b"openai-beta", b"b"), {}, id="version"),
+        pytest.param(replace(CALL, headers=with_headers(CALL, (b"accept", b"text/event-stream"))), {}, id="accept"),
+        pytest.param(CALL, {"provider": ANTHROPIC}, id="provider"),
+        pytest.param(CALL, {"upstream": Origin("https", "api.openai.com", 8443)}, id="upstream"),
+        pytest.param(CALL, {"target": b"/v1/chat/completions?a=1"}, id="target"),
+    ],
+)
+def test_a_lent_answer_is_still_one_to_the_same_question(call: Call, changes: dict[str, Any]) -> None:
+    assert _keys(call, replace(ROUTE, **changes), lent=True).answer != LENT.answer
+
+
+def test_a_credential_in_the_query_is_left_out_of_what_is_lent_and_nothing_else_is() -> None:
+    def lent(target: bytes) -> bytes:
+        return _keys(route=replace(ROUTE, provider=GEMINI, target=target), lent=True).answer
+
+    assert lent(b"/v1beta/m?key=a&alt=sse") == lent(b"/v1beta/m?alt=sse&key=b")
+    assert lent(b"/v1beta/m?k%65y=a&alt=sse") == lent(b"/v1beta/m?alt=sse")
+    assert lent(b"/v1beta/m?key=a&alt=sse") != lent(b"/v1beta/m?key=a&alt=json")
