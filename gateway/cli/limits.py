@@ -1,17 +1,17 @@
 """``whygate limits``: what is known of providers' limits, what is left of them, who waits and who uses them."""
 
-import http.client
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 import typer
 
 from gateway import files
+from gateway.cli.amounts import amount_text, rate_text, size_text, span_text
 from gateway.cli.options import ConfigOption, LangOption, StateOption, open_state
+from gateway.cli.page_api import ask
 from gateway.cli.screen import UserError, note
 from gateway.show.plain import plain
 from gateway.state import Runtime, State, StateError
@@ -67,31 +67,7 @@ def limits(
 
 
 def _asked(runtime: Runtime) -> dict[str, Any]:
-    """Give what the gateway that runs says. With ``http.client``, as in `gateway.cli.calls` and for its reasons.
-
-    Raises:
-        UserError: It says nothing, or nothing that we understand.
-    """
-    url = urlsplit(runtime.page_url)
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=_TIMEOUT_SECONDS)
-    try:
-        connection.request("GET", "/api/limits", headers={"Authorization": f"Bearer {runtime.token}"})
-        response = connection.getresponse()
-        status, body = response.status, response.read()
-    except (OSError, http.client.HTTPException) as exc:
-        fix = "Look whether it still runs, and try again."
-        raise UserError("The gateway stopped answering", runtime.page_url, fix) from exc
-    finally:
-        connection.close()
-    document = None
-    with suppress(ValueError):
-        document = json.loads(body)
-    if status == http.client.NOT_FOUND:
-        what = "The gateway that runs is of an earlier version, which does not tell its limits"
-        raise UserError(what, runtime.page_url, f"Stop it (kill {runtime.pid}), then: whygate start")
-    if status != http.client.OK or not isinstance(document, dict):
-        raise UserError(f"The page refused to answer: status {status}", f"{runtime.page_url}/api/limits", "Try again.")
-    return document
+    return ask(runtime, "/api/limits", "its limits", timeout_seconds=_TIMEOUT_SECONDS)
 
 
 def _remembered(state: State) -> dict[str, Any]:
@@ -142,11 +118,11 @@ def lines_of(document: Mapping[str, Any], width: int) -> Iterator[Line]:
             yield []
         yield from _scope_lines(scope, width)
     if waiting := document.get("waiting"):
-        bytes_waiting = f", {_bytes(document.get('waiting_bytes') or 0)} of {_bytes(document['queue_max_bytes'])}"
-        room = f" of at most {_amount(document['queue_max'])} calls" if document.get("queue_max") else " calls"
+        bytes_waiting = f", {size_text(document.get('waiting_bytes') or 0)} of {size_text(document['queue_max_bytes'])}"
+        room = f" of at most {amount_text(document['queue_max'])} calls" if document.get("queue_max") else " calls"
         yield []
         yield [
-            (f"Waiting in all: {_amount(waiting)}{room}", ""),
+            (f"Waiting in all: {amount_text(waiting)}{room}", ""),
             (bytes_waiting if document.get("queue_max_bytes") else "", _CALM),
         ]
 
@@ -158,12 +134,12 @@ def _scope_lines(scope: Mapping[str, Any], width: int) -> Iterator[Line]:
     yield from _limit_lines(scope.get("limits") or (), width)
     if (paused := _number(scope, "paused_ms")) is not None:
         reason = plain(scope.get("pause_reason") or "", 300)
-        yield [(f"  paused for {_span(paused / 1000)}", _CARE), (f": {reason}" if reason else "", _CARE)]
+        yield [(f"  paused for {span_text(paused / 1000)}", _CARE), (f": {reason}" if reason else "", _CARE)]
     yield from _now(scope)
     if (seconds := _number(scope, "next_429_seconds")) is not None:
         demand = _number(scope, "demand_per_second") or 0.0
-        pace = f", if calls go on coming at {_rate(demand)}" if demand >= 0.05 else ""
-        yield [(f"  next 429 in about {_span(seconds)}{pace}", _CARE)]
+        pace = f", if calls go on coming at {rate_text(demand)}" if demand >= 0.05 else ""
+        yield [(f"  next 429 in about {span_text(seconds)}{pace}", _CARE)]
     yield from _user_lines(scope)
 
 
@@ -173,12 +149,12 @@ def _now(scope: Mapping[str, Any]) -> Iterator[Line]:
         yield [("  no limit is known yet, so calls go out slowly until an answer states one", _BUSY)]
     elif not scope.get("limits"):
         yield [("  no answer has stated a limit, so calls go out as they come", _CALM)]
-    parts = [f"{_amount(scope['in_flight'])} under way"] if scope.get("in_flight") else []
+    parts = [f"{amount_text(scope['in_flight'])} under way"] if scope.get("in_flight") else []
     etas: list[str] = []
     if scope.get("queued"):
-        parts.append(f"waiting {_amount(scope['queued'])}")
+        parts.append(f"waiting {amount_text(scope['queued'])}")
         found = ((name, _number(scope, f"{name}_eta_ms")) for name in ("next", "last"))
-        etas = [f"{name} in {_span(eta / 1000)}" for name, eta in found if eta is not None]
+        etas = [f"{name} in {span_text(eta / 1000)}" for name, eta in found if eta is not None]
     if parts:
         yield [(f"  {', '.join(parts)}", _BUSY), (f": {', '.join(etas)}" if etas else "", "")]
 
@@ -210,19 +186,19 @@ def _column(found: Sequence[Mapping[str, Any]], words: Callable[[Mapping[str, An
 def _how_much(limit: Mapping[str, Any]) -> str:
     amount, seconds = _number(limit, "limit") or 0.0, _number(limit, "window_seconds")
     if limit.get("kind") == "concurrency":
-        return f"{_amount(amount)} at once"
+        return f"{amount_text(amount)} at once"
     if not seconds:
-        return _amount(amount)
-    told = f"{_amount(amount)} {_SPANS.get(seconds) or f'in {_span(seconds)}'}"
+        return amount_text(amount)
+    told = f"{amount_text(amount)} {_SPANS.get(seconds) or f'in {span_text(seconds)}'}"
     rate = _number(limit, "refill_per_second")
     burst = _number(limit, "burst")
-    told += f" ({_amount(rate)}/s)" if rate is not None and rate >= 0.005 and seconds != 1 else ""
-    return told + (f", burst {_amount(burst)}" if burst is not None else "")
+    told += f" ({amount_text(rate)}/s)" if rate is not None and rate >= 0.005 and seconds != 1 else ""
+    return told + (f", burst {amount_text(burst)}" if burst is not None else "")
 
 
 def _left(limit: Mapping[str, Any]) -> str:
     level = _number(limit, "level")
-    return "" if level is None else f"{_amount(max(0.0, level))} left"
+    return "" if level is None else f"{amount_text(max(0.0, level))} left"
 
 
 def _gauge(limit: Mapping[str, Any]) -> tuple[str, str]:
@@ -239,10 +215,10 @@ def _origin(limit: Mapping[str, Any]) -> str:
     source = str(limit.get("source") or "")
     age = _number(limit, "learned_seconds_ago")
     told = _SOURCES.get(source, plain(source, 30))
-    told += f" {_span(age)} ago" if age is not None and source != "configured" else ""
+    told += f" {span_text(age)} ago" if age is not None and source != "configured" else ""
     told += ", remembered from an earlier run" if limit.get("remembered") else ""
     foreign = _number(limit, "foreign_per_second") or 0.0
-    told += f", others use {_rate(foreign)} of it" if foreign >= 0.05 else ""
+    told += f", others use {rate_text(foreign)} of it" if foreign >= 0.05 else ""
     return told + ("" if limit.get("enforced", True) else ", not enforced")
 
 
@@ -254,12 +230,12 @@ def _user_lines(scope: Mapping[str, Any]) -> Iterator[Line]:
         who += [f"tenant {plain(user['tenant'], 40)}"] if user.get("tenant") not in {None, "", "default"} else []
         who += [f"key {plain(user['key'], 20)}"] if user.get("key") and len(keys) > 1 else []
         done = [
-            f"{_amount(user[name])} {words}"
+            f"{amount_text(user[name])} {words}"
             for name, words in (("in_flight", "under way"), ("queued", "waiting"))
             if user.get(name)
         ]
         done += (
-            [f"{_amount(user['calls'])} call{'s' * (user['calls'] != 1)} so far"]
+            [f"{amount_text(user['calls'])} call{'s' * (user['calls'] != 1)} so far"]
             if user.get("calls") and not done
             else []
         )
@@ -271,27 +247,3 @@ def _user_lines(scope: Mapping[str, Any]) -> Iterator[Line]:
 def _number(values: Mapping[str, Any], name: str) -> float | None:
     value = values.get(name)
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
-
-
-def _amount(value: float) -> str:
-    """Give a number as people write it: whole from 100 on, with one digit below, with two below one."""
-    text = f"{value:,.0f}" if value >= 100 else f"{value:.{1 if value >= 1 or not value else 2}f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _rate(per_second: float) -> str:
-    return f"{_amount(per_second)}/s"
-
-
-def _span(seconds: float) -> str:
-    """Give a time in its largest sensible unit: ``50 ms``, ``2.1 s``, ``12 s``, ``5 min``, ``3 h``, ``2 days``."""
-    if seconds < 1:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
-    for below, unit_seconds, unit in ((90, 1, "s"), (5_400, 60, "min"), (129_600, 3_600, "h")):
-        if seconds < below:
-            return f"{_amount(seconds / unit_seconds if seconds < 10 else round(seconds / unit_seconds))} {unit}"
-    return f"{seconds / 86_400:.0f} days"
-
-
-def _bytes(count: float) -> str:
-    return f"{count / 1_000_000:.1f} MB" if count >= 100_000 else f"{count / 1000:.1f} kB"

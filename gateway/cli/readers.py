@@ -1,6 +1,9 @@
 """``whygate tail`` and ``whygate flows``: the log in a terminal. Needs a gateway that runs, or one that ran."""
 
+import functools
+import inspect
 import time
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,17 +21,56 @@ if TYPE_CHECKING:
 _PANEL = "Look"
 _MAX_LIMIT = 100_000
 
-CauseOption = Annotated[str, typer.Option("--cause", metavar="SLUG", help="rate_limit.tokens, rate_limit.*, or *.")]
-FaultOption = Annotated[str, typer.Option("--fault", help="caller, policy, network, edge, provider or proxy.")]
-StatusOption = Annotated[str, typer.Option("--status", metavar="CODE", help="429, or a class like 4xx.")]
-ProviderOption = Annotated[str, typer.Option("--provider", metavar="NAME", help="openai, anthropic, ...")]
-ModelOption = Annotated[str, typer.Option("--model", metavar="NAME", help="As the app named it.")]
-SearchOption = Annotated[str, typer.Option("--search", "-q", metavar="WORDS", help="Words that a call must show.")]
-SinceOption = Annotated[
-    str, typer.Option("--since", metavar="WHEN", help="An age (15m, 2h, 1d) or a time in ISO 8601.")
-]
-FailuresOption = Annotated[bool, typer.Option("--failures", "-f", help="Only what failed.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+
+Filters = Mapping[str, str]
+"""What was asked for, empty where nothing was; named as `filter_of` takes it."""
+_Verb = Callable[..., None]
+
+
+def _asked(
+    *,
+    cause: Annotated[str, typer.Option("--cause", metavar="SLUG", help="rate_limit.tokens, rate_limit.*, or *.")] = "",
+    fault: Annotated[str, typer.Option("--fault", help="caller, policy, network, edge, provider or proxy.")] = "",
+    status: Annotated[str, typer.Option("--status", metavar="CODE", help="429, or a class like 4xx.")] = "",
+    provider: Annotated[str, typer.Option("--provider", metavar="NAME", help="openai, anthropic, ...")] = "",
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="As the app named it.")] = "",
+    tenant: Annotated[str, typer.Option("--tenant", metavar="NAME", help="Whose call it was.")] = "",
+    app: Annotated[str, typer.Option("--app", metavar="NAME", help='As shown: "python3 app.py (pid 4242)".')] = "",
+    search: Annotated[str, typer.Option("--search", "-q", metavar="WORDS", help="Words that a call must show.")] = "",
+    since: Annotated[
+        str, typer.Option("--since", metavar="WHEN", help="An age (15m, 2h, 1d) or a time in ISO 8601.")
+    ] = "",
+    until: Annotated[str, typer.Option("--until", metavar="WHEN", help="Began before: like --since.")] = "",
+    failures: Annotated[bool, typer.Option("--failures", "-f", help="Only what failed.")] = False,
+) -> Filters:
+    named = {"fault": fault, "status": status, "provider": provider, "model": model, "tenant": tenant, "app": app}
+    return {"cause": cause or "*" * failures, **named, "q": search, "since": since, "until": until}
+
+
+def filtered(*, without: Collection[str] = ()) -> Callable[[_Verb], _Verb]:
+    """Give a verb, in the place of its parameter ``filters``, the options that say which calls are meant.
+
+    Args:
+        without: Options that this verb does not have.
+    """
+    offered = [option for name, option in inspect.signature(_asked).parameters.items() if name not in without]
+
+    def decorate(verb: _Verb) -> _Verb:
+        @functools.wraps(verb)
+        def run(**given: Any) -> None:
+            asked = _asked(**{option.name: given.pop(option.name) for option in offered})
+            verb(**given, filters=asked)
+
+        seen: list[inspect.Parameter] = []
+        for own in inspect.signature(verb).parameters.values():
+            seen += offered if own.name == "filters" else [own.replace(kind=inspect.Parameter.KEYWORD_ONLY)]
+        # What Typer makes the options of.
+        run.__signature__ = inspect.Signature(seen)  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
 
 flows_app = typer.Typer(help="The calls of the log.", invoke_without_command=True)
 
@@ -39,14 +81,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(flows_app, name="flows", rich_help_panel=_PANEL)
 
 
-def tail(  # noqa: PLR0917 - each is an option of the command line
-    cause: CauseOption = "",
-    fault: FaultOption = "",
-    status: StatusOption = "",
-    provider: ProviderOption = "",
-    model: ModelOption = "",
-    search: SearchOption = "",
-    failures: FailuresOption = False,
+@filtered(without=("since", "until"))
+def tail(
+    *,
+    filters: Filters,
     lines: Annotated[int, typer.Option("--lines", "-n", min=0, max=1000, help="Begin with the last N.")] = 10,
     as_json: JsonOption = False,
     lang: LangOption = None,
@@ -59,9 +97,7 @@ def tail(  # noqa: PLR0917 - each is an option of the command line
     """
     from gateway.cli.following import Follower  # noqa: PLC0415
 
-    wanted = _filter(
-        cause=cause or ("*" if failures else ""), fault=fault, status=status, provider=provider, model=model, q=search
-    )
+    wanted = filter_of(**filters)
     screen = console()
 
     def show(row: dict[str, Any]) -> None:
@@ -74,16 +110,11 @@ def tail(  # noqa: PLR0917 - each is an option of the command line
 
 
 @flows_app.callback()
-def flows(  # noqa: PLR0917 - each is an option of the command line
+@filtered()
+def flows(
     context: typer.Context,
-    cause: CauseOption = "",
-    fault: FaultOption = "",
-    status: StatusOption = "",
-    provider: ProviderOption = "",
-    model: ModelOption = "",
-    search: SearchOption = "",
-    since: SinceOption = "",
-    failures: FailuresOption = False,
+    *,
+    filters: Filters,
     limit: Annotated[int, typer.Option("--limit", min=1, max=_MAX_LIMIT, help="At most so many, newest first.")] = 20,
     as_json: JsonOption = False,
     lang: LangOption = None,
@@ -97,16 +128,7 @@ def flows(  # noqa: PLR0917 - each is an option of the command line
     if context.invoked_subcommand is not None:
         context.obj = state, lang
         return
-    wanted = _filter(
-        cause=cause or ("*" if failures else ""),
-        fault=fault,
-        status=status,
-        provider=provider,
-        model=model,
-        q=search,
-        since=since,
-    )
-    list_flows(wanted, limit, state, lang, as_json=as_json)
+    list_flows(filter_of(**filters), limit, state, lang, as_json=as_json)
 
 
 @flows_app.command("show")
@@ -167,7 +189,16 @@ def flow(flow_id: str, state: Path | None) -> dict[str, Any]:
     from gateway.cli.reading import open_source  # noqa: PLC0415
 
     with open_source(open_state(state, create=False)) as source:
-        row = source.one(_last_failure(source) if flow_id == "last" else flow_id)
+        return one_of(source, flow_id)
+
+
+def one_of(source: "Source", flow_id: str) -> dict[str, Any]:
+    """Give one flow with its body; ``last`` is the last failure.
+
+    Raises:
+        UserError: There is none with this id.
+    """
+    row = source.one(_last_failure(source) if flow_id == "last" else flow_id)
     if row is None:
         raise UserError("No call has this id", flow_id, "List them: whygate flows")
     return row
@@ -191,11 +222,17 @@ def _last_failure(source: "Source") -> str:
     return str(found[0]["id"])
 
 
-def _filter(*, since: str = "", **wanted: str) -> "FlowFilter":
+def filter_of(*, since: str = "", until: str = "", **wanted: str) -> "FlowFilter":
+    """Give the filter that options ask for.
+
+    Raises:
+        UserError: One of them means nothing.
+    """
     from gateway.record.filter import BadFilterError, FlowFilter, since_text  # noqa: PLC0415
 
     try:
-        return FlowFilter(**wanted, since=since_text(since, time.time()))
+        now = time.time()
+        return FlowFilter(**wanted, since=since_text(since, now), until=since_text(until, now, "until"))
     except BadFilterError as exc:
         name, _, expected = str(exc).partition(": ")
         raise UserError(f"A filter means nothing: {name}", "", f"{expected[:1].upper()}{expected[1:]}.") from exc

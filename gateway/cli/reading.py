@@ -23,8 +23,8 @@ _SILENCE_SECONDS = 45.0
 class Source(Protocol):
     """Something that has flows."""
 
-    def newest(self, wanted: FlowFilter, limit: int) -> list[dict[str, Any]]:
-        """Give flows without bodies, newest first."""
+    def newest(self, wanted: FlowFilter, limit: int, below: int | None = None) -> list[dict[str, Any]]:
+        """Give flows without bodies, newest first; only those whose ``seq`` is below a number, where one is given."""
         ...
 
     def one(self, flow_id: str) -> dict[str, Any] | None:
@@ -52,11 +52,11 @@ class PageSource:
         """Close the connection."""
         self._client.close()
 
-    def newest(self, wanted: FlowFilter, limit: int) -> list[dict[str, Any]]:
+    def newest(self, wanted: FlowFilter, limit: int, below: int | None = None) -> list[dict[str, Any]]:
         """See `Source`."""
         query = {name: value for name in FlowFilter.__slots__ if (value := getattr(wanted, name))}
         rows: list[dict[str, Any]] = []
-        cursor = ""
+        cursor = "" if below is None else str(below)
         while len(rows) < limit:
             page = self._get(
                 "/api/flows", {**query, "limit": str(min(_ROWS_A_PAGE, limit - len(rows))), "cursor": cursor}
@@ -95,10 +95,10 @@ class FileSource:
         """Open it. Raises like `Reader.open`."""
         self._reader = Reader.open(path)
 
-    def newest(self, wanted: FlowFilter, limit: int) -> list[dict[str, Any]]:
+    def newest(self, wanted: FlowFilter, limit: int, below: int | None = None) -> list[dict[str, Any]]:
         """See `Source`."""
         rows: list[dict[str, Any]] = []
-        cursor: str | None = None
+        cursor = None if below is None else str(below)
         while len(rows) < limit:
             page = self._reader.page(wanted, cursor, min(_ROWS_A_PAGE, limit - len(rows)))
             rows += page.flows

@@ -1,19 +1,25 @@
 """Which rows a reader wants. The same filter works on rows in memory and, as parameters, in SQL."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from gateway.model.flow import FlowRow
 from gateway.record.row import utc_text
 
-_SEARCHED = ("id", "client", "tenant", "key", "provider", "method", "host", "path", "endpoint", "model", "cause")
-_SAID = ("title", "what_happened")
+_BOTH = ("client", "path", "diagnosis")
+_SHARED = (*_BOTH, "app", "tenant", "provider", "method", "host", "upstream", "endpoint", "model", "cause")
+_OWN = (*_BOTH, "id", "key")
+_SHARED_OF, _OWN_OF = attrgetter(*_SHARED), attrgetter(*_OWN)
+_NAME_CHARS = re.compile(r"\w{12,}")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_CAUSE = re.compile(r"\*|[a-z][a-z0-9_]{0,40}(?:\.(?:\*|[a-z0-9_]{1,60}))?")
-_STATUS = re.compile(r"[1-5](?:xx|\d\d)")
+CAUSE_PATTERN = r"\*|[a-z][a-z0-9_]{0,40}(?:\.(?:\*|[a-z0-9_]{1,60}))?"
+STATUS_PATTERN = r"[1-5](?:xx|[0-9][0-9])"
+_CAUSE, _STATUS = re.compile(CAUSE_PATTERN), re.compile(STATUS_PATTERN)
 MAX_TERMS = 8
 
 
@@ -29,7 +35,9 @@ class FlowFilter:
         cause: A slug, a family like ``rate_limit.*``, or ``*`` for every failure.
         status: ``429``, or a class like ``4xx``.
         q: Words, each of which must occur somewhere in what a row shows.
-        since: ISO 8601 in UTC as rows have it; see `since_text`.
+        app: The program that called, as rows name it.
+        since: ISO 8601 in UTC as rows have it; see `since_text`. Calls that began then or later.
+        until: The same; calls that began before.
 
     Raises:
         BadFilterError: for a cause or status of another form.
@@ -41,9 +49,11 @@ class FlowFilter:
     provider: str = ""
     model: str = ""
     tenant: str = ""
+    app: str = ""
     kind: str = ""
     q: str = ""
     since: str = ""
+    until: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what would silently match nothing."""
@@ -74,7 +84,7 @@ class FlowFilter:
     def matches(self, row: FlowRow | Mapping[str, Any]) -> bool:
         """Say whether a row is wanted."""
         read = reader_of(row)
-        same = ("fault", "provider", "model", "tenant", "kind")
+        same = ("fault", "provider", "model", "tenant", "app", "kind")
         if any(wanted and read(name) != wanted for name in same if (wanted := getattr(self, name))):
             return False
         cause, status = read("cause"), read("status")
@@ -84,6 +94,8 @@ class FlowFilter:
         if span and not (status is not None and span[0] <= status <= span[1]):
             return False
         if self.since and read("started_at") < self.since:
+            return False
+        if self.until and read("started_at") >= self.until:
             return False
         text = search_text(row) if self.q else ""
         return all(term in text for term in self.terms)
@@ -103,31 +115,68 @@ def reader_of(row: FlowRow | Mapping[str, Any]) -> Callable[[str], Any]:
 
 
 def search_text(row: FlowRow | Mapping[str, Any]) -> str:
-    """Give what ``q`` looks through: everything that a row shows at a glance, in lower case."""
-    read = reader_of(row)
-    said = read("diagnosis") or {}
-    parts = [read(name) or "" for name in _SEARCHED] + [said.get(name) or "" for name in _SAID]
-    return "\n".join(parts).lower()
+    """Give what ``q`` looks through, in lower case: everything that a row shows at a glance.
+
+    A word matches in one of the two parts: none spans the line breaks between their pieces.
+    """
+    return f"{lowered(shared_parts(row))}\n{own_text(row)}"
 
 
-def since_text(text: str, now: float) -> str:
+def shared_parts(row: FlowRow | Mapping[str, Any]) -> tuple[str | None, ...]:
+    """Give what many rows have in common, of all that ``q`` looks through."""
+    client, path, said, *shared = _pieces(row, _SHARED, _SHARED_OF)
+    known = (*shared, client_address(client or ""), said.get("title") if said else None)
+    return known if _names_one_thing(path or "") else (*known, path)
+
+
+def own_text(row: FlowRow | Mapping[str, Any]) -> str:
+    """Give what few rows have in common: ids, ports, keys, the numbers of a failure."""
+    client, path, said, *own = _pieces(row, _OWN, _OWN_OF)
+    known = [client, *own, said.get("what_happened") if said else None]
+    return lowered([*known, path] if _names_one_thing(path or "") else known)
+
+
+def _pieces(row: FlowRow | Mapping[str, Any], names: tuple[str, ...], read: Callable[[Any], tuple[Any, ...]]) -> Any:
+    """Read many fields at once: every row that is written comes through here."""
+    return read(row) if isinstance(row, FlowRow) else map(row.get, names)
+
+
+def lowered(parts: Iterable[str | None]) -> str:
+    """Give pieces as one text to look for words in."""
+    return "\n".join([part or "" for part in parts]).lower()
+
+
+def client_address(client: str) -> str:
+    """Give the address of ``address:port``, or the whole where there is no port."""
+    address, _, port = client.rpartition(":")
+    return address if port.isdigit() else client
+
+
+@lru_cache(1_000)
+def _names_one_thing(path: str) -> bool:
+    """Say whether a path holds an id, so that it is not one of a few."""
+    return any(any(map(str.isdigit, run)) for run in _NAME_CHARS.findall(path))
+
+
+def since_text(text: str, now: float, name: str = "since") -> str:
     """Give the moment as rows have it. ``text`` is ISO 8601 or an age like ``90s``, ``15m``, ``2h``, ``1d``.
 
     Args:
         text: Empty stays empty.
         now: Seconds since the epoch, UTC.
+        name: What the reader calls it.
 
     Raises:
         BadFilterError: when it is neither.
     """
     if not text:
         return ""
-    if found := re.fullmatch(r"(\d{1,6})([smhd])", text):
-        return utc_text(now - int(found[1]) * _SECONDS[found[2]])
+    if found := re.fullmatch(r"([0-9]{1,6})([smhd])", text):
+        return utc_text(max(0.0, now - int(found[1]) * _SECONDS[found[2]]))
     try:
         moment = datetime.fromisoformat(text)
         return utc_text((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
     except (ValueError, OverflowError, OSError) as error:
         raise BadFilterError(
-            f"since={text[:80]!r}: expected an age like 15m, 2h, 1d, or a time like 2026-11-30T08:00:00Z"
+            f"{name}={text[:80]!r}: expected an age like 15m, 2h, 1d, or a time like 2026-11-30T08:00:00Z"
         ) from error

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from gateway.model.flow import FlowRow
-from gateway.record.backends.sqlite import open_read_only, select, select_one
+from gateway.record.backends.reading import select, select_one
+from gateway.record.backends.sqlite import open_read_only
 from gateway.record.filter import BadFilterError, FlowFilter, since_text
 from gateway.record.recorder import Recorder
 from gateway.record.ring import Ring
@@ -96,7 +97,7 @@ class Reader:
 
 def without_body(row: FlowRow) -> dict[str, Any]:
     """Give a row as lists show it."""
-    return {**row.as_dict(), "body": None}
+    return {**row.as_dict(), "body": None, "request_body": None}
 
 
 def _raise(error: BaseException) -> None:

@@ -5,6 +5,8 @@ import logging
 import sqlite3
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,13 @@ from gateway.model.clock import Clock
 from gateway.model.event import EventSink, Live
 from gateway.model.exchange import Concluded
 from gateway.model.flow import FlowRow
-from gateway.record.backends.sqlite import FlowStore, Ready, is_damage, move_aside
-from gateway.record.ring import Finished, Ring
+from gateway.record.backends.reading import minute_counts
+from gateway.record.backends.sqlite import FlowStore, Ready, StoreError, open_read_only
+from gateway.record.capture import BODY_BYTES, PENDING_BYTES, Capture
+from gateway.record.ring import Finished, Ring, nobody_known
 from gateway.record.row import utc_text
+from gateway.record.tally import MINUTES_KEPT, MinuteCount, Tally
+from gateway.sqlite_file import is_damage, move_aside
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +36,8 @@ RETRY_SECONDS = (0.25, 2.0)
 PURGE_EVERY_SECONDS = 60.0
 HEAVY_BODY_BYTES = 16 * 1024
 BREATH_ROWS = 4
+MOVE_SECONDS = 0.05
+"""Pause between two steps in which rows of an older log are moved: about 1,500 rows a second come to pass."""
 DAY_SECONDS = 86_400
 
 
@@ -40,11 +48,25 @@ class Recorder(EventSink):
     """
 
     def __init__(
-        self, path: Path, clock: Clock, *, max_age_days: float = 7, max_bytes: int = 2**29, bodies: bool = True
+        self,
+        path: Path,
+        clock: Clock,
+        *,
+        max_age_days: float = 7,
+        max_bytes: int = 2**29,
+        bodies: bool = True,
+        name: Callable[[str], str | None] = nobody_known,
     ) -> None:
-        """Prepare; nothing is opened before `start`. Without ``bodies`` no part of a failed answer is kept."""
+        """Prepare; nothing is opened before `start`.
+
+        Args:
+            bodies: Whether the start of failed answers is kept.
+            name: See `Ring`.
+        """
         self.path = path
-        self.ring = Ring()
+        self.ring = Ring(name)
+        self._tally = Tally()
+        self.capture = Capture(clock)
         self._clock = clock
         self._max_age_seconds = max_age_days * DAY_SECONDS
         self._max_bytes = max_bytes
@@ -54,6 +76,8 @@ class Recorder(EventSink):
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._written = self._dropped_on_path = self._dropped_by_writer = 0
+        # Of bodies to be kept: one counter is the path's, the other the writer's; between them is what waits.
+        self._held_bytes = self._released_bytes = 0
         self._degraded: str | None = None
         self._moved_aside: Path | None = None
         self._failures = 0
@@ -96,10 +120,18 @@ class Recorder(EventSink):
         if not self._bodies and concluded.answered.outcome.excerpt:
             outcome = replace(concluded.answered.outcome, excerpt=b"")
             concluded = replace(concluded, answered=replace(concluded.answered, outcome=outcome))
-        if len(live.call.body) > HEAVY_BODY_BYTES:
-            # A row needs no request body, and megabytes shall not wait for the disk.
-            live, concluded = _lightened(live, concluded)
-        self._enqueue(Finished(live.seq, live, concluded))
+        size_bytes, body = len(live.call.body), concluded.answered.outcome.body
+        wanted = self.capture.wants(concluded.answered.admitted.route)
+        held_bytes = min(size_bytes, BODY_BYTES) + min(len(body or b""), BODY_BYTES) if wanted else 0
+        captured = wanted and self._held_bytes - self._released_bytes + held_bytes <= PENDING_BYTES
+        kept_bytes = BODY_BYTES if captured else 0
+        if size_bytes > HEAVY_BODY_BYTES or len(body or b"") > kept_bytes:
+            # Megabytes shall not wait for the disk.
+            live, concluded = _lightened(live, concluded, kept_bytes)
+        item = Finished(live.seq, live, concluded, None, captured, size_bytes, held_bytes if captured else 0)
+        enqueued = self._enqueue(item)
+        if wanted:
+            self.capture.count(kept=captured and enqueued)
         self.ring.running.pop(live.seq, None)
 
     def recorded(self, row: FlowRow) -> None:
@@ -116,23 +148,35 @@ class Recorder(EventSink):
             "moved_aside": str(self._moved_aside) if self._moved_aside else None,
         }
 
+    def overview(self, *, minutes: int, bucket_minutes: int) -> dict[str, Any]:
+        """Give what was counted of late: see `Tally.view`. From any thread."""
+        return self._tally.view(self._clock.wall(), minutes=minutes, bucket_minutes=bucket_minutes)
+
     def suspect(self, error: BaseException) -> None:
         """Tell that a reader met an error; when it means damage, the writer looks into it."""
         if is_damage(error):
             self._suspect = True
             self._wake.set()
 
-    def _enqueue(self, item: Finished) -> None:
+    def _enqueue(self, item: Finished) -> bool:
         if len(self.ring.finished) >= QUEUE_ROWS or self._stop.is_set():
             self._dropped_on_path += 1
-            return
+            return False
+        self._held_bytes += item.held_bytes
         self.ring.finished.append(item)
         if not self._wake.is_set():
             self._wake.set()
+        return True
 
     # From here on: the writer's thread.
 
     def _run(self) -> None:
+        try:
+            with closing(open_read_only(self.path)) as connection:
+                since = utc_text(max(0.0, self._clock.wall() - MINUTES_KEPT * 60))
+                self._tally.load(MinuteCount(*found) for found in minute_counts(connection, since))
+        except (sqlite3.Error, StoreError):
+            logger.info("the log tells nothing of the time before", exc_info=True)  # its health says why
         while True:
             try:
                 self._turn()
@@ -151,7 +195,8 @@ class Recorder(EventSink):
     def _turn(self) -> None:
         """Wait for something to do, gather for a moment, and write it."""
         now = time.monotonic()
-        self._wake.wait(max(0.0, (self._next_try if self._has_work() else self._next_purge) - now))
+        pause = max(0.0, (self._next_try if self._has_work() else self._next_purge) - now)
+        self._wake.wait(min(pause, MOVE_SECONDS) if self._is_moving() else pause)
         gather = BATCH_SECONDS if len(self.ring.ready) < BATCH_ROWS else 0.0
         if not self._stop.wait(gather):
             self._wake.clear()
@@ -161,8 +206,11 @@ class Recorder(EventSink):
             if self._stop.is_set():
                 time.sleep(BATCH_SECONDS)  # noqa: TID251 - the writer's own thread
             return
-        if self._has_work() or now >= self._next_purge:
+        if self._has_work() or now >= self._next_purge or self._is_moving():
             self._commit(now)
+
+    def _is_moving(self) -> bool:
+        return self._store is not None and self._store.has_earlier and not self._stop.is_set()
 
     def _has_work(self) -> bool:
         return bool(self.ring.ready) or self._suspect
@@ -172,12 +220,14 @@ class Recorder(EventSink):
         finished = self.ring.finished
         for count in range(1, len(finished) + 1):
             try:
-                self.ring.keep_ready(Ready.of(finished[0].as_row()))
+                ready = Ready.of(finished[0].as_row(self.ring.name))
+                self.ring.keep_ready(ready)
+                self._tally.add(ready.row)
             except Exception:
                 # A row that cannot be made is a bug of ours: it is counted, and the others are written.
                 logger.exception("a flow could not be turned into a row")
                 self._dropped_by_writer += 1
-            finished.popleft()
+            self._released_bytes += finished.popleft().held_bytes
             if count % BREATH_ROWS == 0:
                 time.sleep(0.00005)  # noqa: TID251 - the writer's own thread
         while len(self.ring.ready) > QUEUE_ROWS or self.ring.ready_bytes > QUEUE_BYTES:
@@ -199,6 +249,8 @@ class Recorder(EventSink):
                 self._next_purge = now + PURGE_EVERY_SECONDS
                 oldest = utc_text(max(0.0, self._clock.wall() - self._max_age_seconds))
                 store.purge(before=oldest, max_bytes=self._max_bytes)
+            if self._is_moving():
+                store.move_earlier()
             self._degraded, self._failures, self._next_try = None, 0, 0.0
         except (sqlite3.Error, OSError) as error:
             self._failed(error)
@@ -254,13 +306,15 @@ class Recorder(EventSink):
             logger.warning("the damaged flow log could not be moved aside", exc_info=True)
 
 
-def _lightened(live: Live, concluded: Concluded) -> tuple[Live, Concluded]:
-    """Give the same facts without the request's body and its parsed form."""
+def _lightened(live: Live, concluded: Concluded, kept_bytes: int) -> tuple[Live, Concluded]:
+    """Give the same facts with the start of both bodies alone, and without the request's parsed form."""
     answered = concluded.answered
-    admitted = answered.admitted
-    call = replace(live.call, body=b"")
+    admitted, outcome = answered.admitted, answered.outcome
+    call = replace(live.call, body=live.call.body[:kept_bytes])
     admitted = replace(admitted, call=call, route=replace(admitted.route, document=None))
-    return replace(live, call=call), replace(concluded, answered=replace(answered, admitted=admitted))
+    outcome = replace(outcome, body=outcome.body[:kept_bytes] if outcome.body and kept_bytes else None)
+    concluded = replace(concluded, answered=replace(answered, admitted=admitted, outcome=outcome))
+    return replace(live, call=call), concluded
 
 
 def _in_words(error: BaseException) -> str:

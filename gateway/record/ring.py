@@ -1,6 +1,7 @@
 """What is not in the file yet, and what just got there. Written by the path and the writer, read by anyone."""
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from gateway.model.event import Live
@@ -13,20 +14,30 @@ RECENT_ROWS = 1000
 
 
 class Finished(NamedTuple):
-    """A call that is over and not yet a row. ``concluded`` is None when another part wrote the row itself."""
+    """A call that is over and not yet a row. ``concluded`` is None when another part wrote the row itself.
+
+    Attributes:
+        captured: Its bodies are to be kept.
+        request_bytes: Of the request's body, which is not held any more when it was long and is not to be kept.
+        held_bytes: Of both bodies, as far as they are held to be kept.
+    """
 
     seq: int
     live: Live | None
     concluded: Concluded | None
     row: FlowRow | None = None
+    captured: bool = False
+    request_bytes: int = 0
+    held_bytes: int = 0
 
-    def as_row(self) -> FlowRow:
-        """Give its row."""
+    def as_row(self, name: Callable[[str], str | None]) -> FlowRow:
+        """Give its row; ``name`` is as of `Ring`."""
         if self.live is not None and self.concluded is not None:
-            return closed_row(self.live, self.concluded)
+            app = name(self.live.call.client) or ""
+            return closed_row(self.live, self.concluded, app, captured=self.captured, request_bytes=self.request_bytes)
         if self.row is None:
             raise ValueError(f"flow {self.seq} has neither a call nor a row")
-        return foreign_row(self.row, self.seq)
+        return foreign_row(self.row, self.seq, name(self.row.client) or "")
 
 
 class Recent(NamedTuple):
@@ -37,6 +48,11 @@ class Recent(NamedTuple):
     json: bytes
 
 
+def nobody_known(_: str) -> str | None:
+    """Know no app's name."""
+    return None
+
+
 class Ring:
     """Each place has one writer thread; readers copy a place in one step, which no other thread can interrupt.
 
@@ -45,10 +61,13 @@ class Ring:
         finished: Appended by the path, taken from the left by the writer.
         ready: Owned by the writer.
         recent: The last thousand finished rows, committed or not; owned by the writer.
+        name: ``address:port`` of an app's connection -> what runs there. Asked when a row is made, not on the path: it
+            takes a moment to find out.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: Callable[[str], str | None] = nobody_known) -> None:
         """Begin empty."""
+        self.name = name
         self.running: dict[int, Live] = {}
         self.finished: deque[Finished] = deque()
         self.ready: deque[Ready] = deque()
@@ -65,8 +84,8 @@ class Ring:
 
         The places are read in the order in which calls pass through them, so none is missed.
         """
-        found = {live.seq: open_row(live) for live in tuple(self.running.values())}
-        found.update((item.seq, item.as_row()) for item in tuple(self.finished))
+        found = {live.seq: self.row_of(live) for live in tuple(self.running.values())}
+        found.update((item.seq, item.as_row(self.name)) for item in tuple(self.finished))
         found.update((item.row.seq, item.row) for item in tuple(self.ready))
         return found
 
@@ -76,18 +95,22 @@ class Ring:
         for item in tuple(self.finished):
             known = item.live.call.id if item.live else item.row and item.row.id
             if known == flow_id:
-                return item.as_row()
+                return item.as_row(self.name)
         done = next((item.row for item in tuple(self.ready) if item.row.id == flow_id), None)
-        return done or (open_row(running) if running else None)
+        return done or (self.row_of(running) if running else None)
+
+    def row_of(self, live: Live) -> FlowRow:
+        """Give the row of a running call."""
+        return open_row(live, self.name(live.call.client) or "")
 
     def keep_ready(self, item: Ready) -> None:
         """Add a row that waits for its commit, and show it to those who follow."""
         self.ready.append(item)
-        self.ready_bytes += len(item.json) + len(item.row.body or "")
+        self.ready_bytes += item.size_bytes
         self.recent_total += 1
         self.recent.append(Recent(self.recent_total, item.row.id, item.json))
 
     def forget_oldest_ready(self) -> None:
         """Take the oldest waiting row out: committed, or given up."""
         item = self.ready.popleft()
-        self.ready_bytes -= len(item.json) + len(item.row.body or "")
+        self.ready_bytes -= item.size_bytes

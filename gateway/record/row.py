@@ -14,8 +14,13 @@ from gateway.model.diagnosis import Diagnosis
 from gateway.model.event import Live
 from gateway.model.exchange import Answered, Concluded, Outcome
 from gateway.model.flow import FlowRow, State
+from gateway.model.rhythm import Rhythm
 from gateway.model.route import Route
+from gateway.record.capture import BODY_BYTES
 from gateway.record.redact import credentials_of, kept_headers, kept_target, scrub, scrubbed
+
+REPLAY = b"x-whygate-replay"
+"""The header in which a repetition names the call that it repeats."""
 
 
 def utc_text(epoch_seconds: float) -> str:
@@ -29,10 +34,11 @@ def _to_the_second(epoch_seconds: int) -> str:
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat().removesuffix("+00:00")
 
 
-def open_row(live: Live) -> FlowRow:
-    """Give the row of a call that is still running, as it stands now."""
+def open_row(live: Live, app: str = "") -> FlowRow:
+    """Give the row of a call that is still running, as it stands now. ``app`` is the program that made it."""
     return FlowRow(
         seq=live.seq,
+        app=scrub(app),
         rev=live.rev,
         state=live.state,
         wait_reason=live.wait_reason and scrub(live.wait_reason),
@@ -44,15 +50,19 @@ def open_row(live: Live) -> FlowRow:
     )
 
 
-def closed_row(live: Live, concluded: Concluded) -> FlowRow:
-    """Give the row of a call that is over."""
+def closed_row(
+    live: Live, concluded: Concluded, app: str = "", *, captured: bool = False, request_bytes: int = 0
+) -> FlowRow:
+    """Give the row of a call that is over, with both bodies when it is ``captured``."""
     answered = concluded.answered
     call, outcome, diagnosis = live.call, answered.outcome, concluded.diagnosis
-    secrets = credentials_of(call.headers, call.target.decode("latin-1")) if diagnosis or answered.attempts[1:] else ()
+    careful = captured or diagnosis is not None or len(answered.attempts) > 1
+    secrets = credentials_of(call.headers, call.target.decode("latin-1")) if careful else ()
     usage = outcome.usage
     return FlowRow(
         seq=live.seq,
         rev=live.rev + 1,
+        app=scrub(app),
         state=State.DONE,
         ended_at=utc_text(call.arrived_at + concluded.ended - call.arrived),
         status=outcome.head.status if outcome.head else None,
@@ -63,13 +73,17 @@ def closed_row(live: Live, concluded: Concluded) -> FlowRow:
         tokens_in=usage.tokens_in if usage else None,
         tokens_out=usage.tokens_out if usage else None,
         tokens_estimated=outcome.estimated,
+        events=_events(live.rhythm, call.arrived, outcome.bytes_out),
         cache=concluded.cache,
         possible_duplicate=answered.possible_duplicate,
+        fallback=outcome.fallback,
         shadow=_shadow(answered),
         diagnosis=_diagnosis(diagnosis, secrets) if diagnosis else None,
         request_headers=kept_headers(call.headers),
         response_headers=kept_headers(outcome.head.headers) if outcome.head else (),
-        body=_body(outcome, secrets) if diagnosis and outcome.excerpt else None,
+        body=_body(outcome, secrets, captured=captured and bool(outcome.body)) if captured or diagnosis else None,
+        request_body=_request_body(call, secrets) if captured else None,
+        request_bytes=request_bytes or len(call.body),
         **_times(call, concluded),
         **_who_and_what(call, answered.admitted.route),
     )
@@ -82,11 +96,12 @@ def _shadow(answered: Answered) -> dict[str, Any] | None:
     return {"wait_ms": round(seconds * 1000) if isfinite(seconds) else None, "reason": scrub(answered.would_wait_for)}
 
 
-def foreign_row(row: FlowRow, seq: int) -> FlowRow:
+def foreign_row(row: FlowRow, seq: int, app: str = "") -> FlowRow:
     """Give a row that another part wrote, numbered, and without anything that a row must not hold."""
     return replace(
         row,
         seq=row.seq or seq,
+        app=row.app or app,
         path=kept_target(row.path.encode()),
         wait_reason=row.wait_reason and scrub(row.wait_reason),
         attempts=tuple(scrubbed(row.attempts)),
@@ -94,6 +109,7 @@ def foreign_row(row: FlowRow, seq: int) -> FlowRow:
         request_headers=_kept_again(row.request_headers),
         response_headers=_kept_again(row.response_headers),
         body=row.body and scrub(row.body[: 64 * 1024]),
+        request_body=None,
     )
 
 
@@ -110,8 +126,11 @@ def _who_and_what(call: Call, route: Route | None) -> dict[str, Any]:
         "method": call.method,
         "host": str(call.origin).partition("://")[2],
         "path": kept_target(call.target),
+        "replay_of": scrub((call.header(REPLAY) or "")[:64]),
     }
     if route is not None:
+        if call.mode is Mode.BASE_URL and not route.foreign:
+            known["upstream"] = str(route.upstream).partition("://")[2]
         known |= {
             "kind": "tunnel" if route.foreign and call.mode is Mode.PROXY else "api",
             "tenant": route.tenant,
@@ -143,13 +162,27 @@ def _times(call: Call, concluded: Concluded) -> dict[str, Any]:
     }
 
 
+def _events(rhythm: Rhythm | None, arrived: float, size_bytes: int) -> dict[str, Any] | None:
+    if rhythm is None or rhythm.began_at is None:
+        return None
+    return {
+        "count": rhythm.count,
+        "bytes": size_bytes,
+        "began_ms": round((rhythm.began_at - arrived) * 1000, 1),
+        "bucket_ms": round(rhythm.slot_seconds * 1000),
+        "counts": list(rhythm.counts),
+        "gap_ms": round(rhythm.gap_seconds * 1000, 1),
+        "gap_at_ms": round((rhythm.gap_at - arrived) * 1000, 1) if rhythm.gap_seconds else None,
+    }
+
+
 def _unfinished(number: int) -> dict[str, Any]:
     return {"n": number, "waited_ms": 0.0, "phases": [], "status": None, "failure": None}
 
 
 def _finished(attempt: Attempt, secrets: tuple[str, ...]) -> dict[str, Any]:
     failure = attempt.failure
-    return {
+    told = {
         "n": attempt.number,
         "waited_ms": round(attempt.waited_seconds * 1000, 1),
         "phases": [
@@ -165,6 +198,7 @@ def _finished(attempt: Attempt, secrets: tuple[str, ...]) -> dict[str, Any]:
             "sent": failure.sent,
         },
     }
+    return told | {"fallback": attempt.fallback} if attempt.fallback else told
 
 
 def _diagnosis(diagnosis: Diagnosis, secrets: tuple[str, ...]) -> dict[str, Any]:
@@ -172,8 +206,16 @@ def _diagnosis(diagnosis: Diagnosis, secrets: tuple[str, ...]) -> dict[str, Any]
     return plain
 
 
-def _body(outcome: Outcome, secrets: tuple[str, ...]) -> str | None:
+def _body(outcome: Outcome, secrets: tuple[str, ...], *, captured: bool) -> str | None:
     head = outcome.head
     encoding, kind = (head.header(b"content-encoding"), head.header(b"content-type")) if head else (None, None)
-    text = readable(outcome.excerpt, encoding, kind)
+    if captured:
+        text = readable(outcome.body or b"", encoding, kind, BODY_BYTES)
+    else:
+        text = readable(outcome.excerpt, encoding, kind)
+    return None if text is None else scrub(text, secrets)
+
+
+def _request_body(call: Call, secrets: tuple[str, ...]) -> str | None:
+    text = readable(call.body, call.header(b"content-encoding"), call.header(b"content-type"), BODY_BYTES)
     return None if text is None else scrub(text, secrets)

@@ -1,9 +1,11 @@
-"""Rows in one SQLite file: a narrow table to filter on, a wide one to show."""
+"""Rows in one SQLite file: narrow tables to filter and search in, a wide one to show.
 
-import os
+`kinds` says how a filter finds its rows and `blocks` how words do; `reading` puts both together.
+"""
+
 import sqlite3
-import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
@@ -11,9 +13,13 @@ from urllib.parse import quote
 import orjson
 
 from gateway.model.flow import FlowRow
-from gateway.record.filter import FlowFilter, search_text
+from gateway.record.backends import blocks, kinds
+from gateway.record.backends.earlier import TABLE, newest_rows, set_aside
+from gateway.record.backends.kinds import storable
+from gateway.record.filter import own_text
+from gateway.sqlite_file import ForeignFileError, claim
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_MS = 200
 """Short: while the writer waits for a lock, finished calls pile up in memory."""
 PURGE_ROWS = 100
@@ -22,23 +28,22 @@ PURGE_ROUNDS = 100
 ROOM = 0.05
 """Share of the cap that a purge makes free, so that not every batch needs one."""
 
-_SCHEMA = """
-BEGIN;
-CREATE TABLE flows (
-  seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, started_at TEXT NOT NULL, kind TEXT NOT NULL,
-  tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
-  status INTEGER, cause TEXT, fault TEXT, search TEXT NOT NULL);
-CREATE INDEX flows_failed ON flows (seq) WHERE cause IS NOT NULL;
-CREATE INDEX flows_cause ON flows (cause, seq) WHERE cause IS NOT NULL;
-CREATE TABLE details (seq INTEGER PRIMARY KEY, row BLOB NOT NULL, body TEXT);
-PRAGMA user_version = 1;
-COMMIT;
+_SCHEMA = f"""
+CREATE TABLE flows (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, started_at TEXT NOT NULL, kind INTEGER NOT NULL);
+CREATE INDEX flows_kind ON flows (kind);
+CREATE TABLE minutes (minute TEXT PRIMARY KEY, first INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;
+{kinds.SCHEMA}
+{blocks.SCHEMA}
+PRAGMA user_version = {SCHEMA_VERSION};
 """
-_INSERT_FLOW = "INSERT INTO flows VALUES (?,?,?,?,?,?,?,?,?,?,?)"
-_INSERT_DETAIL = "INSERT INTO details VALUES (?,?,?)"
-# The wide table is only touched for rows that are shown, also where SQLite has to sort.
-_PAGE = "SELECT d.row FROM (SELECT seq FROM flows AS f WHERE "
-_NEWEST_FIRST = " ORDER BY f.seq DESC LIMIT ?) AS n CROSS JOIN details AS d ON d.seq = n.seq ORDER BY n.seq DESC"
+_DETAILS = "CREATE TABLE details (seq INTEGER PRIMARY KEY, row BLOB NOT NULL, body TEXT, request TEXT);"
+_REQUESTS = "ALTER TABLE details ADD COLUMN request TEXT;"
+_INSERT_FLOW = "INSERT INTO flows VALUES (?,?,?,?)"
+_INSERT_DETAIL = "INSERT INTO details VALUES (?,?,?,?)"
+_INSERT_MINUTE = """
+INSERT INTO minutes VALUES (?,?,?)
+ON CONFLICT (minute) DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)
+"""
 
 
 class StoreError(Exception):
@@ -50,15 +55,20 @@ class NewerSchemaError(StoreError):
 
 
 class Ready(NamedTuple):
-    """A finished row, ready to be stored. ``json`` is the row without its body."""
+    """A finished row, ready to be stored. ``json`` is the row with null for its body."""
 
     row: FlowRow
     json: bytes
 
+    @property
+    def size_bytes(self) -> int:
+        """What it holds of memory, about."""
+        return len(self.json) + len(self.row.body or "") + len(self.row.request_body or "")
+
     @classmethod
     def of(cls, row: FlowRow) -> Self:
         """Make a row ready; text that is not valid Unicode is mended."""
-        plain = {name: getattr(row, name) for name in FlowRow.__slots__ if name != "body"}
+        plain = {name: getattr(row, name) for name in FlowRow.__slots__} | {"body": None, "request_body": None}
         try:
             return cls(row, orjson.dumps(plain))
         except orjson.JSONEncodeError:
@@ -86,13 +96,17 @@ class FlowStore:
         Raises:
             NewerSchemaError: a newer version wrote it.
             StoreError: the path is a link, or belongs to another user.
-            sqlite3.DatabaseError: it cannot be read; see `is_damage`.
+            sqlite3.DatabaseError: it cannot be read; see `gateway.sqlite_file.is_damage`.
         """
         self.path = path
-        _claim(path)
+        try:
+            claim(path, "log")
+        except ForeignFileError as error:
+            raise StoreError(str(error)) from None
         self._connection = sqlite3.connect(
             path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False, cached_statements=32
         )
+        self._kinds, self._blocks = kinds.Kinds(self._connection), blocks.Blocks(self._connection)
         try:
             self._prepare()
         except BaseException:
@@ -116,25 +130,68 @@ class FlowStore:
         # After a power cut the last commits may be missing, the file stays whole.
         run("PRAGMA synchronous = NORMAL")
         run("PRAGMA journal_size_limit = 4194304")
-        if version == 0:
-            self._connection.executescript(_SCHEMA)
-        self.last_seq = int(run("SELECT coalesce(max(seq), 0) FROM flows").fetchone()[0])
+        if version < SCHEMA_VERSION:
+            with self._transaction():
+                self._make_tables(version)
+        self.has_earlier = bool(run("SELECT 1 FROM sqlite_master WHERE name = ?", (TABLE,)).fetchone())
+        self.last_seq = int(run("SELECT coalesce(max(seq), 0) FROM details").fetchone()[0])
         run("SELECT row FROM details ORDER BY seq DESC LIMIT 1").fetchone()
+
+    def _make_tables(self, version: int) -> None:
+        if version == 1:
+            set_aside(self._connection)
+        for statement in (_SCHEMA + (_REQUESTS if version == 1 else _DETAILS)).split(";"):
+            self._connection.execute(statement)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All that the block does, or nothing of it."""
+        run = self._connection
+        run.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            run.execute("COMMIT")
+        except BaseException:
+            self._kinds.forget()
+            self._blocks.forget()
+            if run.in_transaction:
+                run.execute("ROLLBACK")
+            raise
 
     def write(self, batch: Sequence[Ready]) -> None:
         """Store a batch, all or nothing. Raises sqlite3.Error or OSError when it could not."""
         if self.path.stat().st_ino != self._inode:
             raise FileNotFoundError(self.path)
-        run = self._connection
-        run.execute("BEGIN IMMEDIATE")
-        try:
-            run.executemany(_INSERT_FLOW, (_flow_values(item.row) for item in batch))
-            run.executemany(_INSERT_DETAIL, ((item.row.seq, item.json, _storable(item.row.body)) for item in batch))
-            run.execute("COMMIT")
-        except BaseException:
-            if run.in_transaction:
-                run.execute("ROLLBACK")
-            raise
+        with self._transaction():
+            self._blocks.add(self._index([item.row for item in batch]))
+            details = ((item.row.seq, item.json, *_bodies(item.row)) for item in batch)
+            self._connection.executemany(_INSERT_DETAIL, details)
+
+    def _index(self, rows: Sequence[FlowRow]) -> list[tuple[int, int, str]]:
+        """Make rows known to filters. Gives what `Blocks` needs of them."""
+        numbers = [self._kinds.number_of(row) for row in rows]
+        flows = ((row.seq, row.id, row.started_at, number) for row, number in zip(rows, numbers, strict=True))
+        self._connection.executemany(_INSERT_FLOW, flows)
+        minutes: dict[str, list[int]] = {}
+        for row in rows:
+            minutes.setdefault(row.started_at[:16], []).append(row.seq)
+        spans = ((minute, min(of_it), max(of_it)) for minute, of_it in minutes.items())
+        self._connection.executemany(_INSERT_MINUTE, spans)
+        return [(row.seq, number, own_text(row)) for row, number in zip(rows, numbers, strict=True)]
+
+    def move_earlier(self, count: int = blocks.BLOCK_ROWS) -> int:
+        """Move the newest rows of a log of version 1 into the tables of today. Gives how many; 0 when all are there."""
+        if not self.has_earlier:
+            return 0
+        numbers, rows = newest_rows(self._connection, count)
+        with self._transaction():
+            if rows:
+                self._blocks.add_apart(self._index(rows))
+            self._connection.executemany(f"DELETE FROM {TABLE} WHERE seq = ?", ((seq,) for seq in numbers))  # noqa: S608 - a constant
+            if not numbers:
+                self._connection.execute(f"DROP TABLE {TABLE}")
+        self.has_earlier = bool(numbers)
+        return len(numbers)
 
     def purge(self, *, before: str, max_bytes: int) -> int:
         """Delete rows that began before a time, then the oldest until the file fits. Gives how many.
@@ -153,25 +210,25 @@ class FlowStore:
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return deleted
 
-    def _oldest(self, before: str = "~") -> list[tuple[int]]:
-        rows = self._connection.execute(
-            "SELECT seq FROM (SELECT seq, started_at FROM flows ORDER BY seq LIMIT ?) WHERE started_at < ?",
-            (PURGE_ROWS, before),
-        )
-        return rows.fetchall()
+    def _oldest(self, before: str = "~") -> list[int]:
+        # While rows of version 1 are being moved, the newest first, the oldest are still there.
+        for table in (TABLE, "flows") if self.has_earlier else ("flows",):
+            sql = f"SELECT seq FROM (SELECT seq, started_at FROM {table} ORDER BY seq LIMIT ?) WHERE started_at < ?"  # noqa: S608 - one of two constants
+            if rows := self._connection.execute(sql, (PURGE_ROWS, before)).fetchall():
+                return [seq for (seq,) in rows]
+        return []
 
-    def _delete(self, numbers: Iterable[tuple[int]]) -> None:
+    def _delete(self, numbers: Sequence[int]) -> None:
         run = self._connection
-        run.execute("BEGIN IMMEDIATE")
-        try:
-            numbers = list(numbers)
-            run.executemany("DELETE FROM flows WHERE seq = ?", numbers)
-            run.executemany("DELETE FROM details WHERE seq = ?", numbers)
-            run.execute("COMMIT")
-        except BaseException:
-            if run.in_transaction:
-                run.execute("ROLLBACK")
-            raise
+        each = [(seq,) for seq in numbers]
+        with self._transaction():
+            between = "SELECT DISTINCT kind FROM flows WHERE seq BETWEEN ? AND ?"
+            used = [kind for (kind,) in run.execute(between, (min(numbers), max(numbers)))]
+            for table in ("flows", "details", *([TABLE] if self.has_earlier else [])):
+                run.executemany(f"DELETE FROM {table} WHERE seq = ?", each)  # noqa: S608 - constants
+            self._blocks.remove(numbers)
+            self._kinds.drop_unused(used)
+            run.execute("DELETE FROM minutes WHERE last < (SELECT coalesce(min(seq), 1 << 62) FROM flows)")
         run.execute("PRAGMA incremental_vacuum").fetchall()
 
     def size_bytes(self) -> int:
@@ -196,21 +253,8 @@ class FlowStore:
             self._connection.close()
 
 
-def is_damage(error: BaseException) -> bool:
-    """Say whether an error means that the file is not a sound database, as against being full or locked."""
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return isinstance(error, sqlite3.DatabaseError) and code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-def move_aside(path: Path, stamp: str) -> Path:
-    """Rename a damaged log and its companions; gives the new name. ``stamp`` goes into it."""
-    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
-    path.replace(aside)
-    for suffix in ("-wal", "-shm"):
-        companion = path.with_name(path.name + suffix)
-        if companion.exists():
-            companion.replace(aside.with_name(aside.name + suffix))
-    return aside
+def _bodies(row: FlowRow) -> tuple[str | None, str | None]:
+    return row.body and storable(row.body), row.request_body and storable(row.request_body)
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
@@ -225,79 +269,3 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         connection.close()
         raise NewerSchemaError(f"{path} was written by a newer whygate: update this one.")
     return connection
-
-
-def select(connection: sqlite3.Connection, wanted: FlowFilter, below: int, limit: int) -> list[dict[str, Any]]:
-    """Give rows with a smaller ``seq`` than ``below``, newest first."""
-    sql, values = page_query(wanted, below, limit)
-    return [orjson.loads(row) for (row,) in connection.execute(sql, values)]
-
-
-def page_query(wanted: FlowFilter, below: int, limit: int) -> tuple[str, list[Any]]:
-    """Give the statement of one page and its values. Its parts are constants; no value is ever part of the text."""
-    conditions, values = ["f.seq < ?"], [below]
-    for condition, value in _conditions(wanted):
-        conditions.append(condition)
-        values += value
-    return _PAGE + " AND ".join(conditions) + _NEWEST_FIRST, [*values, limit]
-
-
-def _conditions(wanted: FlowFilter) -> Iterable[tuple[str, list[Any]]]:
-    if wanted.cause == "*":
-        yield "f.cause IS NOT NULL", []
-    elif prefix := wanted.cause_prefix:
-        # "/" follows "." in ASCII, so this is the range of all slugs with the prefix.
-        yield "f.cause >= ? AND f.cause < ?", [prefix, prefix[:-1] + "/"]
-    elif wanted.cause:
-        yield "f.cause = ?", [wanted.cause]
-    for condition, value in (
-        ("f.fault = ?", wanted.fault),
-        ("f.provider = ?", wanted.provider),
-        ("f.model = ?", wanted.model),
-        ("f.tenant = ?", wanted.tenant),
-        ("f.kind = ?", wanted.kind),
-        ("f.started_at >= ?", wanted.since),
-    ):
-        if value:
-            yield condition, [_storable(value)]
-    if span := wanted.status_range:
-        yield "f.status BETWEEN ? AND ?", list(span)
-    for term in wanted.terms:
-        yield "instr(f.search, ?)", [_storable(term)]
-
-
-def select_one(connection: sqlite3.Connection, flow_id: str) -> dict[str, Any] | None:
-    """Give one row with its body, or None."""
-    found = connection.execute(
-        "SELECT d.row, d.body FROM flows AS f JOIN details AS d ON d.seq = f.seq WHERE f.id = ?", (flow_id,)
-    ).fetchone()
-    return None if found is None else {**orjson.loads(found[0]), "body": found[1]}
-
-
-def _flow_values(row: FlowRow) -> tuple[Any, ...]:
-    return (
-        row.seq, row.id, row.started_at, row.kind, _storable(row.tenant), row.provider, _storable(row.model),
-        row.status, row.cause, row.fault, _storable(search_text(row)),
-    )  # fmt: skip
-
-
-def _storable(text: str | None) -> str | None:
-    """SQLite takes valid Unicode only; a lone surrogate would fail the whole batch."""
-    return text if text is None or text.isascii() else text.encode("utf-8", "replace").decode()
-
-
-def _claim(path: Path) -> None:
-    """Make sure that the file is ours alone before SQLite opens it; its companions get the same mode.
-
-    An existing file is not opened here: closing it again would drop the locks that SQLite holds on it in this process.
-    """
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
-        found = path.lstat()
-        if not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{path} is not a plain file. Remove it; the log is kept in a plain file.") from None
-        if hasattr(os, "getuid") and found.st_uid != os.getuid():
-            raise StoreError(f"{path} belongs to another user. Use another state directory (--state DIR).") from None
-        if stat.S_IMODE(found.st_mode) & 0o077:
-            path.chmod(0o600)

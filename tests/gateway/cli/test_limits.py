@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.limits import _amount, _span, lines_of
+from gateway.cli.amounts import amount_text, span_text
+from gateway.cli.limits import lines_of
 from gateway.show.web import no_limits
 from gateway.state import Runtime, State
 from tests.gateway.cli.conftest import Whygate
@@ -275,7 +276,7 @@ def test_a_gateway_that_does_not_tell_is_one_screen_and_exit_code_2(
      (7_200, "2 h"), (200_000, "2 days")],
 )  # fmt: skip
 def test_times_are_said_as_people_say_them(seconds: float, told: str) -> None:
-    assert _span(seconds) == told
+    assert span_text(seconds) == told
 
 
 @pytest.mark.parametrize(
@@ -292,7 +293,7 @@ def test_times_are_said_as_people_say_them(seconds: float, told: str) -> None:
     ],
 )
 def test_numbers_are_said_as_people_say_them(value: float, told: str) -> None:
-    assert _amount(value) == told
+    assert amount_text(value) == told
 
 
 def test_it_imports_neither_the_proxy_nor_a_heavy_client() -> None:

@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
 from gateway.record.recorder import Recorder
+from gateway.record.row import utc_text
 from gateway.state import Runtime, State
-from tests.gateway.record.made import HandClock, until
+from tests.gateway.record.made import EPOCH, HandClock, a_row, until
 from tests.gateway.record.test_recorder import run_one
 from tests.gateway.show.served import TOKEN, Served, serve_page
 from tests.gateway.show.test_web import fail_one
@@ -179,3 +180,43 @@ def test_readers_never_import_the_proxy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+FILTERS = [
+    (("--tenant", "research"), ["b"]),
+    (("--app", "python3 app.py (pid 7)"), ["a"]),
+    (("--until", "2026-09-21T14:13:22Z"), ["a"]),
+    (("--since", "2026-09-21T14:13:22Z", "--until", "2026-09-21T14:13:24Z"), ["b"]),
+    (("--model", "gpt-5"), ["c"]),
+]
+
+
+@pytest.mark.parametrize(("options", "ids"), FILTERS)
+@pytest.mark.parametrize("runs", [True, False])
+def test_the_filters_of_the_page_are_options_of_flows(
+    state: State, options: tuple[str, ...], ids: list[str], runs: bool
+) -> None:
+    def keep(recorder: Recorder) -> None:
+        told: list[dict[str, Any]] = [{"app": "python3 app.py (pid 7)"}, {"tenant": "research"}, {"model": "gpt-5"}]
+        for number, one in enumerate(told, 1):
+            at = utc_text(EPOCH + 2 * number - 1)
+            recorder.recorded(a_row(number, **({"id": "abc"[number - 1], "started_at": at} | one)))
+        until(lambda: recorder.health()["written"] == 3)
+
+    if runs:
+        with running(state) as served:
+            keep(served.recorder)
+            assert ids_of(whygate(state, "flows", "--json", *options).stdout) == ids
+        return
+    recorder = Recorder(state.flows_db, HandClock())
+    recorder.start()
+    keep(recorder)
+    recorder.close()
+    assert ids_of(whygate(state, "flows", "--json", *options).stdout) == ids
+
+
+def test_a_time_that_means_nothing_is_named_as_it_was_given(state: State) -> None:
+    earlier_log(state, 1)
+    said = whygate(state, "flows", "--until", "yesterday")
+    assert said.returncode == 2
+    assert "until='yesterday'" in said.stderr

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.record.backends.sqlite import FlowStore, Ready, open_read_only, select
+from gateway.record.backends.reading import select
+from gateway.record.backends.sqlite import FlowStore, Ready, open_read_only
 from gateway.record.filter import BadFilterError, FlowFilter, since_text
+from tests.gateway.record.earlier import write_version_1
 from tests.gateway.record.made import EPOCH, a_row
 
 CAUSES = [None, "unknown", "rate_limit.tokens", "rate_limit.requests", "rate_limits.odd", "quota.exhausted"]
@@ -28,6 +30,9 @@ def _rows() -> list[Any]:
             model=dice.choice(["gpt-5", "Ünï-Modell", "100%_sure"]),
             tenant=dice.choice(["default", "team-a"]),
             kind=dice.choice(["api", "tunnel"]),
+            client=f"10.0.0.{dice.randint(1, 3)}:{dice.randint(32768, 60000)}",
+            key=dice.choice(["1f2e3d4c", "aabbccdd"]),
+            path=dice.choice(["/v1/chat", f"/v1/responses/resp_{dice.getrandbits(64):016x}"]),
             started_at=f"2026-09-{dice.randint(1, 28):02d}T00:00:00.000Z",
             diagnosis=dice.choice([None, {"title": "Too FAST", "what_happened": "It's 'quoted' \"twice\"; --"}]),
         )
@@ -44,27 +49,79 @@ FILTERS = st.builds(
     model=st.sampled_from(["", "gpt-5", "Ünï-Modell"]),
     tenant=st.sampled_from(["", "team-a"]),
     kind=st.sampled_from(["", "tunnel"]),
-    q=st.sampled_from(["", "ünï", "too fast", "100%", "it's 'quoted'", "%", "_", "\ud800", "x'; DROP TABLE flows; --"]),
+    q=st.sampled_from(
+        [
+            "",
+            "ünï",
+            "too fast",
+            "100%",
+            "it's 'quoted'",
+            "\ud800",
+            "%",
+            "_",
+            "x'; DROP TABLE flows; --",
+            "3",
+            "10.0.0.2:4",
+            "resp_",
+            "1f2e3d4c openai",
+            "row- 12 resp_",
+            "quoted resp_ 7",
+            "f",
+            "twice gpt-5",
+        ]
+    ),
     since=st.sampled_from(["", "2026-09-14T00:00:00.000Z"]),
 )
 
 
-@pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("filter") / "flows.db"
+def _at_once(path: Path) -> None:
     store = FlowStore(path)
     store.write([Ready.of(row) for row in _rows()])
     store.close()
+
+
+def _one_by_one(path: Path) -> None:
+    store = FlowStore(path)
+    for row in _rows():
+        store.write([Ready.of(row)])
+    store.close()
+
+
+def _half_moved(path: Path) -> None:
+    """The oldest as version 1 left them, those in between moved from there, the newest written since."""
+    write_version_1(path, _rows()[:200])
+    store = FlowStore(path)
+    store.move_earlier(100)
+    store.write([Ready.of(row) for row in _rows()[200:]])
+    store.close()
+
+
+@pytest.fixture(
+    scope="module", params=[_at_once, _one_by_one, _half_moved, lambda path: write_version_1(path, _rows())]
+)
+def stored(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("filter") / "flows.db"
+    request.param(path)
     return path
 
 
 @settings(deadline=None)
-@given(wanted=FILTERS)
-def test_memory_and_file_agree_on_every_filter(stored: Path, wanted: FlowFilter) -> None:
-    """A row must not vanish from a list by being committed."""
+@given(wanted=FILTERS, below=st.sampled_from([2**60, 299, 150, 3, 1]), limit=st.sampled_from([1, 7, 1000]))
+def test_memory_and_file_agree_on_every_filter(stored: Path, wanted: FlowFilter, below: int, limit: int) -> None:
+    """A row must not vanish from a list by being committed, whichever version wrote it."""
     with closing(open_read_only(stored)) as connection:
-        found = [row["seq"] for row in select(connection, wanted, 2**60, 1000)]
-    assert found == sorted((row.seq for row in _rows() if wanted.matches(row)), reverse=True)
+        found = [row["seq"] for row in select(connection, wanted, below, limit)]
+    meant = sorted((row.seq for row in _rows() if row.seq < below and wanted.matches(row)), reverse=True)
+    assert found == meant[:limit]
+
+
+def test_a_word_is_found_at_any_place_in_any_case_and_of_any_length() -> None:
+    """In what many rows share, and in what is a row's own."""
+    row = a_row(
+        1, id="0a1b2c", client="10.0.3.7:4711", key="5e6f", host="Api.Example", path="/v1/responses/resp_68ab12cd34ef"
+    )
+    for q in ("PI.EX", "0A1", "b", "é", "3.7:47", "resp_68AB", "/responses/ 5e6f", "4711 api 0a1b2c"):
+        assert FlowFilter(q=q).matches(row) == (q != "é")
 
 
 def test_a_family_does_not_match_its_neighbour() -> None:

@@ -7,9 +7,11 @@ import brotli
 import pytest
 
 from gateway.excerpt import MAX_BYTES, readable
+from gateway.model.call import Mode, Origin
 from gateway.model.cause import Cause
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.flow import State
+from gateway.model.rhythm import Rhythm
 from gateway.record.row import closed_row, foreign_row, open_row
 from tests.gateway.record.made import (
     a_call,
@@ -30,6 +32,30 @@ def test_a_running_call_shows_where_it_stands() -> None:
     row = open_row(a_live(state=State.WAITING, wait_reason="rate limit of the provider", eta_ms=4200, attempts=1))
     assert (row.state, row.wait_reason, row.eta_ms) == ("waiting", "rate limit of the provider", 4200)
     assert (row.ended_at, row.cause, len(row.attempts)) == (None, None, 1)
+
+
+def test_a_stream_tells_when_its_events_came() -> None:
+    call, rhythm = a_call(), Rhythm()
+    for at in (0.2, 0.21, 1.3):
+        rhythm.beat(call.arrived + at, 1)
+    live = a_live(call, rhythm=rhythm)
+    told = closed_row(live, a_concluded(call)).events
+    assert told is not None
+    assert (told["count"], told["bucket_ms"], told["counts"][0], told["counts"][-1]) == (3, 50, 2, 1)
+    assert (told["began_ms"], told["gap_at_ms"], told["gap_ms"]) == pytest.approx((200, 210, 1090))
+    assert closed_row(a_live(call, rhythm=Rhythm()), a_concluded(call)).events is None
+
+
+def test_the_program_that_called_stands_in_the_row() -> None:
+    call = a_call()
+    assert closed_row(a_live(call), a_concluded(call), "node app.js (pid 4)").app == "node app.js (pid 4)"
+    assert open_row(a_live(call), "node app.js (pid 4)").app == "node app.js (pid 4)"
+
+
+def test_a_call_by_base_url_says_where_it_went() -> None:
+    call = a_call(mode=Mode.BASE_URL, origin=Origin("http", "127.0.0.1", 80))
+    assert (open_row(a_live(call)).host, open_row(a_live(call)).upstream) == ("127.0.0.1", "api.openai.com")
+    assert open_row(a_live(a_call())).upstream == ""
 
 
 def test_a_call_without_a_route_has_a_row_too() -> None:

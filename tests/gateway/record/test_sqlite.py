@@ -1,7 +1,6 @@
 """The file: what it looks like, how it ends, and how it behaves when it is not what we left."""
 
 import os
-import re
 import sqlite3
 import stat
 import time
@@ -10,18 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from gateway.record.backends.reading import select, select_one
 from gateway.record.backends.sqlite import (
     FlowStore,
     NewerSchemaError,
     Ready,
     StoreError,
-    is_damage,
     open_read_only,
-    page_query,
-    select,
-    select_one,
 )
 from gateway.record.filter import FlowFilter
+from gateway.sqlite_file import is_damage
 from tests.gateway.record.made import a_row, bytes_on_disk
 
 CANARY = "CANARYa1b2c3d4e5f6"
@@ -133,19 +130,6 @@ def test_damage_is_told_from_a_lock(path: Path) -> None:
         FlowStore(path)
     assert is_damage(caught.value)
     assert not is_damage(sqlite3.OperationalError("database is locked"))
-
-
-@pytest.mark.parametrize(
-    "wanted", [FlowFilter(cause="rate_limit.*"), FlowFilter(cause="unknown"), FlowFilter(cause="*")]
-)
-def test_failures_are_found_by_index(path: Path, wanted: FlowFilter) -> None:
-    """They are few among many."""
-    FlowStore(path).close()
-    sql, values = page_query(wanted, 10, 10)
-    with closing(open_read_only(path)) as connection:
-        plan = " ".join(row[3] for row in connection.execute("EXPLAIN QUERY PLAN " + sql, values))
-    assert re.search("(SEARCH|SCAN) f USING (COVERING )?INDEX flows_(failed|cause)", plan)
-    assert "SEARCH d USING INTEGER PRIMARY KEY" in plan
 
 
 def test_a_page_of_a_hundred_thousand_rows(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
