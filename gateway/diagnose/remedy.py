@@ -1,17 +1,19 @@
 """What to tell a person about a cause, in every language we speak, and how it is filled in for one call.
 
-The words stand in ``remedies/<language>.toml``, one table a cause and one for the lines of evidence. English is the
-reference: tests hold the other languages to its keys and placeholders.
+The words stand in ``remedies/<language>.toml``, one table a cause and one for the lines of evidence, and in
+``remedies/checks_<language>.toml`` those of the doctor's checks. English is the reference: tests hold the other
+languages to its keys and placeholders.
 """
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
+from itertools import zip_longest
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from gateway.model.cause import Cause
 
@@ -29,6 +31,11 @@ PLACEHOLDERS: Final = (
 
 _SEGMENT: Final = re.compile(r"\[([^\[\]]*)\]")
 _NAME: Final = re.compile(r"\{(\w+)\}")
+_NUMBER: Final = r"\d+(?:\.\d+)?"
+_NUMBERS: Final = frozenset({"seconds", "status", "port"})
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
+_OWN_CHARACTERS_MAX: Final = 300
+"""Of a fact that may be a text of our own: a longer one is what somebody else said."""
 _TIDYING: Final = (
     (re.compile(r"\s+"), " "),
     (re.compile(r"\s*[\uff08]\s*[\uff09]"), ""),
@@ -66,10 +73,36 @@ class Remedy:
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """All words of one language."""
+    """All words of one language.
+
+    Attributes:
+        clues: Lines of evidence and what checks say, by their English text; empty in English.
+        facts: Texts of our own that such a line may quote as a fact, likewise.
+        shapes: Those of them that have facts themselves, as patterns.
+    """
 
     remedies: Mapping[Cause, Remedy]
     clues: Mapping[str, str]
+    facts: Mapping[str, str]
+    shapes: tuple[tuple[re.Pattern[str], str], ...]
+
+    def line(self, text: str, facts: Iterable[tuple[str, str]]) -> str:
+        """Say a line that has ``text`` as its key. What others said stays as they said it."""
+        return fill(self.clues.get(text, text), self.spoken(facts))
+
+    def spoken(self, facts: Iterable[tuple[str, str]]) -> dict[str, str]:
+        """Give facts with those in this language that are texts of our own."""
+        return {name: self._own(value) for name, value in facts}
+
+    def _own(self, text: str) -> str:
+        if (known := self.facts.get(text)) is not None:
+            return known
+        if len(text) <= _OWN_CHARACTERS_MAX:
+            bare = _ERRNO.sub("", text)
+            for shape, there in self.shapes:
+                if (found := shape.fullmatch(bare)) is not None:
+                    return fill(there, self.spoken(found.groupdict().items()))
+        return text
 
 
 @cache
@@ -81,10 +114,25 @@ def words(language: str) -> Words:
     """
     if language not in LANGUAGES:
         return words(LANGUAGES[0])
-    document = tomllib.loads((files(__package__) / "remedies" / f"{language}.toml").read_text("utf-8"))
-    clues = document.pop("clues", {})
+    document = _read(f"{language}.toml")
+    checks = {} if language == LANGUAGES[0] else _read(f"checks_{language}.toml")
+    clues = {**document.pop("clues", {}), **checks.get("clues", {})}
     remedies = {Cause(slug): _remedy(entry) for slug, entry in document.items()}
-    return Words(MappingProxyType(remedies), MappingProxyType(clues))
+    facts = checks.get("facts", {})
+    shapes = tuple((_shape(text), there) for text, there in facts.items() if _NAME.search(text))
+    return Words(MappingProxyType(remedies), MappingProxyType(clues), MappingProxyType(facts), shapes)
+
+
+def _shape(text: str) -> re.Pattern[str]:
+    """Give what a text looks like once it is filled in."""
+    pieces = _NAME.split(text)  # every other one is a name
+    named = (f"(?P<{name}>{_NUMBER if name in _NUMBERS else '.+?'})" for name in pieces[1::2])
+    fixed = (re.escape(piece) for piece in pieces[::2])
+    return re.compile("".join(piece for pair in zip_longest(fixed, named, fillvalue="") for piece in pair))
+
+
+def _read(name: str) -> dict[str, Any]:
+    return tomllib.loads((files(__package__) / "remedies" / name).read_text("utf-8"))
 
 
 def _remedy(entry: Mapping[str, object]) -> Remedy:

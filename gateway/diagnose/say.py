@@ -13,10 +13,10 @@ def say(diagnosis: Diagnosis, language: str = "en") -> Diagnosis:
     """Give the same verdict with all its texts in a language; one that we do not speak is answered in English."""
     spoken = words(language)
     remedy = spoken.remedies[diagnosis.cause]
-    facts = dict(diagnosis.facts)
+    facts = spoken.spoken(diagnosis.facts)
 
     def line(clue: Clue) -> str:
-        return fill(spoken.clues.get(clue.text, clue.text), dict(clue.facts))
+        return spoken.line(clue.text, clue.facts)
 
     return replace(
         diagnosis,

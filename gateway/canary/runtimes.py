@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_CANARIES = Path(__file__).parent / "canary"
+_CANARIES = Path(__file__).parent / "programs"
 _NAMES = {
     "python": "python", "pypy": "python", "node": "node", "nodejs": "node", "tsx": "node", "ts-node": "node",
     "npx": "node", "npm": "node", "pnpm": "node", "yarn": "node", "deno": "deno", "bun": "bun", "bunx": "bun",

@@ -8,7 +8,7 @@ attempt() {
     printf '{"name":"curl","way":"%s","status":%s,"echo":"%s","flow":"%s"}' \
       "$1" "${status:-0}" "$(field x-whygate-canary)" "$(field x-whygate-flow-id)"
   else
-    printf '{"name":"curl","way":"%s","error":"%s"}' "$1" "$(printf '%s' "$answer" | tail -n 1 | tr -d '\r"\\')"
+    printf '{"name":"curl","way":"%s","error":"%s"}' "$1" "$(printf '%s\n' "$answer" | sed -n '/^curl: (/{p;q;}' | tr -d '\r"\\')"
   fi
 }
 

@@ -1,0 +1,1 @@
+"""Tests of its probes, a file each."""
