@@ -1,0 +1,1 @@
+"""Golden scenarios of the doctor, by area; a module exports a tuple `SCENARIOS`."""
