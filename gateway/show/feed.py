@@ -17,7 +17,6 @@ from gateway.model.flow import FlowRow
 from gateway.record.query import without_body
 from gateway.record.recorder import Recorder
 from gateway.record.ring import RECENT_ROWS
-from gateway.record.row import open_row
 
 LOOK_SECONDS = 0.2
 HEALTH_SECONDS = 5.0
@@ -128,7 +127,7 @@ class Feed:
     def _replay(self, watcher: Watcher, last_number: int | None) -> None:
         if last_number is None:
             for live in tuple(self._ring.running.values()):
-                watcher.put(Event(self._number, "flow", _text(open_row(live))))
+                watcher.put(Event(self._number, "flow", _text(self._ring.row_of(live))))
             return
         oldest = self._kept[0].number if self._kept else self._number + 1
         if oldest - 1 <= last_number <= self._number:
@@ -163,7 +162,7 @@ class Feed:
             if seen.get(live.seq) == live.rev:
                 continue
             seen[live.seq] = live.rev
-            self._send("flow", _text(open_row(live)))
+            self._send("flow", _text(self._ring.row_of(live)))
             sent += 1
             if sent == RUNNING_PER_LOOK:
                 break

@@ -15,8 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 COOKIE = "whygate_token"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
-WRITE_PATHS = frozenset({"/api/providers"})
+WRITE_PATHS = frozenset({"/api/providers", "/api/cache/clear", "/api/capture"})
 """What changes something: asked with POST, and with the token itself. A browser's cookie opens what only reads."""
+RUN_PATHS = frozenset({"/api/doctor/run"})
+"""What only looks, though it takes a while: asked with POST, and the cookie is enough where the page itself asks."""
+_POST_PATHS = WRITE_PATHS | RUN_PATHS
 _READS = frozenset({"GET", "HEAD"})
 _SECURITY = (
     (
@@ -54,6 +57,7 @@ class Refusal(NamedTuple):
     status: int
     code: str
     message: str
+    allow: str = ""
 
 
 class Guard:
@@ -83,7 +87,10 @@ class Guard:
         """Give our own answer, or None to let the request in."""
         refusal = self._refusal(scope, headers)
         if refusal:
-            return error(refusal.status, refusal.code, refusal.message)
+            response = error(refusal.status, refusal.code, refusal.message)
+            if refusal.allow:
+                response.headers["allow"] = refusal.allow
+            return response
         path = scope["path"]
         if path in OPEN_PATHS:
             return None
@@ -93,7 +100,8 @@ class Guard:
             response.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
             return response
         writes = scope["method"] not in _READS
-        if self._bears(headers) or (not writes and self._remembers(headers)):
+        by_page = scope["path"] in RUN_PATHS and headers.get("origin") is not None  # it is our own, or it was refused
+        if self._bears(headers) or ((not writes or by_page) and self._remembers(headers)):
             return None
         if not writes and "text/html" in headers.get("accept", ""):
             return HTMLResponse(_LOCKED_PAGE, 401, {"content-security-policy": _LOCKED_POLICY})
@@ -113,10 +121,11 @@ class Guard:
                 "This address is not served here. Open the page under the address that `whygate start` printed, or"
                 " add the name to [page] allowed_hosts.",
             )
-        allowed = {"POST"} if scope["path"] in WRITE_PATHS else _READS
+        allowed = {"POST"} if scope["path"] in _POST_PATHS else _READS
         if scope["method"] not in allowed:
-            told = "Use POST here." if scope["path"] in WRITE_PATHS else "This only reads: use GET."
-            return Refusal(405, "method_not_allowed", told)
+            told = "Use POST here." if scope["path"] in _POST_PATHS else "This only reads: use GET."
+            # RFC 9110 section 15.5.6: such an answer has to name what is allowed.
+            return Refusal(405, "method_not_allowed", told, ", ".join(sorted(allowed)))
         # Following a link to the front page is harmless: it shows nothing that the cookie does not unlock.
         navigation = (
             scope["path"] == "/"
@@ -151,6 +160,11 @@ def error(status: int, code: str, message: str) -> Response:
     return Response(
         orjson.dumps({"error": {"code": code, "message": message}}), status_code=status, media_type="application/json"
     )
+
+
+def no_such_flow() -> Response:
+    """Give the error of a path that names a flow of which nothing is known."""
+    return error(404, "no_such_flow", "No flow with this id is in the log. It may have been deleted by age.")
 
 
 def _authority(origin: str) -> str:

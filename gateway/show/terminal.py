@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from gateway.show.parts import BAD, BUSY, CALM, GOOD, heading, pairs, tone_of
+from gateway.show.parts import BAD, BUSY, CALM, CARE, GOOD, heading, pairs, tone_of
 from gateway.show.plain import duration, local_time, plain, plain_lines, title_of
 from gateway.show.verdict import verdict
 
@@ -30,6 +30,8 @@ def line(row: Row) -> Text:
         # The slug first: it is what still stands when a narrow terminal cuts the rest off.
         text.append(f"  {plain(row['cause'], 60)}", style=f"bold {_tone(row)}")
         text.append(f" {_title(row)}", style=_tone(row))
+        if told := instead_of(row):
+            text.append(f"; {told}", style=GOOD)
         text.append(f"  {_measures(row)}", style=CALM)
         said = row.get("diagnosis") or {}
         if said.get("what_happened"):
@@ -66,6 +68,8 @@ def detail(row: Row) -> Group:
     for name, title in (("response_headers", "Answer headers"), ("request_headers", "Request headers")):
         if row.get(name):
             parts += [heading(title), pairs((plain(key, 80), plain(value, 500)) for key, value in row[name])]
+    if row.get("request_body"):
+        parts += [heading("What was asked"), Padding(Text(plain_lines(row["request_body"])), (0, 0, 0, 2))]
     if row.get("body"):
         parts += [heading("What the provider answered"), Padding(Text(plain_lines(row["body"])), (0, 0, 0, 2))]
     return Group(*parts)
@@ -124,10 +128,12 @@ def _facts(row: Row) -> RenderableType:
         "Added by us": duration(row.get("overhead_ms")),
         "Tokens": _tokens(row),
         "Cache": row["cache"] if row["cache"] != "none" else "",
+        "Answered by": f"the fallback {row['fallback']}" if row.get("fallback") else "",
         "Charge": "may be paid for twice: the provider may have worked on a try before the last"
         if row.get("possible_duplicate")
         else "",
-        "App": row["client"],
+        "App": ", ".join(filter(None, (row.get("app"), row["client"]))),
+        "Sent again from": row.get("replay_of") or "",
         "Tenant": row["tenant"],
         "Key": f"fingerprint {row['key']}" if row["key"] else "",
     }
@@ -135,9 +141,20 @@ def _facts(row: Row) -> RenderableType:
     return Group(heading("Facts"), pairs(shown))
 
 
+def instead_of(row: Row) -> str:
+    """Say what the app got although its provider failed; empty where it got the failure."""
+    if not row.get("cause") or (row.get("status") or 599) >= 400:
+        return ""
+    if row.get("fallback"):
+        return f"answered by the fallback {plain(row['fallback'], 60)}"
+    return "an older answer was given" if row.get("cache") == "stale" else ""
+
+
 def _tone(row: Row) -> str:
     if row["state"] != "done":
         return BUSY
+    if instead_of(row):
+        return CARE
     return tone_of(row["cause"]) if row.get("cause") else GOOD
 
 
@@ -175,6 +192,8 @@ def _progress(row: Row) -> str:
 
 def _outcome(row: Row) -> Text:
     text = Text(_title(row) if row.get("cause") else _plain_outcome(row), style=_tone(row) if row.get("cause") else "")
+    if told := instead_of(row):
+        text.append(f"; {told}", style=GOOD)
     said = row.get("diagnosis") or {}
     for step in said.get("what_to_do", ())[:1] if row.get("cause") else ():
         text.append(f"\n{plain(step, 300)}", style=CALM)

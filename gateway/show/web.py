@@ -1,8 +1,9 @@
-"""The page and its API, on the gateway's event loop: reads, slow ones in a thread, and one small write."""
+"""The page and its API, on the gateway's event loop: reads, slow ones in a thread, and two small writes."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -14,19 +15,27 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.record.query import BadFilterError, FlowFilter, Reader, since_text
+from gateway.cache.backend import Wanted
+from gateway.record.query import MAX_LIMIT, BadFilterError, FlowFilter, Reader, since_text
 from gateway.record.recorder import Recorder
+from gateway.show.again import AgainView
+from gateway.show.before import BeforeView
+from gateway.show.body import read_object, refused
+from gateway.show.cached import CacheViews, ask_nothing, clear_nothing
+from gateway.show.captured import CaptureViews
 from gateway.show.causes import cause, causes
+from gateway.show.checked import NO_DOCTOR, Doctor, DoctorViews
 from gateway.show.feed import Feed
-from gateway.show.guard import Guard, error
+from gateway.show.guard import Guard, error, no_such_flow
 from gateway.show.languages import labelled, needs_words, row_in, text_in, wanted
+from gateway.show.openapi import MAX_VALUE_CHARS, describe
+from gateway.show.overview import overview_of
+from gateway.show.priced import priced
 
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-_FILTERS = ("cause", "fault", "status", "provider", "model", "tenant", "kind", "q")
-_QUERY = frozenset({*_FILTERS, "since", "cursor", "limit", "lang"})
-MAX_VALUE_CHARS = 200
+_FILTERS = ("cause", "fault", "status", "provider", "model", "tenant", "app", "kind", "q")
+_QUERY = frozenset({*_FILTERS, "since", "until", "cursor", "limit", "lang"})
 MAX_WATCHERS = 32
-MAX_BODY_BYTES = 4_096
 
 
 def adopt_nothing(_: str) -> str | None:
@@ -49,6 +58,9 @@ def build_page(
     adopt: Callable[[str], str | None] = adopt_nothing,
     limits: Callable[[], dict[str, Any]] = no_limits,
     vitals: Callable[[], dict[str, Any]] = dict,
+    cache: Callable[[], Awaitable[dict[str, Any]]] = ask_nothing,
+    clear_cache: Callable[[Wanted], Awaitable[int]] = clear_nothing,
+    doctor: Doctor = NO_DOCTOR,
 ) -> Starlette:
     """Give the page as an ASGI application.
 
@@ -61,30 +73,32 @@ def build_page(
         adopt: A base URL that an app was told to use -> the path that leads there through the gateway, or None.
         limits: What is known of providers' limits, who waits for them and who uses them.
         vitals: What the gateway holds at this moment; ``/api/health`` alone says it.
+        cache: What the cache holds, saved and could save: see `gateway.cache.view`.
+        clear_cache: Removes stored answers and gives how many they were.
+        doctor: Looks for the cause when somebody asks.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
     """
     if not token:
         raise ValueError("the page needs a token")
-
-    def whole_health() -> dict[str, Any]:
-        return {"state": "ready", "version": version, "log": recorder.health(), **health()}
-
+    whole_health = partial(_whole_health, recorder, version, health)
     feed = Feed(recorder, whole_health)
     views = _Views(Reader.of(recorder), feed, whole_health, limits, vitals)
-    providers = _Providers(adopt)
+    providers, cached = _Providers(adopt), CacheViews(cache, clear_cache)
     app = Starlette(
         routes=[
-            Route("/healthz", views.healthz),
-            Route("/readyz", views.readyz),
-            Route("/api/flows", views.flows),
-            Route("/api/flows/{flow_id}", views.flow),
-            Route("/api/live", views.live),
+            *views.routes(),
+            Route("/api/flows/{flow_id}/before", BeforeView(Reader.of(recorder)).show),
+            Route("/api/flows/{flow_id}/again", AgainView(Reader.of(recorder)).show),
             Route("/api/causes", causes),
             Route("/api/causes/{slug}", cause),
-            Route("/api/health", views.health),
-            Route("/api/limits", views.limits),
+            Route("/api/overview", overview_of(recorder, doctor.watch)),
+            Route("/api/cache", cached.show),
+            Route("/api/cache/clear", cached.clear, methods=["POST"]),
+            Route("/api/capture", CaptureViews(recorder.capture).change, methods=["POST"]),
+            *DoctorViews(doctor).routes(),
+            Route("/api/openapi.json", describe(version)),
             Route("/api/providers", providers.adopt, methods=["POST"]),
             *(Route(path, serve) for path, serve in _files()),
         ],
@@ -93,6 +107,11 @@ def build_page(
     )
     app.state.feed = feed
     return app
+
+
+def _whole_health(recorder: Recorder, version: str, health: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    about = {"state": "ready", "version": version, "log": recorder.health(), "capture": recorder.capture.view()}
+    return {**about, **health()}
 
 
 class _Views:
@@ -111,17 +130,32 @@ class _Views:
         self._health, self._limits, self._vitals = health, limits, vitals
         self._watching = 0
 
+    def routes(self) -> list[Route]:
+        """Give where each is answered."""
+        return [
+            Route("/healthz", self.healthz),
+            Route("/readyz", self.readyz),
+            Route("/api/flows", self.flows),
+            Route("/api/flows/{flow_id}", self.flow),
+            Route("/api/live", self.live),
+            Route("/api/health", self.health),
+            Route("/api/limits", self.limits),
+        ]
+
     async def flows(self, request: Request) -> Response:
         """Give a page of flows, newest first."""
         query, language = _query(request), wanted(request)
+        now = time.time()
         asked = FlowFilter(
-            **{name: query.get(name, "") for name in _FILTERS}, since=since_text(query.get("since", ""), time.time())
+            **{name: query.get(name, "") for name in _FILTERS},
+            since=since_text(query.get("since", ""), now),
+            until=since_text(query.get("until", ""), now, "until"),
         )
         limit = query.get("limit", "100")
-        if not limit.isascii() or not limit.isdigit():
-            raise BadFilterError(f"limit={limit!r}: expected a number from 1 to 500")
+        if not (limit.isascii() and limit.isdigit() and len(limit) <= 6):
+            raise BadFilterError(f"limit={limit!r}: expected a number from 1 to {MAX_LIMIT}")
         cursor = query.get("cursor")
-        page = await asyncio.to_thread(_page_json, self._reader, asked, cursor, int(limit[:6]), language)
+        page = await asyncio.to_thread(_page_json, self._reader, asked, cursor, int(limit), language)
         return labelled(Response(page, media_type="application/json"), language)
 
     async def flow(self, request: Request) -> Response:
@@ -129,7 +163,7 @@ class _Views:
         language = wanted(request)
         found = await asyncio.to_thread(_one, self._reader, request.path_params["flow_id"][:64], language)
         if found is None:
-            return error(404, "no_such_flow", "No flow with this id is in the log. It may have been deleted by age.")
+            return no_such_flow()
         return labelled(_json(found), language)
 
     async def live(self, request: Request) -> Response:
@@ -180,20 +214,13 @@ class _Providers:
 
     async def adopt(self, request: Request) -> Response:
         """Give the path on the gateway that leads to ``base_url``."""
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            return error(415, "not_json", "Send JSON, with 'Content-Type: application/json'.")
-        body = b""
-        async for part in request.stream():
-            body += part
-            if len(body) > MAX_BODY_BYTES:
-                return error(413, "too_large", f"The body is longer than {MAX_BODY_BYTES:,} bytes.")
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            document = None
-        url = document.get("base_url") if isinstance(document, dict) else None
+        expected = 'Send one field: {"base_url": "https://relay.example/v1"}.'
+        document = await read_object(request, expected)
+        if isinstance(document, Response):
+            return document
+        url = document.get("base_url")
         if not isinstance(url, str) or len(document) != 1:
-            return error(400, "bad_body", 'Send one field: {"base_url": "https://relay.example/v1"}.')
+            return refused(expected)
         path = self._adopt(url)
         if path is None:
             # The address is not repeated: it may hold a credential.
@@ -208,12 +235,14 @@ class _Providers:
 
 def _page_json(reader: Reader, asked: FlowFilter, cursor: str | None, limit: int, language: str | None) -> bytes:
     found = reader.page(asked, cursor, limit)
-    return orjson.dumps({"flows": [row_in(row, language) for row in found.flows], "next_cursor": found.next_cursor})
+    return orjson.dumps(
+        {"flows": [priced(row_in(row, language)) for row in found.flows], "next_cursor": found.next_cursor}
+    )
 
 
 def _one(reader: Reader, flow_id: str, language: str | None) -> dict[str, Any] | None:
     found = reader.get(flow_id)
-    return found and row_in(found, language)
+    return found and priced(row_in(found, language))
 
 
 def _query(request: Request) -> dict[str, str]:

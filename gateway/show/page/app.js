@@ -1,107 +1,100 @@
 // Wires the page: what is known, what is shown, and what the reader does.
 
+import { CachePanel } from "./cache.js";
+import { CALLS_MAX, Calls, lighten } from "./calls.js";
 import { el, setText, show, translate } from "./dom.js";
+import { Doctor } from "./doctor.js";
 import { drawDrawer } from "./drawer.js";
-import { causeTitle, clean, clock, learnTitles, logTrouble, problemText } from "./format.js";
-import { Live, fetchCauses, fetchFlow, fetchFlows } from "./live.js";
-import { Rows } from "./rows.js";
+import { Filters, matches, writeAddress } from "./filters.js";
+import { causeTitle, clean, clock, duration, learnTitles, logTrouble, number, problemText } from "./format.js";
+import { replace } from "./keep.js";
+import { Live, fetchAgain, fetchCauses, fetchFlow, fetchFlows } from "./live.js";
+import { Overview } from "./overview.js";
+import { Table } from "./table.js";
 import { TAG, counted, t } from "./words.js";
 
 document.documentElement.lang = TAG;
 translate(document);
 
-const MAX_ROWS = 500;
-const FILTERS = ["q", "provider", "cause"];
+const HELD_MAX = 10000;
+const FIRST_PAGE = 100;
+const FURTHER_PAGE = 500;
 const $ = (id) => document.getElementById(id);
 
-const flows = new Map();
+const calls = new Calls();
 const deadlines = new Map();
 const held = new Map();
-const providers = new Set();
-const causes = new Map();
-let filters = readAddress();
 let paused = false;
-let older = false;
 let cursor = null;
 let lostSince = null;
 let drawing = false;
 let asked = 0;
+let loading = false;
 let opened = null;
 let drawn = null;
+let shownRev = 0;
 let titled = false;
 
-const rows = new Rows($("flows"), openFlow);
+const filters = new Filters(() => {
+  calls.keep((call) => matches(call, filters.filters));
+  redraw();
+  reload(true);
+});
+const table = new Table($("flows"), { open: openFlow, nearEnd: () => loadOlder(false) });
+const cachePanel = new CachePanel($("cache"), copy);
+const doctor = new Doctor($("doctor"), copy);
+const overview = new Overview($("overview"), (change) => filters.set(change));
 
 // --- what is known -------------------------------------------------------
 
-// What the gateway found by words stays: it looks through the words in which the call was stored.
 function learn(flow, found = false) {
-  const known = flows.get(flow.id);
+  const known = calls.get(flow.id);
   if (known && known.rev >= flow.rev) return;
-  if (!matches(flow, found || known !== undefined)) { flows.delete(flow.id); return; }
-  flows.set(flow.id, flow);
-  if (flow.eta_ms !== null && flow.state !== "done") deadlines.set(flow.id, performance.now() + flow.eta_ms);
-  else deadlines.delete(flow.id);
-  if (flow.provider) providers.add(flow.provider);
-  if (flow.cause) causes.set(flow.cause, flow.diagnosis?.title || causeTitle(flow.cause));
-  if (opened === flow.id) openFlow(flow.id);
-}
-
-function matches(flow, found = false) {
-  if (filters.provider && flow.provider !== filters.provider) return false;
-  if (filters.cause === "*" && !flow.cause) return false;
-  if (filters.cause && filters.cause !== "*") {
-    const family = filters.cause.endsWith(".*") ? filters.cause.slice(0, -1) : null;
-    if (family ? !flow.cause?.startsWith(family) : flow.cause !== filters.cause) return false;
-  }
-  if (found) return true;
-  const text = [flow.id, flow.client, flow.tenant, flow.key, flow.provider, flow.method, flow.host, flow.path, flow.endpoint,
-    flow.model, flow.cause, flow.diagnosis?.title, flow.diagnosis?.what_happened].join("\n").toLowerCase();
-  return filters.q.toLowerCase().split(/\s+/).every((word) => text.includes(word));
-}
-
-function newestFirst() {
-  return [...flows.values()].sort((a, b) => b.seq - a.seq);
+  const call = lighten(flow);
+  if (!matches(call, filters.filters, found || known !== undefined)) { calls.remove(call.id); return; }
+  calls.put(call);
+  if (call.eta_ms !== null && call.state !== "done") deadlines.set(call.id, performance.now() + call.eta_ms);
+  else deadlines.delete(call.id);
+  filters.learn(call);
+  if (opened === call.id) openFlow(call.id);
 }
 
 function take(flow) {
-  if (!paused && !older) { learn(flow); redraw(); return; }
-  if (flows.has(flow.id) && !paused) { learn(flow); redraw(); }
-  else if (held.size < MAX_ROWS && matches(flow)) { held.set(flow.id, flow); drawPause(); }
+  if (!paused) { learn(flow); redraw(); return; }
+  if (held.size < HELD_MAX && matches(lighten(flow), filters.filters)) { held.set(flow.id, true); drawPause(); }
 }
 
-async function reload() {
+// The newest, as the gateway knows them; what came in while we asked is newer than the answer, and stays.
+async function reload(afresh = false) {
   const turn = ++asked;
   try {
-    const page = await fetchFlows(filters, null);
+    const page = await fetchFlows(filters.filters, null, FIRST_PAGE);
     if (turn !== asked) return;
-    // What came in while we asked is newer than the answer, and stays.
-    const newest = page.flows[0]?.seq ?? 0;
+    const newest = page.flows[0]?.seq ?? 0, oldest = page.flows.at(-1)?.seq ?? 0;
+    const before = calls.list.findLast((call) => call.seq <= newest);
     const listed = new Set(page.flows.map((flow) => flow.id));
-    for (const flow of [...flows.values()]) if (flow.seq <= newest && !listed.has(flow.id)) flows.delete(flow.id);
+    calls.prune(page.next_cursor === null ? 0 : oldest, newest, listed);
+    // Between this page and what was known there may be more; then what is older is asked for anew.
+    if (afresh || cursor === null || !before || before.seq < oldest) {
+      calls.keep((call) => call.seq >= oldest);
+      cursor = page.next_cursor;
+    }
     page.flows.forEach((flow) => learn(flow, true));
     held.clear();
-    older = false;
-    cursor = page.next_cursor;
     redraw();
   } catch (problem) { complain(problem); }
 }
 
-async function loadOlder() {
+async function loadOlder(wanted) {
+  if (loading || cursor === null || calls.size >= CALLS_MAX) return;
+  loading = true;
   const turn = asked;
   try {
-    const page = await fetchFlows(filters, cursor);
+    const page = await fetchFlows(filters.filters, cursor, FURTHER_PAGE);
     if (turn !== asked) return;
     page.flows.forEach((flow) => learn(flow, true));
     cursor = page.next_cursor;
-    const all = newestFirst();
-    if (all.length > MAX_ROWS) {
-      // The newest make room, so the page stays light however far back one goes.
-      all.slice(0, all.length - MAX_ROWS).forEach((flow) => flows.delete(flow.id));
-      older = true;
-    }
-    redraw();
-  } catch (problem) { complain(problem); }
+  } catch (problem) { if (wanted) complain(problem); } finally { loading = false; redraw(); }
 }
 
 async function nameCauses() {
@@ -120,61 +113,38 @@ function redraw() {
 }
 
 function draw() {
-  let all = newestFirst();
-  if (all.length > MAX_ROWS) {
-    all.slice(MAX_ROWS).forEach((flow) => flows.delete(flow.id));
-    all = all.slice(0, MAX_ROWS);
-    cursor = String(all[all.length - 1].seq);
-  }
-  rows.draw(all);
-  rows.tick(deadlines);
-  drawCounters(all);
-  drawChoices();
+  show($("flows"), calls.size > 0); // before it is drawn: what is hidden has no height
+  table.show(calls);
+  table.tick(deadlines);
+  drawCounters();
+  if (filters.unsaid) filters.draw();
   drawPause();
-  const filtered = FILTERS.some((name) => filters[name]);
-  show($("empty"), all.length === 0);
-  show($("flows"), all.length > 0);
-  show($("clear"), filtered);
-  setText($("empty-title"), t(filtered ? "empty.filtered" : "empty"));
-  $("empty-hint").replaceChildren(...(filtered ? [] : [t("empty.hint"), " ", el("code", {}, t("empty.command"))]));
-  show($("more"), cursor !== null);
-  show($("older"), older);
-  document.title = `${all.filter((flow) => flow.cause).length || ""} whygate`.trim();
+  show($("empty"), calls.size === 0);
+  show($("clear"), filters.filtered);
+  setText($("empty-title"), t(filters.filtered ? "empty.filtered" : "empty"));
+  $("empty-hint").replaceChildren(...(filters.filtered ? [] : [t("empty.hint"), " ", el("code", {}, t("empty.command"))]));
+  show($("more"), cursor !== null && calls.size < CALLS_MAX);
+  show($("end"), cursor !== null && calls.size >= CALLS_MAX);
+  document.title = `${calls.failed || ""} whygate`.trim();
 }
 
-function drawCounters(all) {
-  const tally = new Map();
-  for (const flow of all) if (flow.cause) tally.set(flow.cause, (tally.get(flow.cause) ?? 0) + 1);
-  const running = all.filter((flow) => flow.state !== "done").length;
-  const failed = all.filter((flow) => flow.cause).length;
-  const chip = (label, number, cause, name) => el("button", {
-    type: "button", class: `chip ${name}`, "aria-pressed": String(filters.cause === cause), title: cause === "*" ? t("filter.cause.any") : cause || t("count.all"),
-    on: { click: () => setFilters({ cause: filters.cause === cause ? "" : cause }) },
-  }, el("b", {}, String(number)), " ", label);
-  const chips = [chip(counted("count.call", all.length), all.length, "", "all")];
-  if (running) chips.push(el("span", { class: "chip running" }, el("i", { class: "spin", "aria-hidden": "true" }), el("b", {}, String(running)), " ", t("count.running")));
-  if (failed) chips.push(chip(t("count.failed"), failed, "*", "bad"));
-  [...tally].sort((a, b) => b[1] - a[1]).slice(0, 6)
-    .forEach(([cause, number]) => chips.push(chip(clean(causes.get(cause) ?? causeTitle(cause)), number, cause, "cause")));
+function drawCounters() {
+  const chosen = filters.filters.cause;
+  const chip = (label, many, cause, name) => el("button", {
+    type: "button", class: `chip ${name}`, "aria-pressed": String(chosen === cause), title: cause === "*" ? t("filter.cause.any") : cause || t("count.all"),
+    on: { click: () => filters.set({ cause: chosen === cause ? "" : cause }) },
+  }, el("b", {}, number(many)), " ", label);
+  const chips = [chip(counted("count.call", calls.size), calls.size, "", "all")];
+  if (calls.running) chips.push(el("span", { class: "chip running" }, el("i", { class: "spin", "aria-hidden": "true" }), el("b", {}, String(calls.running)), " ", t("count.running")));
+  if (calls.failed) chips.push(chip(t("count.failed"), calls.failed, "*", "bad"));
+  [...calls.causes].sort((a, b) => b[1] - a[1]).slice(0, 6)
+    .forEach(([cause, many]) => chips.push(chip(causeTitle(cause), many, cause, "cause")));
   const signature = chips.map((node) => node.textContent + node.getAttribute("aria-pressed")).join("|");
-  if ($("counters").dataset.shown !== signature) {
-    $("counters").dataset.shown = signature;
-    $("counters").replaceChildren(...chips);
-  }
-}
-
-function drawChoices() {
-  choices($("provider"), [...providers].sort(), (name) => clean(name), filters.provider);
-  const slugs = [...new Set([...causes.keys(), ...(filters.cause && filters.cause !== "*" ? [filters.cause] : [])])].sort();
-  choices($("cause"), slugs, (slug) => clean(slug), filters.cause);
-  $("failures").setAttribute("aria-pressed", String(filters.cause === "*"));
-}
-
-function choices(select, values, label, chosen) {
-  const have = new Set([...select.options].map((option) => option.value));
-  if (chosen && !have.has(chosen) && !values.includes(chosen)) values = [...values, chosen];
-  for (const value of values) if (!have.has(value)) select.append(el("option", { value }, label(value)));
-  if (select.value !== chosen) select.value = chosen;
+  if ($("counters").dataset.shown === signature) return;
+  const focused = $("counters").contains(document.activeElement) ? document.activeElement.title : null;
+  $("counters").dataset.shown = signature;
+  $("counters").replaceChildren(...chips);
+  if (focused) [...$("counters").children].find((one) => one.title === focused)?.focus({ preventScroll: true });
 }
 
 function drawPause() {
@@ -190,7 +160,17 @@ function drawHealth(health) {
   ].filter(Boolean);
   show($("degraded"), parts.length > 0);
   setText($("degraded"), parts.join(" "));
+  show($("capture"), Boolean(health.capture));
+  if (health.capture) setText($("capture-text"), captureText(health.capture));
   setText($("version"), `whygate ${clean(health.version ?? "")}`);
+}
+
+function captureText({ provider, endpoint, model, left_seconds, kept, missed }) {
+  const which = clean([provider, endpoint, model].filter(Boolean).join(" ")) || t("capture.all");
+  const time = duration(Math.ceil(left_seconds) * 1000);
+  const parts = [t("capture", { which, time }), counted("capture.kept", kept, { n: number(kept) })];
+  if (missed) parts.push(counted("capture.missed", missed, { n: number(missed) }));
+  return parts.join(" ");
 }
 
 function drawLink(state) {
@@ -207,25 +187,24 @@ function complain(problem) {
 async function openFlow(id) {
   const returning = opened === null ? document.activeElement : null;
   opened = id;
-  rows.select(id, false);
-  let flow = flows.get(id);
-  if (flow) drawOne(flow);
-  try { flow = await fetchFlow(id); } catch (problem) { if (!flow) { complain(problem); closeFlow(); } return; }
-  if (opened !== id) return;
+  table.select(id, false);
+  let flow = null;
+  try { flow = await fetchFlow(id); } catch (problem) {
+    if (opened === id && drawn !== id) { complain(problem); closeFlow(); }
+    return;
+  }
+  // Answers may overtake each other: what is older than what is shown says nothing new.
+  if (opened !== id || (drawn === id && flow.rev < shownRev)) return;
+  shownRev = flow.rev;
   drawOne(flow);
-  if (returning) $("drawer").focus({ preventScroll: true });
-  history.replaceState(null, "", `${location.pathname}${location.search}#${encodeURIComponent(id)}`);
+  if (returning && !$("drawer").contains(document.activeElement)) $("drawer").focus({ preventScroll: true });
+  writeAddress(filters.filters, `#${encodeURIComponent(id)}`);
 }
 
 function drawOne(flow) {
   const drawer = $("drawer");
-  const parts = drawDrawer(flow, { close: closeFlow, copy, filter: (cause) => { closeFlow(); setFilters({ cause }); } });
-  // The same call, drawn anew: what the reader has opened or closed in it stays so, and the focus stays in it.
-  const folds = new Map(drawn === flow.id ? [...drawer.querySelectorAll("details")].map((one) => [one.dataset.name, one.open]) : []);
-  const focused = drawn === flow.id && drawer.contains(document.activeElement);
-  drawer.replaceChildren(...parts);
-  for (const one of drawer.querySelectorAll("details")) if (folds.has(one.dataset.name)) one.open = folds.get(one.dataset.name);
-  if (focused) drawer.focus({ preventScroll: true });
+  const parts = drawDrawer(flow, { close: closeFlow, copy, again, open: openFlow, filter: (cause) => { closeFlow(); filters.set({ cause }); } });
+  replace(drawer, parts, drawn === flow.id);
   drawn = flow.id;
   show(drawer, true);
   document.body.classList.add("with-drawer");
@@ -236,14 +215,19 @@ function closeFlow() {
   opened = drawn = null;
   show($("drawer"), false);
   document.body.classList.remove("with-drawer");
-  history.replaceState(null, "", location.pathname + location.search);
-  if (id) rows.select(id);
+  writeAddress(filters.filters, "");
+  if (id) table.select(id);
 }
 
 async function copy(text, button) {
   const label = button.textContent;
   setText(button, t(await copied(text) ? "copy.done" : "copy.refused"));
   setTimeout(() => setText(button, label), 1500);
+}
+
+// As a command or a program that asks again; the gateway writes it.
+async function again(id, form, button) {
+  try { await copy((await fetchAgain(id))[form], button); } catch (problem) { complain(problem); }
 }
 
 // Under an address that is neither https nor this machine, browsers have no clipboard but this old way to it.
@@ -259,19 +243,18 @@ async function copied(text) {
 
 // --- what the reader does ------------------------------------------------
 
-function readAddress() {
-  const query = new URLSearchParams(location.search);
-  return Object.fromEntries(FILTERS.map((name) => [name, query.get(name) ?? ""]));
+// What somebody typed into the address may be no code at all.
+function decoded(text) {
+  try { return decodeURIComponent(text); } catch { return text; }
 }
 
-function setFilters(change) {
-  filters = { ...filters, ...change };
-  const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
-  history.replaceState(null, "", query.size ? `?${query}` : location.pathname);
-  if ($("q").value !== filters.q) $("q").value = filters.q;
-  for (const flow of [...flows.values()]) if (!matches(flow)) flows.delete(flow.id);
-  redraw();
-  reload();
+// The address says what is looked for and which call is open. A place of the page, as the skip link names one, is no call.
+function follow() {
+  filters.follow();
+  const id = decoded(location.hash.slice(1));
+  if (document.getElementById(id)) return;
+  if (!id) { if (opened) closeFlow(); }
+  else if (id !== opened) openFlow(id);
 }
 
 function setPaused(value) {
@@ -280,44 +263,46 @@ function setPaused(value) {
   drawPause();
 }
 
-let typing = 0;
-$("q").value = filters.q;
-$("q").addEventListener("input", () => { clearTimeout(typing); typing = setTimeout(() => setFilters({ q: $("q").value.trim() }), 150); });
-$("filters").addEventListener("submit", (event) => event.preventDefault());
-$("provider").addEventListener("change", () => setFilters({ provider: $("provider").value }));
-$("cause").addEventListener("change", () => setFilters({ cause: $("cause").value }));
-$("failures").addEventListener("click", () => setFilters({ cause: filters.cause === "*" ? "" : "*" }));
-$("clear").addEventListener("click", () => setFilters({ q: "", provider: "", cause: "" }));
 $("pause").addEventListener("click", () => setPaused(!paused));
-$("back").addEventListener("click", reload);
-$("more").addEventListener("click", loadOlder);
+$("more").addEventListener("click", () => loadOlder(true));
+$("doctor-open").addEventListener("click", () => doctor.open());
+$("help-open").addEventListener("click", () => $("help").showModal());
+$("help-close").addEventListener("click", () => $("help").close());
+document.addEventListener("click", (event) => { if (!event.target.closest("#more-filters")) $("more-filters").open = false; });
 
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || $("help").open || $("doctor").open) return;
   if (event.key === "Escape") {
     if (document.activeElement === $("q")) $("q").blur();
+    else if ($("more-filters").open) { $("more-filters").open = false; $("more-filters").firstElementChild.focus(); }
     else if (opened) closeFlow();
     return;
   }
   if (event.target.closest("input, select, textarea")) return;
   const act = {
-    "/": () => $("q").focus(), p: () => setPaused(!paused),
+    "/": () => $("q").focus(), "?": () => $("help").showModal(), p: () => setPaused(!paused), o: () => overview.toggle(), d: () => doctor.open(),
+    f: () => $("failures").click(), g: () => scrollTo({ top: 0, behavior: "instant" }),
     j: () => move(1), k: () => move(-1), ArrowDown: () => move(1), ArrowUp: () => move(-1),
   }[event.key];
-  if (!act || (event.key.startsWith("Arrow") && !rows.selected)) return;
+  if (!act || (event.key.startsWith("Arrow") && !table.selected)) return;
   event.preventDefault();
   act();
 });
 
 function move(by) {
-  rows.step(by);
-  if (opened && rows.selected && rows.selected !== opened) openFlow(rows.selected);
+  table.step(by);
+  if (opened && table.selected && table.selected !== opened) openFlow(table.selected);
 }
 
-setInterval(() => { if (!document.hidden) rows.tick(deadlines); }, 1000);
+setInterval(() => { if (!document.hidden) table.tick(deadlines); }, 1000);
 
 new Live({
-  up() { lostSince = null; show($("lost"), false); drawLink("up"); reload(); nameCauses(); },
+  up() {
+    lostSince = null;
+    show($("lost"), false);
+    drawLink("up");
+    Promise.all([reload(), nameCauses()]).then(() => { cachePanel.refresh(); overview.rename(); redraw(); });
+  },
   down(locked) {
     lostSince ??= new Date();
     drawLink("down");
@@ -326,7 +311,9 @@ new Live({
     show($("degraded"), false);
   },
   flow: take,
-  gap: () => { if (!paused && !older) reload(); },
+  gap: () => { if (!paused) reload(); },
   health: drawHealth,
 });
-if (location.hash.length > 1) openFlow(decodeURIComponent(location.hash.slice(1)));
+addEventListener("popstate", follow);
+addEventListener("hashchange", follow);
+follow();

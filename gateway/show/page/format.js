@@ -31,6 +31,17 @@ export function count(value) {
   return value < 1e6 ? t("unit.thousand", { n: number(value / 1000, value < 1e5 ? 1 : 0) }) : t("unit.million", { n: number(value / 1e6, 1) });
 }
 
+export function size(bytes) {
+  const unit = bytes < 1e6 ? "kilobyte" : bytes < 1e9 ? "megabyte" : "gigabyte";
+  const value = bytes / { kilobyte: 1e3, megabyte: 1e6, gigabyte: 1e9 }[unit];
+  return new Intl.NumberFormat(LOCALE, { style: "unit", unit, maximumFractionDigits: value < 100 ? 1 : 0 }).format(value);
+}
+
+export function dollars(value) {
+  const digits = value < 100 ? 2 : 0;
+  return new Intl.NumberFormat(LOCALE, { style: "currency", currency: "USD", minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+}
+
 export function clock(iso) {
   const moment = new Date(iso);
   if (Number.isNaN(moment.getTime())) return clean(iso);
@@ -54,7 +65,7 @@ export function outcome(flow) {
   if (flow.cause) return clean(flow.diagnosis?.title || causeTitle(flow.cause));
   if (flow.state !== "done") return clean(named("state", flow.state));
   if (flow.kind !== "api") return t(flow.kind === "tunnel" ? "outcome.tunnel" : "outcome.websocket");
-  const tries = flow.attempts.length;
+  const tries = flow.tries ?? flow.attempts.length;
   return tries > 1 ? t("outcome.good_on_try", { n: tries }) : t("outcome.good");
 }
 
@@ -73,6 +84,7 @@ const REASONS = [
   [/^no limit is known yet/, () => t("reason.starting")],
   [/^the provider has refused calls lately/, () => t("reason.pace")],
   [/^waiting to try again: (.*)$/, ([, title]) => again(title)],
+  [/^asking the fallback (.*)$/, ([, name]) => t("reason.fallback", { name })],
 ];
 
 // The gateway says in English, or with a title in its own language, why a call waits.
@@ -124,6 +136,7 @@ export function problemText(problem) {
 export function tone(flow) {
   if (flow.state !== "done") return "running";
   if (!flow.cause) return "ok";
+  if (flow.fallback || flow.cache === "stale") return "warn"; // the provider failed, and the app has an answer
   return /^(rate_limit|client)\./.test(flow.cause) || flow.cause === "proxy.queue_timeout" ? "warn" : "bad";
 }
 
@@ -134,6 +147,7 @@ export function subject(flow) {
 
 // The app as it names itself: the product part of its user agent.
 export function agent(flow) {
+  if (flow.agent !== undefined) return flow.agent;
   const told = flow.request_headers?.find(([name]) => name === "user-agent")?.[1] ?? "";
   return clean(told.split(/[\s(]/)[0]).slice(0, 40);
 }
@@ -142,7 +156,7 @@ export function subjectDetail(flow) {
   const parts = [flow.provider || flow.host, flow.kind === "api" ? flow.endpoint : named("kind", flow.kind)];
   if (flow.stream) parts.push(t("row.stream"));
   if (flow.tenant && flow.tenant !== "default") parts.push(flow.tenant);
-  parts.push(agent(flow) || flow.client);
+  parts.push(agent(flow), flow.app || (agent(flow) ? "" : flow.client));
   return clean(parts.filter(Boolean).join(" · "));
 }
 

@@ -33,15 +33,44 @@ export class Live {
   }
 }
 
-export async function fetchFlows(filters, cursor) {
+export async function fetchFlows(filters, cursor, limit) {
   const query = new URLSearchParams(Object.entries(filters).filter(([, value]) => value));
-  query.set("limit", "100");
+  query.set("limit", String(limit));
   if (cursor) query.set("cursor", cursor);
   return read("/api/flows", query);
 }
 
 export function fetchFlow(id) {
   return read(`/api/flows/${encodeURIComponent(id)}`);
+}
+
+// The last call of the same kind that worked, and what differs.
+export function fetchBefore(id) {
+  return read(`/api/flows/${encodeURIComponent(id)}/before`);
+}
+
+export function fetchDoctor() {
+  return read("/api/doctor");
+}
+
+export async function beginDoctor() {
+  await told(await fetch("/api/doctor/run", { method: "POST", headers: { "content-type": "application/json" }, body: "{}" }));
+}
+
+export function fetchCache() {
+  return read("/api/cache");
+}
+
+export function fetchLimits() {
+  return read("/api/limits");
+}
+
+export function fetchOverview(span) {
+  return read("/api/overview", new URLSearchParams({ span }));
+}
+
+export function fetchAgain(id) {
+  return read(`/api/flows/${encodeURIComponent(id)}/again`);
 }
 
 export function fetchCauses() {
@@ -55,7 +84,10 @@ export function fetchCause(slug) {
 // What the gateway refuses has a code and a status; what never reached it has neither.
 async function read(path, query = new URLSearchParams()) {
   query.set("lang", LANGUAGE);
-  const answer = await fetch(`${path}?${query}`, { headers: { accept: "application/json" } });
+  return told(await fetch(`${path}?${query}`, { headers: { accept: "application/json" } }));
+}
+
+async function told(answer) {
   const value = await answer.json();
   if (!answer.ok) throw Object.assign(new Error(value.error?.message), { code: value.error?.code, status: answer.status });
   return value;

@@ -1,8 +1,10 @@
 // The verdict on one call: what happened, who can fix it, what to do, and why we say so. On the page and as plain text.
 
+import { change, changeLines } from "./change.js";
 import { el } from "./dom.js";
 import { causeTitle, clean, clock, duration, problemText, subject, waitReason } from "./format.js";
 import { fetchCause } from "./live.js";
+import { Once } from "./once.js";
 import { has, named, t } from "./words.js";
 
 // What is plainly an address on the web, without a user name or letters that look like others, or stands in `marks`.
@@ -36,12 +38,13 @@ export function verdict(flow, actions) {
     el("section", { class: "verdict" },
       list(t("todo"), said.what_to_do, "ol", "todo", rich),
       note(waitText(said)),
-      el("p", { class: "copy" }, el("button", { type: "button",
+      el("p", { class: "copy" }, el("button", { type: "button", "data-focus": "verdict",
         on: { click: (event) => actions.copy(verdictText(flow), event.target) } }, t("copy.verdict"))),
       list(t("saw"), said.evidence, "ul", "evidence", (item) => [clean(item)]),
       note(authorText(said)),
       list(t("also"), said.alternatives, "ul", "others", (slug) => causeItem(slug, "")),
       list(t("ruled_out"), said.ruled_out, "ul", "others", (one) => causeItem(one.cause ?? one, one.why))),
+    change(flow, actions),
     about(flow.cause),
   ];
 }
@@ -76,7 +79,7 @@ function authorText(said) {
 }
 
 // Text in which addresses can be followed and `commands` stand out. Nothing else of it becomes more than text.
-function rich(said) {
+export function rich(said) {
   const text = String(said ?? "");
   const parts = [];
   let at = 0;
@@ -90,23 +93,24 @@ function rich(said) {
 
 function link(address) {
   return URL.canParse(address)
-    ? el("a", { href: address, rel: "noopener noreferrer", target: "_blank" }, clean(address)) : clean(address);
+    ? el("a", { href: address, "data-focus": address, rel: "noopener noreferrer", target: "_blank" }, clean(address)) : clean(address);
 }
 
 // --- about the cause in general ------------------------------------------
 
-const known = new Map();
+const causes = new Once(fetchCause);
 
 function about(slug) {
-  const content = el("div", { class: "about" }, el("p", { class: "note" }, t("about.loading")));
+  const known = causes.get(slug);
+  const content = el("div", { class: "about" }, ...(known ? explained(known) : [el("p", { class: "note" }, t("about.loading"))]));
   return el("details", { "data-name": "about", on: { toggle: (event) => { if (event.target.open) load(slug, content); } } },
-    el("summary", {}, t("about")), content);
+    el("summary", { "data-focus": "about" }, t("about")), content);
 }
 
 async function load(slug, content) {
+  if (causes.get(slug)) return;
   try {
-    if (!known.has(slug)) known.set(slug, await fetchCause(slug));
-    content.replaceChildren(...explained(known.get(slug)));
+    content.replaceChildren(...explained(await causes.load(slug)));
   } catch (problem) { content.replaceChildren(el("p", { class: "note" }, problemText(problem))); }
 }
 
@@ -135,6 +139,7 @@ export function verdictText(flow) {
     ...[waitText(said)].filter(Boolean),
     ...lines(t("saw"), said.evidence?.map((fact) => `- ${fact}`)),
     ...[authorText(said)].filter(Boolean).map((text) => `- ${text}`),
+    ...lines(t("change"), changeLines(flow)),
     "",
     `whygate · ${subject(flow)} · ${clock(flow.started_at)} · ${flow.id}`,
   ].map(clean).join("\n");

@@ -12,17 +12,41 @@ from typing import Any
 import httpx2
 import uvicorn
 
+from gateway.cache.backend import Wanted
+from gateway.doctor.probe import Outcome
+from gateway.doctor.report import Report
 from gateway.model.clock import Clock
 from gateway.record.recorder import Recorder
+from gateway.show.overview import Silent
 from gateway.show.web import build_page, no_limits
 from tests.gateway.record.made import until
 
 TOKEN = "t-0123456789abcdef"
 
 
+class FakeDoctor:
+    """A doctor whose runs a test ends; it knows every host that holds no blank."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, bool]] = []
+        self.running = False
+        self.seen: tuple[Outcome, ...] = ()
+        self.report: Report | None = None
+        self.watch = Silent()
+
+    def begin(self, host: str = "", *, chatgpt: bool = False) -> None:
+        if " " in host:
+            raise ValueError
+        self.begun.append((host, chatgpt))
+        self.running = True
+
+    def view(self) -> tuple[bool, tuple[Outcome, ...], int, Report | None]:
+        return self.running, self.seen, 20, self.report
+
+
 @dataclass
 class Served:
-    """A page that runs; ``health`` and ``limits`` may be changed while it does."""
+    """A page that runs; ``health``, ``limits`` and ``cache`` may be changed while it does."""
 
     port: int
     recorder: Recorder
@@ -30,6 +54,9 @@ class Served:
     loop: asyncio.AbstractEventLoop
     health: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
+    cleared: list[Wanted] = field(default_factory=list)
+    doctor: FakeDoctor = field(default_factory=FakeDoctor)
 
     @property
     def url(self) -> str:
@@ -56,6 +83,20 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
     recorder.start()
     health: dict[str, Any] = {"state": "ready"}
     limits = no_limits()
+    cache: dict[str, Any] = {"enabled": False}
+    cleared: list[Wanted] = []
+    doctor = FakeDoctor()
+
+    async def ask_cache() -> dict[str, Any]:
+        return cache
+
+    async def clear_cache(wanted: Wanted) -> int:
+        """Three entries each time; a store that is in trouble is one without ``entries``."""
+        if cache.get("entries", 0) is None:
+            raise OSError
+        cleared.append(wanted)
+        return 3
+
     app = build_page(
         recorder,
         token=TOKEN,
@@ -65,6 +106,9 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
         adopt=lambda url: "/relay.example/v1" if url == "https://relay.example/v1" else None,
         limits=lambda: limits,
         vitals=lambda: {"tasks": 7},
+        cache=ask_cache,
+        clear_cache=clear_cache,
+        doctor=doctor,
     )
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)
@@ -80,7 +124,7 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
     until(lambda: server.started)
     loop = loops[0]
     try:
-        yield Served(listener.getsockname()[1], recorder, app, loop, health, limits)
+        yield Served(listener.getsockname()[1], recorder, app, loop, health, limits, cache, cleared, doctor)
     finally:
         loop.call_soon_threadsafe(app.state.feed.close)
         server.should_exit = True

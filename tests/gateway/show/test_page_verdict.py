@@ -1,7 +1,5 @@
 """A verdict in the browser: what it says first, what can be followed, what can be copied, in the reader's language."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from gateway.diagnose.remedy import LANGUAGES, words
@@ -9,12 +7,12 @@ from gateway.model.cause import Cause, Precision
 from gateway.model.flow import State
 from tests.gateway.record.made import a_call, a_diagnosis, a_live
 from tests.gateway.record.test_recorder import run_one
-from tests.gateway.show.browser import Browser, open_browser
+from tests.gateway.show.browser import Browser
+from tests.gateway.show.drawn import sign_in
 from tests.gateway.show.served import Served
 from tests.gateway.show.test_page_words import tables
 from tests.gateway.show.told import TITLES, a_verdict, fail_with
 
-TAGS = {"en": "en-GB,en,zh", "zh": "zh-CN,zh,en", "it": "fr,it-IT,en"}
 TEXTS = """
 const texts = [];
 const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -23,26 +21,6 @@ for (const node of document.querySelectorAll("[title], [placeholder], [aria-labe
   texts.push(...["title", "placeholder", "aria-label"].map((name) => node.getAttribute(name) ?? ""));
 return texts.filter(Boolean);
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def english(served: Served, browser: Browser) -> Browser:
-    """A signed-in reader of English."""
-    return reader(served, browser, "en")
-
-
-def reader(served: Served, browser: Browser, language: str) -> Browser:
-    browser.look_like(width=1280)
-    browser._devtools("Emulation.setUserAgentOverride", {"userAgent": "test", "acceptLanguage": TAGS[language]})
-    browser.go(served.link)
-    browser.wait("document.querySelector('#link').dataset.state === 'up'")
-    return browser
 
 
 def opened(page: Browser, served: Served, flow_id: str) -> str:
@@ -57,7 +35,7 @@ def opened(page: Browser, served: Served, flow_id: str) -> str:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_reader_finds_one_language(served: Served, browser: Browser, language: str) -> None:
     """Every word is of his table, nothing of another; the gateway's own language does not matter."""
-    page = reader(served, browser, language)
+    page = sign_in(browser, served, language)
     run_one(served.recorder)
     flow_id = fail_with(served, a_verdict(language="it" if language == "en" else "en"))
     waiting = a_live(
@@ -90,13 +68,13 @@ def test_a_reader_finds_one_language(served: Served, browser: Browser, language:
     assert page.complaints() == []
 
 
-def test_the_verdict_comes_first(english: Browser, served: Served) -> None:
+def test_the_verdict_comes_first(page: Browser, served: Served) -> None:
     """What happened, who can fix it, how sure; then what to do; then why we say so."""
     verdict = a_verdict(
         Cause.RATE_LIMIT_TOKENS, precision=Precision.INFERRED, author="middlebox", vendor="Zscaler",
         waiting_helps=True, wait_seconds=17.0,
     )  # fmt: skip
-    text = opened(english, served, fail_with(served, verdict))
+    text = opened(page, served, fail_with(served, verdict))
     parts = (
         verdict.title, verdict.what_happened, "rate_limit.tokens", "To be fixed in your app", "Concluded", "What to do", verdict.what_to_do[0],
         "It asks to wait 17 s.", "What we saw", "it names code insufficient_quota", "Written by Zscaler, on the path",
@@ -108,20 +86,20 @@ def test_the_verdict_comes_first(english: Browser, served: Served) -> None:
     assert places == sorted(places)
 
 
-def test_nobody_is_told_to_wait_where_waiting_does_not_help(english: Browser, served: Served) -> None:
-    text = opened(english, served, fail_with(served, a_verdict(wait_seconds=86400.0, waiting_helps=False)))
+def test_nobody_is_told_to_wait_where_waiting_does_not_help(page: Browser, served: Served) -> None:
+    text = opened(page, served, fail_with(served, a_verdict(wait_seconds=86400.0, waiting_helps=False)))
     assert "to wait" not in text
 
 
-def test_a_row_of_an_earlier_release_is_shown_as_well(english: Browser, served: Served) -> None:
+def test_a_row_of_an_earlier_release_is_shown_as_well(page: Browser, served: Served) -> None:
     """Causes that were ruled out are plain slugs there, and nobody knows who wrote the answer."""
-    text = opened(english, served, fail_with(served, a_diagnosis()))
+    text = opened(page, served, fail_with(served, a_diagnosis()))
     assert TITLES["en"] in text
     assert "quota.exhausted" in text
     assert "Written by" not in text
 
 
-def test_only_plain_addresses_become_links(english: Browser, served: Served) -> None:
+def test_only_plain_addresses_become_links(page: Browser, served: Served) -> None:
     """And only in what to do; where a link leads is what it says."""
     steps = (
         "See https://platform.openai.com/api-keys, or (https://a.example/x?y=1#z). 见https://b.example。",
@@ -129,8 +107,8 @@ def test_only_plain_addresses_become_links(english: Browser, served: Served) -> 
         "<a href='https://g.example'>https://h.example</a> `https://i.example` \u202ehttps://j.example",
     )
     verdict = a_diagnosis(what_to_do=steps, evidence=("https://k.example",), what_happened="https://l.example")
-    opened(english, served, fail_with(served, verdict))
-    links = english.run(
+    opened(page, served, fail_with(served, verdict))
+    links = page.run(
         "return [...document.querySelectorAll('#drawer a')].map((a) => [a.getAttribute('href'), a.textContent, a.rel, a.target])"
     )
     assert [link[0] for link in links] == [
@@ -139,19 +117,19 @@ def test_only_plain_addresses_become_links(english: Browser, served: Served) -> 
     ]  # fmt: skip
     for address, text, rel, target in links:
         assert (text, rel, target) == (address, "noopener noreferrer", "_blank")
-    assert english.run("return document.querySelector('#drawer .todo code').textContent") == "https://i.example"
+    assert page.run("return document.querySelector('#drawer .todo code').textContent") == "https://i.example"
 
 
-def test_the_verdict_can_be_copied_as_text(english: Browser, served: Served) -> None:
+def test_the_verdict_can_be_copied_as_text(page: Browser, served: Served) -> None:
     """For a chat or a ticket: what happened, the steps, what was seen."""
     verdict = a_verdict()
     flow_id = fail_with(served, verdict)
-    opened(english, served, flow_id)
-    english.run("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); };")
-    english.click("#drawer .copy button")
-    english.wait("window.copied")
-    assert "Copied" in english.text("#drawer .copy button")
-    lines = str(english.run("return window.copied")).split("\n")
+    opened(page, served, flow_id)
+    page.run("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); };")
+    page.click("#drawer .copy button")
+    page.wait("window.copied")
+    assert "Copied" in page.text("#drawer .copy button")
+    lines = str(page.run("return window.copied")).split("\n")
     assert lines[:3] == [
         f"{TITLES['en']} (quota.exhausted)",
         verdict.what_happened,
@@ -162,23 +140,23 @@ def test_the_verdict_can_be_copied_as_text(english: Browser, served: Served) -> 
     assert lines[-1].endswith(flow_id)
 
 
-def test_it_is_copied_without_a_clipboard_too(english: Browser, served: Served) -> None:
+def test_it_is_copied_without_a_clipboard_too(page: Browser, served: Served) -> None:
     """Under a plain http address that is not this machine's, browsers have none."""
-    opened(english, served, fail_with(served, a_verdict()))
-    english.run("navigator.clipboard.writeText = () => Promise.reject(new Error('no'));")
-    english.click("#drawer .copy button")
-    english.wait("/Copied|Not allowed/.test(document.querySelector('#drawer .copy button').textContent)")
-    assert english.text("#drawer .copy button") == "Copied"
-    assert english.run("return document.querySelectorAll('textarea').length") == 0
+    opened(page, served, fail_with(served, a_verdict()))
+    page.run("navigator.clipboard.writeText = () => Promise.reject(new Error('no'));")
+    page.click("#drawer .copy button")
+    page.wait("/Copied|Not allowed/.test(document.querySelector('#drawer .copy button').textContent)")
+    assert page.text("#drawer .copy button") == "Copied"
+    assert page.run("return document.querySelectorAll('textarea').length") == 0
 
 
-def test_a_cause_is_explained_on_request(english: Browser, served: Served) -> None:
+def test_a_cause_is_explained_on_request(page: Browser, served: Served) -> None:
     """With the keyboard alone; asked for once."""
-    opened(english, served, fail_with(served, a_verdict()))
-    english.run("document.querySelector('#drawer details summary').focus()")
-    english.keys("\ue007")
-    english.wait("document.querySelector('#drawer .about ol')")
-    text = english.text("#drawer .about")
+    opened(page, served, fail_with(served, a_verdict()))
+    page.run("document.querySelector('#drawer details summary').focus()")
+    page.keys("\ue007")
+    page.wait("document.querySelector('#drawer .about ol')")
+    text = page.text("#drawer .about")
     for title in (
         "What it means",
         "How we know",
@@ -190,14 +168,14 @@ def test_a_cause_is_explained_on_request(english: Browser, served: Served) -> No
     assert words("en").remedies[Cause.QUOTA_EXHAUSTED].what_it_means in text
     asked = "return performance.getEntriesByType('resource').filter((one) => one.name.includes('/api/causes/')).length"
     for _ in range(2):
-        english.run("document.querySelector('#drawer details').open = false")
-        english.run("document.querySelector('#drawer details').open = true")
-    assert english.run(asked) == 1
+        page.run("document.querySelector('#drawer details').open = false")
+        page.run("document.querySelector('#drawer details').open = true")
+    assert page.run(asked) == 1
 
 
 def test_what_was_found_by_words_stays_whatever_language_it_is_shown_in(served: Served, browser: Browser) -> None:
     """The gateway looks through the words in which a call was stored."""
-    page = reader(served, browser, "zh")
+    page = sign_in(browser, served, "zh")
     run_one(served.recorder)
     fail_with(served, a_verdict(language="en"))
     page.go(f"{served.url}/?q=credit")
@@ -210,7 +188,7 @@ def test_what_was_found_by_words_stays_whatever_language_it_is_shown_in(served: 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_long_verdict_fits(served: Served, browser: Browser, language: str, width: int, dark: bool) -> None:
     """No sideways scrolling of the page or of the drawer, with everything opened."""
-    page = reader(served, browser, language)
+    page = sign_in(browser, served, language)
     flow_id = fail_with(
         served,
         a_verdict(

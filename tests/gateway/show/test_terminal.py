@@ -51,6 +51,20 @@ def test_what_may_be_paid_for_twice_says_so() -> None:
     assert "twice" not in shown(line(failed()), 200) + shown(detail(failed()), 200)
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"fallback": "ollama"}, "answered by the fallback ollama"),
+        ({"cache": "stale"}, "an older answer was given"),
+    ],
+)
+def test_a_failure_that_the_app_did_not_see_says_what_it_got_instead(changes: dict[str, Any], told: str) -> None:
+    row = failed(status=200, **changes)
+    assert told in shown(line(row), 300)
+    assert told in shown(table([row]), 120).replace("\n", " ")
+    assert told not in shown(line(failed(**changes)), 300), "a stream of its own that broke is a failure all the same"
+
+
 def test_in_full_the_verdict_stands_first() -> None:
     """Facts come last."""
     text = shown(detail(failed()))

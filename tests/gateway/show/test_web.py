@@ -5,11 +5,14 @@ import re
 import httpx2
 import pytest
 
-from tests.gateway.record.made import a_call, a_concluded, a_diagnosis, a_failed_outcome, a_live, until
+from gateway.record.row import utc_text
+from tests.gateway.record.made import EPOCH, a_call, a_concluded, a_diagnosis, a_failed_outcome, a_live, a_row, until
 from tests.gateway.record.test_recorder import run_one
 from tests.gateway.show.served import TOKEN, Served
 
 OPEN = {"/healthz", "/readyz"}
+WRITES = {"/api/providers", "/api/cache/clear", "/api/capture"}
+RUNS = {"/api/doctor/run"}
 
 
 def fail_one(served: Served) -> str:
@@ -35,7 +38,7 @@ def test_no_path_answers_without_the_token_but_two(served: Served) -> None:
         assert client.post("/api/providers", json={"base_url": "https://relay.example/v1"}).status_code == 401
         assert client.get("/api/providers").status_code == 405
         answers = {path: client.get(path).status_code for path in [*paths(served), "/api/nothing", "/static/../web.py"]}
-    assert {path for path, status in answers.items() if status != 401} == OPEN | {"/api/providers"}
+    assert {path for path, status in answers.items() if status != 401} == OPEN | WRITES | RUNS
     assert {"/", "/static/app.js", "/api/live", "/api/flows"} <= set(answers)
 
 
@@ -125,12 +128,13 @@ def test_our_own_page_may_ask(served: Served) -> None:
 
 
 def test_nothing_is_changed_through_the_page(served: Served) -> None:
-    """It only reads; the one thing that can be changed needs the token itself."""
+    """It only reads; what can be changed needs the token itself."""
     with served.client() as client:
         for method in ("POST", "PUT", "DELETE", "PATCH", "OPTIONS"):
             assert client.request(method, "/api/flows").status_code == 405
-        for method in ("GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"):
-            assert client.request(method, "/api/providers").status_code == 405
+        for path in WRITES:
+            for method in ("GET", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS"):
+                assert client.request(method, path).status_code == 405
     with served.bare() as client:
         client.get("/", params={"token": TOKEN})
         assert client.get("/api/flows").status_code == 200
@@ -321,3 +325,32 @@ def test_health_changes_are_pushed(served: Served) -> None:
             value = event.json()
             if event.event == "health" and isinstance(value, dict) and value["state"] == "draining":
                 break
+
+
+@pytest.mark.parametrize(
+    ("span", "buckets", "seconds"), [("1h", 60, 60), ("6h", 72, 300), ("24h", 72, 1200), ("", 60, 60)]
+)
+def test_the_overview_counts_failures_over_time(served: Served, span: str, buckets: int, seconds: int) -> None:
+    served.recorder.recorded(a_row(1, started_at=utc_text(EPOCH), cause="quota.exhausted", host="api.openai.com"))
+    until(lambda: served.recorder.health()["written"] == 1)
+    with served.client() as client:
+        told = client.get("/api/overview", params={"span": span}).json()
+    assert (told["span"], len(told["buckets"]), told["bucket_seconds"]) == (span or "1h", buckets, seconds)
+    assert told["buckets"][-1]["causes"] == {"quota.exhausted": 1}
+
+
+@pytest.mark.parametrize("query", ["span=2h", "since=1h", "span=1h&x=1"])
+def test_an_overview_of_another_kind_is_refused(served: Served, query: str) -> None:
+    with served.client() as client:
+        answer = client.get(f"/api/overview?{query}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_query")
+
+
+def test_a_call_can_be_asked_again_by_hand_without_its_key(served: Served) -> None:
+    flow_id = fail_one(served)
+    with served.client() as client:
+        told = client.get(f"/api/flows/{flow_id}/again").json()
+        missing = client.get("/api/flows/nobody/again")
+    assert '"authorization: Bearer $OPENAI_API_KEY"' in told["curl"]
+    assert "openai.OpenAI" in told["python"]
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "no_such_flow")
