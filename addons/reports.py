@@ -13,25 +13,30 @@ from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
 from gateway.excerpt import readable
 from gateway.model.attempt import ReplyHead
+from gateway.model.call import Origin
 from gateway.model.cause import Cause
 from gateway.model.clock import Clock
 from gateway.model.diagnosis import Diagnosis
+from gateway.model.failure import NetFailure
 from gateway.model.flow import FlowRow
 from gateway.providers import openai
 from gateway.reply import failure_status
 from gateway.rows import foreign_row, refused_verdict, tunnel_verdict, websocket_verdict
+from gateway.stages import Surer
 
 SAME_REFUSALS_SECONDS = 10.0
 """An app that does not trust us tries again and again: one row for each client address and host is enough."""
 
 _REMEMBERED = 1000
 
+LookAt = Callable[[Origin, Diagnosis, NetFailure | None], Surer | None]
+
 
 class Reports:
     """Turns what the addons saw into rows."""
 
-    def __init__(self, recorded: Callable[[FlowRow], None], clock: Clock) -> None:
-        self._recorded, self._clock = recorded, clock
+    def __init__(self, recorded: Callable[[FlowRow], None], clock: Clock, look_at: LookAt) -> None:
+        self._recorded, self._clock, self._look_at = recorded, clock, look_at
         self._refusals: dict[tuple[str, str, str], float] = {}
 
     def refused(self, refusal: Refusal) -> None:
@@ -104,7 +109,7 @@ class Reports:
             client=call.client,
             method=call.method,
             host=str(upstream).partition("://")[2],
-            path=call.target.decode("latin-1"),
+            path=(call.target if route is None else route.target).decode("latin-1"),
             status=ended.status,
             diagnosis=diagnosis,
         )
@@ -154,6 +159,15 @@ class Reports:
             row = replace(row, provider=provider.name, endpoint=name, model=named.model[:256])
         self._recorded(row)
 
+    async def second_look(self, tunnel: Tunnel) -> Diagnosis | None:
+        """Give the verdict on a failed tunnel with what a second look finds."""
+        drawn = self._verdict(tunnel)
+        place = Origin("https", tunnel.host, tunnel.port)
+        surer = None if drawn is None else self._look_at(place, drawn, tunnel.failure)
+        return drawn if surer is None or drawn is None else await surer(drawn)
+
     @staticmethod
     def _verdict(tunnel: Tunnel) -> Diagnosis | None:
+        if tunnel.diagnosis is not None:
+            return tunnel.diagnosis
         return tunnel_verdict(tunnel.authority, tunnel.failure, refused=tunnel.refused, client_left=tunnel.client_left)

@@ -17,10 +17,14 @@ from gateway.egress.classify import classify
 from gateway.egress.connector import Stream
 from gateway.egress.resolve import BarredError, NotAllowedError
 from gateway.egress.timeline import Timeline
+from gateway.model.diagnosis import Diagnosis
 from gateway.model.failure import NetCode, NetFailure, Phase
 
 DIAL_SECONDS = 25.0
 """For all of it: name, addresses one after the other, the proxy's answer."""
+
+LOOK_SECONDS = 2.0
+"""For a second look at what a tunnel failed of, before the app is told."""
 
 WRITE_BUFFER_BYTES = 262_144
 KEEPALIVE_SECONDS = 60
@@ -36,6 +40,7 @@ class Tunnel:
     Attributes:
         started: Monotonic seconds.
         failure: Why it failed, None while nothing failed.
+        diagnosis: What a second look made of that, None without one.
         refused: What kept us from going there, None when nothing did.
         client_left: The app hung up before the far side was reached.
         status: What CONNECT was answered.
@@ -47,6 +52,7 @@ class Tunnel:
     started_at: float
     started: float
     failure: NetFailure | None = None
+    diagnosis: Diagnosis | None = None
     refused: NotAllowedError | None = None
     client_left: bool = False
     status: int | None = None
@@ -66,6 +72,7 @@ class Tunnels:
         closed: Told of each tunnel once, when it is over.
         refusal: A failed tunnel -> status and JSON body of our CONNECT answer.
         barred: Host and port -> why no app may go there, None when it may.
+        look: Looks a second time at what a failed tunnel failed of, and gives the verdict; None where it gives none.
     """
 
     def __init__(
@@ -74,8 +81,9 @@ class Tunnels:
         closed: Callable[[Tunnel], None],
         refusal: Callable[[Tunnel], tuple[int, bytes]],
         barred: Callable[[str, int], str | None],
+        look: Callable[[Tunnel], Awaitable[Diagnosis | None]],
     ) -> None:
-        self._dial, self._closed, self._refusal, self._barred = dial, closed, refusal, barred
+        self._dial, self._closed, self._refusal, self._barred, self._look = dial, closed, refusal, barred, look
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(
@@ -104,14 +112,24 @@ class Tunnels:
         try:
             stream = await self._reach(tunnel)
             if stream is None:
+                await self._look_again(tunnel)
                 tunnel.status, body = self._refusal(tunnel)
                 app.write(_answer(tunnel.status, body))
                 return
             tunnel.status = HTTPStatus.OK
             await _relay(tunnel, app, stream, early())
+            app.close()
+            await self._look_again(tunnel)
         finally:
             app.close()
             self._closed(tunnel)
+
+    async def _look_again(self, tunnel: Tunnel) -> None:
+        if tunnel.failure is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                tunnel.diagnosis = await self._look(tunnel)
 
     async def _reach(self, tunnel: Tunnel) -> Stream | None:
         if why := self._barred(tunnel.host, tunnel.port):

@@ -11,33 +11,31 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import uvicorn
 from mitmproxy import exceptions, master, options
 
 from addons import Interceptions, Lanes, Tunnels, WebSockets, certificate_store, chain
 from addons.entrance import Entrance
-from addons.reports import Reports
+from addons.reports import LookAt, Reports
 from gateway.asgi import Gateway
 from gateway.authority import Authority, load_or_create
+from gateway.checkups import Checkups, latest
 from gateway.clients import Clients
-from gateway.compose import compose, edited_place, egress, opened_ahead
+from gateway.compose import Egress, compose, edited_place, egress, opened_ahead
+from gateway.egress.network import Ways
 from gateway.egress.send import AiohttpUpstream
 from gateway.egress.warm import keep_warm
-from gateway.limit.view import view
 from gateway.loop import run
 from gateway.model.clock import SystemClock
 from gateway.model.event import EventSink
-from gateway.ports import StartError, bind, leads_to, port_error
+from gateway.page import Page, page_of
+from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
 from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
-from gateway.show.web import build_page
 from gateway.stages import Stages
 from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
 from gateway.upgrade import upgrade
-from gateway.version import version
-from gateway.vitals import vitals
 
 if TYPE_CHECKING:
     from addons.feed import Feed
@@ -45,9 +43,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger("whygate")
 
 RUNS_POLL_SECONDS = 0.5
-LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 GRACE_SECONDS = 1.0
 """How long connections may take to close once their answers are out."""
+
+
+OpenPage = Callable[..., Page]
 
 
 class Ui(NamedTuple):
@@ -129,26 +129,42 @@ class Running:
             max_age_days=settings.record.max_age_days,
             max_bytes=settings.record.max_bytes,
             bodies=settings.record.bodies,
+            name=self._clients.name,
         )
         _start_log(recorder, self._state)
-        dialer, bounds, remarks = egress(settings, os.environ, self._own_address)
-        for remark in remarks:
-            logger.warning("whygate: %s", remark)
+        dialer, out, bounds, _ = self._egress()
         upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
+        checkups = self._checkups(out, recorder)
+        shelf = None
         try:
             feed = _feed(recorder) if self._ui is not None else None
             sink = recorder if feed is None else feed
             stages = compose(
-                settings, self._clock, self._secret, sink, upstream, bounds=bounds, seen=self._clients.seen
+                settings,
+                self._clock,
+                self._secret,
+                sink,
+                upstream,
+                bounds=bounds,
+                seen=self._clients.seen,
+                directory=self._state.directory,
+                capture=recorder.capture.wants,
+                look=checkups.look,
+                incident=checkups.incident,
             )
+            shelf = stages.cache
+            if shelf is not None:
+                await shelf.open()
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
             remembered.load()
-            proxy, lanes = self._proxy(sink, stages, feed)
+            proxy, lanes = self._proxy(sink, stages, feed, checkups.look_at)
             async with asyncio.TaskGroup() as tasks:
-                aside = (remembered.run(), keep_warm(dialer, opened_ahead(settings)))
+                aside = [remembered.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
+                aside += [shelf.run()] if shelf is not None else []
                 keeping = [tasks.create_task(work) for work in aside]
                 try:
-                    await self._serve(tasks, proxy, lanes, recorder, stages)
+                    pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups)
+                    await self._serve(tasks, proxy, lanes, stages, partial(pages, clients=self._clients))
                 finally:
                     for task in keeping:
                         task.cancel()
@@ -157,15 +173,37 @@ class Running:
             raise errors.exceptions[0] from None
         finally:
             self._clients.close()
+            await checkups.close()
+            if shelf is not None:
+                await shelf.close()
             await upstream.close()
             recorder.close()
         remembered.save()
         return 0
 
-    def _proxy(self, sink: EventSink, stages: Stages, feed: "Feed | None") -> tuple[master.Master, Lanes]:
+    def _egress(self) -> Egress:
+        found = egress(self._settings, os.environ, self._own_address)
+        for remark in found.remarks:
+            logger.warning("whygate: %s", remark)
+        return found
+
+    def _checkups(self, out: Ways, recorder: Recorder) -> Checkups:
+        return Checkups(
+            self._settings,
+            out,
+            self._clock,
+            flows=latest(recorder),
+            own=lambda: tuple((own.from_here.host, own.port) for own in self._own),
+            state=self._state.directory,
+            environ=dict(os.environ),
+        )
+
+    def _proxy(
+        self, sink: EventSink, stages: Stages, feed: "Feed | None", look_at: LookAt
+    ) -> tuple[master.Master, Lanes]:
         listen = self._settings.listen.address
         store = certificate_store(self._authority.certificate_pem, self._authority.key_pem)
-        reports = Reports(sink.recorded, self._clock)
+        reports = Reports(sink.recorded, self._clock, look_at)
         opts = options.Options(listen_host=listen.host, listen_port=listen.port, confdir=str(self._state.directory))
         identifier, upstream = stages.identifier, stages.upstream
         edited = self._settings.listen.edit
@@ -178,7 +216,7 @@ class Running:
             refused=reports.refused,
             upgrade=partial(upgrade, stages),
             edited=partial(edited_place, identifier, edited) if edited else lambda _origin, _target: None,
-            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, stages.barred),
+            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, stages.barred, reports.second_look),
             websockets=WebSockets(reports.websocket, keep_messages=feed is not None),
             interceptions=Interceptions(
                 identifier.place, reports.intercepted, None if feed is None else feed.speak_http
@@ -216,22 +254,22 @@ class Running:
         return str(upstream_roots(self._state, (file for file in chosen if file is not None)))
 
     async def _serve(
-        self, tasks: asyncio.TaskGroup, proxy: master.Master, lanes: Lanes, recorder: Recorder, stages: Stages
+        self, tasks: asyncio.TaskGroup, proxy: master.Master, lanes: Lanes, stages: Stages, open_page: OpenPage
     ) -> None:
         proxy_task = tasks.create_task(_quietly(proxy.run()))
         listen = await self._listening(proxy, proxy_task)
         token = self._settings.page.secret or secrets.token_urlsafe(24)
-        page, page_address = self._page(recorder, token, lanes, stages)
-        page_task = tasks.create_task(page.serve(sockets=[page_address[0]]))
+        page, page_socket, page_address = open_page(token=token, health=partial(self._health, lanes, stages))
+        page_task = tasks.create_task(page.serve(sockets=[page_socket]))
         while not page.started:
             await asyncio.sleep(0.005)
             if page_task.done():
                 break
-        self._own = (listen, page_address[1])
+        self._own = (listen, page_address)
         runtime = Runtime(
             pid=os.getpid(),
             listen=str(listen.from_here),
-            page=str(page_address[1].from_here),
+            page=str(page_address.from_here),
             token=token,
             listen_token=self._settings.listen.secret,
             started_at=_now_text(self._clock.wall()),
@@ -263,40 +301,13 @@ class Running:
             await asyncio.sleep(0.002)
         raise port_error(OSError(errno.EIO, "the listener ended"), self._settings.listen.address, "--listen")
 
-    def _page(
-        self, recorder: Recorder, token: str, lanes: Lanes, stages: Stages
-    ) -> tuple["_PageServer", tuple[Any, Address]]:
-        def health() -> dict[str, Any]:
-            return {
-                "state": "draining" if self._draining else "ready",
-                "connections": len(lanes.state.connections),
-                "running": len(lanes.state.tasks),
-                "waiting": stages.gate.waiting,
-            }
-
-        address = self._settings.page.address
-        sock = bind(address)
-        app = build_page(
-            recorder,
-            token=token,
-            health=health,
-            adopt=stages.identifier.adopt,
-            limits=lambda: view(stages.gate, self._clients.name),
-            allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *self._settings.page.allowed_hosts}),
-            version=version(),
-            vitals=partial(vitals, stages.gate, stages.upstream),
-        )
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            lifespan="off",
-            timeout_graceful_shutdown=1,
-        )
-        bound = Address(address.host, sock.getsockname()[1])
-        return _PageServer(config), (sock, bound)
+    def _health(self, lanes: Lanes, stages: Stages) -> dict[str, Any]:
+        return {
+            "state": "draining" if self._draining else "ready",
+            "connections": len(lanes.state.connections),
+            "running": len(lanes.state.tasks),
+            "waiting": stages.gate.waiting,
+        }
 
     async def _until_stopped(self, runtime: Runtime) -> None:
         while not self._stopping.is_set():
@@ -358,15 +369,6 @@ class Running:
     def _own_address(self, host: str, port: int) -> bool:
         """Whether an address is one of our listeners, which nothing may reach through us."""
         return any(leads_to(own, host, port) for own in self._own)
-
-
-class _PageServer(uvicorn.Server):
-    """uvicorn without its own signal handling: the gateway has one owner of signals."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone."""
-        yield
 
 
 def _feed(sink: EventSink) -> "Feed":

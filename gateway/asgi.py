@@ -22,6 +22,7 @@ CANARY = b"x-whygate-canary"
 """A request with this header asks whether it comes through here. It is answered at once, and leaves no row."""
 
 _CANARY = re.compile(rb"[A-Za-z0-9_-]{1,64}")
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(?::([0-9]{0,5}))?")
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -208,8 +209,12 @@ def call_of(scope: Scope, arrived_at: float, arrived: float, body: bytes, *, com
 
 
 def _own_origin(headers: tuple[tuple[bytes, bytes], ...]) -> Origin:
-    host = next((value for name, value in headers if name == b"host"), b"").decode("latin-1")
-    return Origin("http", host.rpartition(":")[0].strip("[]") or host, 80)
+    """Give our own address as the app wrote it (RFC 9110, section 7.2): with its port, so that others find us there."""
+    written = next((value for name, value in headers if name == b"host"), b"").decode("latin-1").strip().lower()
+    found = _HOST.fullmatch(written)
+    if found is None:
+        return Origin("http", written, 80)  # the guard refuses it, and its row shows what it was
+    return Origin("http", found[1].strip("[]"), int(found[2] or 80))
 
 
 def new_id(epoch_seconds: float) -> str:

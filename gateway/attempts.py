@@ -6,11 +6,12 @@ so that concurrency counts what is really running.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from gateway.delivery import Tried, Trip, deliver, give_up
+from gateway.delivery import Tried, Trip, deliver, give_up, over
 from gateway.diagnose.engine import diagnose
 from gateway.egress.breaker import is_owned
 from gateway.egress.classify import classify
@@ -20,6 +21,7 @@ from gateway.egress.resolve import NotAllowedError
 from gateway.egress.retry import Halt, Retry, Stop, never_fits, next_step
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
+from gateway.fallback import fall_back
 from gateway.identify.guard import hop_mark
 from gateway.lessons import lesson, refusal_of
 from gateway.limit.gate import Permit
@@ -34,10 +36,14 @@ from gateway.model.flow import State
 from gateway.model.provider import StreamNews, Usage
 from gateway.refusing import refuse
 from gateway.reply import Reply
-from gateway.stages import Stages
+from gateway.rescue import rescue
+from gateway.stages import Stages, Surer
 
 ANSWER_SECONDS, ANSWER_SHARE = 0.5, 0.05
 """A refusal that comes when the app's own time is up is not heard: so much earlier nobody waits any longer."""
+
+LOOK_SECONDS = 2.0
+"""For what a second look at the failing host may find out, before the app is told."""
 
 USUAL_SHARE = 0.5
 """How much of the app's time may be kept free for the answer itself: what is usual is a guess, and may be wrong."""
@@ -62,6 +68,7 @@ class Asking:
         self._account = (self._route.upstream.host, self._route.key)
         timeout = self._route.timeout_seconds
         usual = stages.first_bytes.usual(self._route.upstream.host, self._route.model_group, stream=self._route.stream)
+        self._looking: Surer | None = None
         self._usual_seconds = min(usual, USUAL_SHARE * timeout)
         self._deadline = self._call.arrived + timeout
         self._last_start = self._deadline - max(self._usual_seconds, min(ANSWER_SECONDS, ANSWER_SHARE * timeout))
@@ -83,7 +90,7 @@ class Asking:
 
     async def ask(self) -> Answered:
         """Run the loop; the answer has been given when this returns."""
-        stages, trip, waited, failures = self._stages, self._trip, 0.0, 0
+        stages, trip, waited, failures, twice = self._stages, self._trip, 0.0, 0, False
         self._count()
         tried: Tried | None = None
         while True:
@@ -91,15 +98,17 @@ class Asking:
             if isinstance(permit, Refuse):
                 return await self._turned_away(permit, tried)
             waited += permit.queued_seconds if tried is not None else 0.0
+            trip.duplicate = trip.duplicate or twice  # now that it really is sent again
             tried = None
             try:
                 tried = await self._try(waited, permit)
                 if tried.diagnosis is None:
                     return await deliver(trip, tried)
                 failures += not _is_a_stated_wait(tried.diagnosis)
+                self._looking = self._looking or stages.look(self._route, tried.diagnosis, tried.failure)
                 step = self._next(tried, tried.diagnosis, failures)
                 if not isinstance(step, Retry):
-                    return await give_up(trip, tried, _with_reason(tried.diagnosis, step.why), spent=step.spent)
+                    return await self._end(tried, _with_reason(tried.diagnosis, step.why), spent=step.spent)
             except asyncio.CancelledError:
                 trip.retime(None)
                 raise
@@ -107,7 +116,7 @@ class Asking:
                 permit.release()
                 if tried is not None and tried.incoming is not None:
                     tried.incoming.abort()
-            trip.duplicate = trip.duplicate or (step.duplicate and self._call.method not in _SAFE)
+            twice = step.duplicate and self._call.method not in _SAFE
             waited = 0.0
             if not self._is_held_by_the_gate(tried):
                 waited = step.after_seconds
@@ -154,9 +163,39 @@ class Asking:
         if tried is not None and tried.diagnosis is not None:
             # The app may have more time than it said, or come when the host is asked again: it may well try.
             diagnosis = _with_reason(tried.diagnosis, _NO_TURN.get(refused.cause))
-            return await give_up(trip, tried, diagnosis, spent=False)
+            return await self._end(tried, diagnosis, spent=False)
+        if (instead := await self._instead(refused)) is not None:
+            return instead
         refused = replace(refused, queued_seconds=trip.queued_seconds)
-        return await refuse(self._stages, trip.admitted, refused, trip.reply, tuple(trip.attempts))
+        answered = await refuse(self._stages, trip.admitted, refused, trip.reply, tuple(trip.attempts))
+        return over(trip, answered.outcome) if trip.also else answered
+
+    async def _end(self, tried: Tried, diagnosis: Diagnosis, *, spent: bool) -> Answered:
+        """Give an older answer, else a fallback's, where the provider failed, else what the last attempt ended in."""
+        status = None if tried.head is None else tried.head.status
+        instead = await rescue(self._trip, diagnosis, status)
+        instead = instead or await fall_back(self._trip, diagnosis, rest=self._rest is not None)
+        if instead is not None:
+            return instead
+        return await give_up(self._trip, tried, await self._surer(diagnosis), spent=spent)
+
+    async def _surer(self, diagnosis: Diagnosis) -> Diagnosis:
+        """Give the verdict with what a second look found, if that is over before the app has waited too long."""
+        left = min(LOOK_SECONDS, self._deadline - ANSWER_SECONDS - self._stages.clock.now())
+        if self._looking is None or left <= 0:
+            return diagnosis
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                return await self._looking(diagnosis)
+        return diagnosis
+
+    async def _instead(self, refused: Refuse) -> Answered | None:
+        """Give an older answer, else a fallback's, to a call for a host that is not asked at all now."""
+        if refused.cause is not Cause.PROXY_CIRCUIT_OPEN:
+            return None
+        diagnosis = diagnose(self._trip.evidence(refused=refused))
+        instead = await rescue(self._trip, diagnosis, None)
+        return instead or await fall_back(self._trip, diagnosis, rest=self._rest is not None)
 
     def _is_held_by_the_gate(self, tried: Tried) -> bool:
         """Whether the gate holds everybody back now, this call first of all."""

@@ -4,12 +4,18 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import NamedTuple
 
 from gateway._discover import discover
+from gateway.cache import kept
 from gateway.cache.backend import Backend
+from gateway.cache.backend import Place as Room
+from gateway.cache.front import Fronted
+from gateway.cache.rule import CacheRule
+from gateway.cache.shelf import Shelf
+from gateway.configured import providers, ways
 from gateway.diagnose.recent import Recent
 from gateway.diagnose.remedy import LANGUAGES, words
 from gateway.egress.breaker import Breaker
@@ -17,70 +23,37 @@ from gateway.egress.budget import RetryBudget
 from gateway.egress.dial import Dialer
 from gateway.egress.fence import Fence
 from gateway.egress.first_bytes import FirstBytes
-from gateway.egress.network import Ways, is_same, parse_via, ways_from
+from gateway.egress.network import Ways
 from gateway.egress.retry import RetryPolicy
 from gateway.egress.send import Upstream
 from gateway.egress.warm import Target
 from gateway.identify.estimate import Estimates
 from gateway.identify.identify import Identifier
-from gateway.identify.locate import Locator, Place, home_of
+from gateway.identify.locate import Locator, Place, home_of, parted
 from gateway.limit.gate import Gate, LimitRule
 from gateway.model.call import Origin
 from gateway.model.clock import Clock
+from gateway.model.diagnosis import Diagnosis
 from gateway.model.event import EventSink
-from gateway.model.provider import Provider
+from gateway.model.failure import NetFailure
+from gateway.model.fallback import Fallback
 from gateway.model.route import Route
 from gateway.providers import openai_compatible
 from gateway.settings import Settings
-from gateway.stages import Stages, anywhere, unseen
-
-
-def providers(settings: Settings) -> tuple[Provider, ...]:
-    """Give the built-in providers with the configured changes, and the configured new ones."""
-    kinds = discover("gateway.providers", "PROVIDER", Provider)
-    known = {provider.name: provider for provider in kinds.values()}
-    for entry in settings.providers:
-        base = known.get(entry.name) or replace(kinds[entry.kind], name=entry.name, hosts=(), base_url_variables=())
-        known[entry.name] = replace(
-            base,
-            hosts=(*base.hosts, *entry.hosts),
-            upstream=entry.upstream or base.upstream,
-            upstream_ca_file=str(entry.upstream_ca_file) if entry.upstream_ca_file else base.upstream_ca_file,
-        )
-    return tuple(known.values())
-
-
-def ways(settings: Settings, env: Mapping[str, str]) -> tuple[Ways, tuple[str, ...]]:
-    """Give the ways out of this network, and a sentence about each variable that is not used.
-
-    A shell that took its variables from a gateway names that gateway as its proxy: it is never its own way out.
-    """
-    network = settings.network
-    found, problems = ways_from(env)
-    remarks = [f"{name} is not used: expected {expected}." for name, expected in problems]
-    if network.proxy is not None:
-        text = network.proxy.get_secret_value()
-        via = None if text == "none" else parse_via(text)
-        found, remarks = replace(found, https=via, http=via), []
-    own = settings.listen.address
-    https, http = (
-        None if via is None or is_same(via, own.host, own.port) else via for via in (found.https, found.http)
-    )
-    if (https, http) != (found.https, found.http):
-        remarks.append(f"the proxy variables name {own}, which is this gateway itself; it goes straight instead.")
-        found = replace(found, https=https, http=http)
-    return replace(found, no_proxy=(*found.no_proxy, *network.no_proxy)), tuple(remarks)
+from gateway.stages import Stages, Surer, all_well, anywhere, never, no_look, unseen
 
 
 class Egress(NamedTuple):
     """The way to providers.
 
     Attributes:
+        ways: The ways out of this network.
         bounds: Where apps may go; None where only this machine's own come.
         remarks: A sentence about each variable that is not used.
     """
 
     dialer: Dialer
+    ways: Ways
     bounds: Fence | None
     remarks: tuple[str, ...]
 
@@ -100,7 +73,7 @@ def egress(settings: Settings, env: Mapping[str, str], own_address: Callable[[st
         ways=out,
         barred=None if bounds is None else bounds.bars_address,
     )
-    return Egress(dialer, bounds, remarks)
+    return Egress(dialer, out, bounds, remarks)
 
 
 def opened_ahead(settings: Settings) -> tuple[Target, ...]:
@@ -117,8 +90,9 @@ def fence(settings: Settings, out: Ways) -> Fence | None:
         return None
     # What is adopted while we run is not in it: its address must be a public one, as that of any other name.
     known = Locator(providers(settings))
-    proxies = {(via.host, via.port) for via in (out.https, out.http) if via is not None}
-    return Fence(settings.listen.allow_hosts, lambda host, port: known.knows(host, port) or (host, port) in proxies)
+    others = {(via.host, via.port) for via in (out.https, out.http) if via is not None}
+    others |= {(one.origin.host, one.origin.port) for one in fallbacks(settings) if one.origin is not None}
+    return Fence(settings.listen.allow_hosts, lambda host, port: known.knows(host, port) or (host, port) in others)
 
 
 def edited_place(identifier: Identifier, routes: tuple[str, ...], origin: Origin | None, target: bytes) -> Place | None:
@@ -148,6 +122,25 @@ def idle_seconds(settings: Settings) -> Callable[[Route], float]:
     return of
 
 
+def fallbacks(settings: Settings) -> tuple[Fallback, ...]:
+    """Give who answers when a provider does not, in the order in which they are looked at."""
+    return tuple(
+        Fallback(
+            name=rule.name,
+            provider=rule.provider,
+            model=rule.model,
+            causes=rule.causes,
+            origin=origin,
+            prefix=prefix,
+            models=None if rule.models is None else tuple(rule.models.items()),
+            text=rule.text or "",
+            timeout_seconds=float(rule.timeout_seconds),
+        )
+        for rule in settings.fallback
+        for origin, prefix in ((None, b"") if rule.upstream is None else parted(rule.upstream),)
+    )
+
+
 def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
     """Give the configured limits."""
     return tuple(
@@ -168,6 +161,53 @@ def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
     )
 
 
+def cache_backend(settings: Settings) -> str:
+    """Give the name of the kind of store: a file, unless others reach the gateway or the settings say otherwise."""
+    chosen = settings.cache.backend
+    if chosen != "auto":
+        return chosen
+    return "sqlite" if settings.listen.address.is_loopback else "memory"
+
+
+def shelf(settings: Settings, clock: Clock, secret: bytes, directory: Path | None) -> Shelf | None:
+    """Give the cache, None where it is turned off. Nothing is opened yet."""
+    cache = settings.cache
+    if not cache.enabled:
+        return None
+    name = cache_backend(settings)
+    backend = discover("gateway.cache.backends", "BACKEND", Backend)[name]
+    store = backend.open(Room(cache.max_bytes, directory, secret))
+    return Shelf(
+        Fronted(store) if backend.fronted else store,
+        clock,
+        secret=secret,
+        rules=cache_rules(settings),
+        ttl_seconds=float(cache.ttl_seconds),
+        stale_seconds=float(cache.stale_if_error_seconds),
+        backend_name=name,
+        max_bytes=cache.max_bytes,
+        repeats_file=None if directory is None else directory / kept.FILE_NAME,
+    )
+
+
+def cache_rules(settings: Settings) -> tuple[CacheRule, ...]:
+    """Give the configured rules."""
+    return tuple(
+        CacheRule(
+            name=rule.name,
+            provider=rule.provider,
+            endpoint=rule.endpoint,
+            model=rule.model,
+            system_sha256=rule.system_sha256,
+            header=tuple((name.encode(), value) for name, value in rule.header.items()),
+            match=tuple(rule.match.items()),
+            ttl_seconds=float(rule.ttl_seconds),
+            shared=rule.shared,
+        )
+        for rule in settings.cache.rules
+    )
+
+
 def compose(
     settings: Settings,
     clock: Clock,
@@ -177,12 +217,19 @@ def compose(
     *,
     bounds: Fence | None = None,
     seen: Callable[[str], None] = unseen,
+    directory: Path | None = None,
+    capture: Callable[[Route | None], bool] = never,
+    look: Callable[[Route, Diagnosis, NetFailure | None], Surer | None] = no_look,
+    incident: Callable[[str], str] = all_well,
 ) -> Stages:
-    """Put the stages together."""
+    """Put the stages together.
+
+    Args:
+        directory: Where the cache may keep its file.
+    """
     for language in {LANGUAGES[0], settings.diagnose.language}:
         words(language)  # read now, not when the first call fails
-    cache, limits, retry, estimates = settings.cache, settings.limits, settings.retry, Estimates()
-    stores = discover("gateway.cache.backends", "BACKEND", Backend)
+    limits, retry, estimates = settings.limits, settings.retry, Estimates()
     return Stages(
         clock=clock,
         instance=secrets.token_hex(8),
@@ -195,8 +242,7 @@ def compose(
             pure_remove=retry.pure_remove,
         ),
         estimates=estimates,
-        store=stores["memory"].open(cache.max_bytes) if cache.enabled else None,
-        cache_ttl_seconds=float(cache.ttl_seconds),
+        cache=shelf(settings, clock, secret, directory),
         gate=Gate(
             limit_rules(settings),
             clock,
@@ -216,5 +262,9 @@ def compose(
         language=settings.diagnose.language,
         seen=seen,
         idle_seconds=idle_seconds(settings),
+        capture=capture,
+        look=look,
+        incident=incident,
         barred=anywhere if bounds is None else bounds.bars,
+        fallbacks=fallbacks(settings),
     )

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from gateway.cache.freshness import may_store
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.envelope import fails_inside
 from gateway.diagnose.evidence import Evidence
+from gateway.diagnose.remedy import fill
 from gateway.diagnose.say import say
 from gateway.egress.opening import EXCERPT_BYTES, is_events, is_json, is_page
 from gateway.egress.relay import ILL_END, Relayed, read_usage, relay_bytes, relay_events
@@ -23,13 +25,14 @@ from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
 from gateway.model.cause import Cause
 from gateway.model.decision import Forward, Refuse
-from gateway.model.diagnosis import Diagnosis
+from gateway.model.diagnosis import Clue, Diagnosis
 from gateway.model.event import Live
 from gateway.model.exchange import Admitted, Answered, Outcome
 from gateway.model.failure import NetFailure
 from gateway.model.flow import State
 from gateway.model.provider import StreamNews, Usage
-from gateway.reply import Reply, cache_status, failure_status, marks, own_error, passed_on, verdict
+from gateway.model.rhythm import Rhythm
+from gateway.reply import HeaderList, Reply, cache_status, failure_status, marks, own_error, passed_on, verdict
 from gateway.stages import Stages
 from gateway.testimony import evidence_of
 
@@ -64,6 +67,8 @@ class Trip:
     Attributes:
         duplicate: An attempt that may have been worked on was followed by another.
         come: What of a stream had come when the app hung up, by estimate.
+        fallback: Who answers in the provider's place, by name; empty when the provider does.
+        also: What the verdict tells besides what its rules saw.
         shadow: Where limits are only watched: what it would have waited for.
     """
 
@@ -80,6 +85,8 @@ class Trip:
     timeline: Timeline = field(default_factory=Timeline)
     duplicate: bool = False
     come: Usage | None = None
+    fallback: str = ""
+    also: tuple[Clue, ...] = ()
 
     def evidence(
         self,
@@ -108,46 +115,68 @@ class Trip:
         )
 
     def retime(self, failure: NetFailure | None) -> None:
-        """Let the last attempt end now: its body took until here."""
-        if self.attempts:
-            last = self.attempts[-1]
-            marks_ = self.timeline.marks(ok=failure is None)
-            self.attempts[-1] = replace(last, marks=marks_, failure=failure or last.failure)
+        """Let the last attempt at whoever answers end now: its body took until here."""
+        for at in reversed(range(len(self.attempts))):
+            if self.attempts[at].fallback == self.fallback:
+                last, marks_ = self.attempts[at], self.timeline.marks(ok=failure is None)
+                self.attempts[at] = replace(last, marks=marks_, failure=failure or last.failure)
+                return
 
 
 async def deliver(trip: Trip, tried: Tried) -> Answered:
     """Give a good answer on, as it comes."""
+    head = tried.head
+    assert head is not None
+    inside = _inside(trip, head, tried.body) if tried.whole else tried.diagnosis
+    good = inside is None and tried.whole
+    await start(trip, head, [] if inside is None else verdict(inside, spent=True), tried.body if good else b"")
+    first_byte_at = trip.stages.clock.now()
+    relayed = await hand_on(trip, tried, partial(_explain, trip, head), partial(_left, trip))
+    if not tried.whole:
+        whole = relayed.failure is None and not relayed.truncated and not is_events(head)
+        inside = _inside(trip, head, relayed.body or b"") if whole else None
+    return _answered(trip, head, relayed, first_byte_at, inside)
+
+
+async def hand_on(
+    trip: Trip,
+    tried: Tried,
+    explain: Callable[[NetFailure], tuple[str, str]],
+    left: Callable[[Relayed], None] = lambda _relayed: None,
+) -> Relayed:
+    """Give the body of an answer whose head is out, and let its attempt end with it.
+
+    Args:
+        explain: See `Explain` in `gateway.egress.relay`.
+        left: Is told what had come when the app hung up before the end.
+    """
     incoming, head, route, reply = tried.incoming, tried.head, trip.admitted.route, trip.reply
     assert incoming is not None
     assert head is not None
-    inside = _inside(trip, head, tried.body) if tried.whole else tried.diagnosis
-    await _start(trip, head, [] if inside is None else verdict(inside, spent=True))
-    first_byte_at = trip.stages.clock.now()
     if tried.whole:
         await reply.end(tried.body)
-        relayed = Relayed(body=tried.body, size_bytes=len(tried.body))
-        return _answered(trip, head, relayed, first_byte_at, inside)
+        return Relayed(body=tried.body, size_bytes=len(tried.body))
     if (shape := route.endpoint.stream) is not None and is_events(head):
+        trip.live.rhythm = Rhythm()
         relayed = await relay_events(
             incoming,
             reply,
             shape,
             route.provider,
-            partial(_explain, trip, head),
+            explain,
             now=trip.stages.clock.now,
             keep_bytes=KEEP_BYTES,
             first=tried.body,
             silent=_telling(trip.live),
-            left=partial(_left, trip),
+            left=left,
+            rhythm=trip.live.rhythm,
         )
     else:
         plain = head.header(b"content-encoding") in {None, "identity"}
         last_byte = route.endpoint.last_byte if plain else b""
         relayed = await relay_bytes(incoming, reply, KEEP_BYTES, last_byte)
     trip.retime(relayed.failure)
-    whole = relayed.failure is None and not relayed.truncated and not is_events(head)
-    inside = _inside(trip, head, relayed.body or b"") if whole else None
-    return _answered(trip, head, relayed, first_byte_at, inside)
+    return relayed
 
 
 async def give_up(trip: Trip, tried: Tried, diagnosis: Diagnosis, *, spent: bool) -> Answered:
@@ -161,13 +190,13 @@ async def give_up(trip: Trip, tried: Tried, diagnosis: Diagnosis, *, spent: bool
         status = _NOT_ALLOWED.get(diagnosis.cause, status)
         body, headers = own_error(trip.admitted.route.provider, status, diagnosis, trip.stages.language)
         written = ReplyHead(status=status, headers=tuple(headers))
-        await _start(trip, written, ours + named)
+        await start(trip, written, ours + named)
         await trip.reply.end(body)
         outcome = Outcome(head=written, complete=True, excerpt=body, bytes_out=len(body), diagnosis=diagnosis)
         return over(trip, outcome)
     if head.status < 400:  # a stream whose first event says that it failed
         return await deliver(trip, tried)
-    await _start(trip, head, [*ours, (b"proxy-status", b"whygate; received-status=%d" % head.status)])
+    await start(trip, head, [*ours, (b"proxy-status", b"whygate; received-status=%d" % head.status)])
     first_byte_at = trip.stages.clock.now()
     if tried.whole or tried.incoming is None:
         await trip.reply.end(tried.body)
@@ -177,11 +206,13 @@ async def give_up(trip: Trip, tried: Tried, diagnosis: Diagnosis, *, spent: bool
             await trip.reply.write(tried.body)
         relayed = await relay_bytes(tried.incoming, trip.reply, 0)
     answered = _answered(trip, head, relayed, first_byte_at)
-    return replace(answered, outcome=replace(answered.outcome, excerpt=tried.body[:EXCERPT_BYTES], diagnosis=diagnosis))
+    return over(trip, replace(answered.outcome, excerpt=tried.body[:EXCERPT_BYTES], diagnosis=diagnosis))
 
 
 def over(trip: Trip, outcome: Outcome) -> Answered:
     """Give the fact of the whole trip."""
+    if outcome.diagnosis is not None and trip.also:
+        outcome = replace(outcome, diagnosis=telling(outcome.diagnosis, *trip.also))
     return Answered(
         admitted=trip.admitted,
         attempts=tuple(trip.attempts),
@@ -193,17 +224,35 @@ def over(trip: Trip, outcome: Outcome) -> Answered:
     )
 
 
-async def _start(trip: Trip, head: ReplyHead, ours: list[tuple[bytes, bytes]]) -> None:
+def telling(diagnosis: Diagnosis, *clues: Clue) -> Diagnosis:
+    """Give a verdict with further lines of evidence."""
+    lines = tuple(fill(clue.text, dict(clue.facts)) for clue in clues)
+    return replace(diagnosis, clues=(*diagnosis.clues, *clues), evidence=(*diagnosis.evidence, *lines))
+
+
+async def start(trip: Trip, head: ReplyHead, ours: list[tuple[bytes, bytes]], whole: bytes = b"") -> None:
+    """Give a head, with our marks behind its headers; ``whole`` is a good answer's body that has come already."""
     call = trip.admitted.call
     spent = trip.upstream_seconds + trip.queued_seconds + trip.waited_seconds
     overhead = max(0.0, trip.stages.clock.now() - call.arrived - spent)
     if not trip.admitted.route.foreign or ours:
-        ours = ours + marks(call.id, len(trip.attempts), trip.queued_seconds, overhead, duplicate=trip.duplicate)
-    if _wanted(trip):
-        ours.append(cache_status("fwd=miss"))
+        tries = sum(not attempt.fallback for attempt in trip.attempts)
+        ours = ours + marks(call.id, tries, trip.queued_seconds, overhead, duplicate=trip.duplicate)
+    ours += _of_the_cache(trip, head, whole)
     trip.live.status = head.status
     trip.live.enter(State.STREAMING)
     await trip.reply.start(head.status, passed_on(head, ours))
+
+
+def _of_the_cache(trip: Trip, head: ReplyHead, whole: bytes) -> HeaderList:
+    """Say why it was asked, and whether it is kept where that is known already: of a stream it is at its end."""
+    decision = trip.admitted.decision
+    if trip.fallback or not isinstance(decision, Forward) or (decision.plan is None and not decision.bypass):
+        return []
+    stored = "; stored" if decision.plan is not None and may_store(head, whole, lent=decision.plan.lent) else ""
+    if decision.bypass:
+        return [cache_status(f'fwd=request{stored}; detail="{decision.bypass}"')]
+    return [cache_status(f"fwd=miss{stored}")]
 
 
 def _telling(live: Live) -> Callable[[float | None], None]:
@@ -279,7 +328,7 @@ def _answered(
         usage=usage,
         bytes_out=relayed.size_bytes,
         first_byte_at=first_byte_at if relayed.first_at is None else relayed.first_at,
-        body=relayed.body if _wanted(trip) else None,
+        body=relayed.body if _wanted(trip) or trip.stages.capture(trip.admitted.route) else None,
         diagnosis=diagnosis,
     )
     return over(trip, outcome)
@@ -306,7 +355,7 @@ def _settle(trip: Trip, head: ReplyHead, relayed: Relayed, usage: Usage | None) 
 
 def _wanted(trip: Trip) -> bool:
     decision = trip.admitted.decision
-    return isinstance(decision, Forward) and decision.cache_key is not None
+    return not trip.fallback and isinstance(decision, Forward) and decision.plan is not None
 
 
 def _explain(trip: Trip, head: ReplyHead, failure: NetFailure) -> tuple[str, str]:

@@ -32,21 +32,22 @@ def unpacked(body: bytes, coding: str, limit_bytes: int) -> tuple[bytes, bool] |
     return None
 
 
-def readable(body: bytes, encoding: str | None, content_type: str | None) -> str | None:
-    """Give at most 64 KiB of text, or None when the body cannot be read as text.
+def readable(body: bytes, encoding: str | None, content_type: str | None, limit_bytes: int = MAX_BYTES) -> str | None:
+    """Give the start as text, or None when the body cannot be read as text.
 
     Args:
         body: The first bytes as received; may end anywhere.
         encoding: The value of content-encoding.
         content_type: Its charset counts only for Latin-1; everything else that is text is UTF-8 these days.
+        limit_bytes: Of the unpacked text.
     """
     coding = (encoding or "identity").strip().lower()
     if coding != "identity":
-        found = unpacked(body, coding, MAX_BYTES)
+        found = unpacked(body, coding, limit_bytes)
         if found is None:
             return None
         body = found[0]
-    body = body[:MAX_BYTES]
+    body = body[:limit_bytes]
     if not body or b"\0" in body:
         return None
     charset = "latin-1" if "8859-1" in (content_type or "") else "utf-8"

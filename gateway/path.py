@@ -14,17 +14,16 @@ from dataclasses import replace
 from typing import assert_never
 
 from gateway.attempts import Asking
-from gateway.cache.freshness import NO_USE, kept_headers, may_store, use_of
-from gateway.cache.key import cache_key
+from gateway.cache.shelf import Counted
 from gateway.diagnose.engine import diagnose
 from gateway.diagnose.evidence import Evidence
-from gateway.excerpt import MAX_BYTES, readable
 from gateway.identify.guard import refusal, refusal_abroad
 from gateway.identify.nowhere import nowhere
 from gateway.model.attempt import ReplyHead
 from gateway.model.call import Call, Mode
 from gateway.model.cause import Cause
-from gateway.model.decision import Forward, Refuse, ServeCached, StoredReply
+from gateway.model.decision import Forward, Refuse, ServeCached
+from gateway.model.diagnosis import Diagnosis
 from gateway.model.event import Live
 from gateway.model.exchange import Admitted, Answered, Concluded, Outcome
 from gateway.model.flow import State
@@ -33,6 +32,7 @@ from gateway.refusing import refuse
 from gateway.reply import Reply, cache_status, marks, passed_on
 from gateway.stages import Stages
 from gateway.testimony import evidence_of, happened
+from gateway.together import Together
 
 logger = logging.getLogger("whygate.path")
 
@@ -49,12 +49,13 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
     live = Live(call=call)
     stages.sink.opened(live)
     admitted: Admitted | None = None
-    asking: Asking | None = None
+    asking: Asking | Together | None = None
     try:
         admitted = await admit(stages, call)
         live.route = admitted.route
         if isinstance(admitted.decision, Forward):
-            asking = Asking(stages, admitted, live, reply, rest)
+            kept = admitted.decision.plan is not None
+            asking = Together(stages, admitted, live, reply) if kept else Asking(stages, admitted, live, reply, rest)
         answered = await forward(stages, admitted, live, reply, asking)
     except asyncio.CancelledError:
         conclude(stages, live, _interrupted(admitted or _unknown(call), asking, _cut_off(stages, live)))
@@ -62,12 +63,7 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
     except Exception as error:
         logger.exception("call %s", call.id)
         answered = await _broke(stages, admitted or _unknown(call), asking, reply, error)
-    concluded = conclude(stages, live, answered)
-    try:
-        await keep(stages, answered)
-    except Exception:
-        logger.exception("call %s: its answer was not kept", call.id)
-    return concluded
+    return conclude(stages, live, answered)
 
 
 def abandoned(stages: Stages, call: Call) -> None:
@@ -89,17 +85,18 @@ async def admit(stages: Stages, call: Call) -> Admitted:
         return replace(unknown, decision=refused or refusal_abroad(call, stages.barred) or carried)
     if refused is not None:
         return Admitted(call=call, route=route, decision=refused)
-    use = use_of(call, route, stages.cache_ttl_seconds) if stages.store is not None else NO_USE
-    if not use.store or stages.store is None:
-        return Admitted(call=call, route=route, decision=Forward())
-    key, now = cache_key(call, route, stages.secret), stages.clock.now()
-    stored = await stages.store.get(key, now) if use.read else None
-    if stored is not None:
-        return Admitted(call=call, route=route, decision=ServeCached(reply=stored, age_seconds=now - stored.stored_at))
-    return Admitted(call=call, route=route, decision=Forward(cache_key=key, ttl_seconds=use.ttl_seconds))
+    decision: Forward | ServeCached = Forward()
+    if stages.cache is not None:
+        try:
+            decision = await stages.cache.decide(call, route)
+        except Exception:
+            logger.exception("call %s: the cache cannot say anything about it", call.id)  # so it is asked
+    return Admitted(call=call, route=route, decision=decision)
 
 
-async def forward(stages: Stages, admitted: Admitted, live: Live, reply: Reply, asking: Asking | None) -> Answered:
+async def forward(
+    stages: Stages, admitted: Admitted, live: Live, reply: Reply, asking: Asking | Together | None
+) -> Answered:
     """Act on the decision. The answer has been given when this returns."""
     match admitted.decision:
         case Refuse() as refused:
@@ -111,30 +108,6 @@ async def forward(stages: Stages, admitted: Admitted, live: Live, reply: Reply, 
             return await asking.ask()
         case other:
             assert_never(other)
-
-
-async def keep(stages: Stages, answered: Answered) -> None:
-    """Store a good answer, and learn from what the provider counted. A store that fails stops nothing."""
-    admitted, outcome = answered.admitted, answered.outcome
-    decision, route, usage = admitted.decision, admitted.route, outcome.usage
-    if usage is not None and answered.attempts:
-        stages.estimates.learn(route.model_group, route.input_tokens, usage.tokens_in, usage.tokens_out)
-    if stages.store is None or not _is_kept(admitted, outcome):
-        return
-    assert isinstance(decision, Forward)
-    assert decision.cache_key is not None
-    assert outcome.head is not None
-    now = stages.clock.now()
-    tokens = usage or (None, None)
-    stored = StoredReply(
-        status=outcome.head.status,
-        headers=kept_headers(outcome.head.headers),
-        body=outcome.body or b"",
-        stored_at=now,
-        tokens_in=tokens[0],
-        tokens_out=tokens[1],
-    )
-    await stages.store.put(decision.cache_key, stored, now + decision.ttl_seconds)
 
 
 def conclude(stages: Stages, live: Live, answered: Answered) -> Concluded:
@@ -156,9 +129,7 @@ def conclude(stages: Stages, live: Live, answered: Answered) -> Concluded:
         )
     if answered.attempts:
         stages.recent.note(happened(answered, diagnosis.cause.value if diagnosis is not None else None, now))
-    word = _cache_word(admitted, outcome)
-    if outcome.body is not None:
-        answered = replace(answered, outcome=replace(outcome, body=None))  # the record does not keep it in memory
+    word = _cache_word(stages, answered, diagnosis)
     concluded = Concluded(answered=answered, diagnosis=diagnosis, ended=now, cache=word)
     live.enter(State.DONE)
     stages.sink.closed(live, concluded)
@@ -170,34 +141,40 @@ async def _replay(stages: Stages, admitted: Admitted, hit: ServeCached, live: Li
     head = ReplyHead(status=stored.status, headers=stored.headers)
     live.status = stored.status
     live.enter(State.STREAMING)
-    ours = [cache_status("hit", hit.age_seconds), *marks(call.id, 0, 0.0, stages.clock.now() - call.arrived)]
+    ours = [
+        cache_status("hit", hit.age_seconds, hit.fresh_seconds),
+        *marks(call.id, 0, 0.0, stages.clock.now() - call.arrived),
+    ]
     headers = passed_on(head, ours)
     await reply.start(stored.status, [*headers, (b"content-length", b"%d" % len(stored.body))])
     first_byte_at = stages.clock.now()
     await reply.end(stored.body)
     saved = Usage(stored.tokens_in, stored.tokens_out)
     outcome = Outcome(head=head, complete=True, bytes_out=len(stored.body), first_byte_at=first_byte_at, usage=saved)
-    return Answered(admitted=admitted, attempts=(), outcome=outcome)
+    return Answered(admitted=admitted, attempts=(), outcome=replace(outcome, cache="hit"))
 
 
-def _cache_word(admitted: Admitted, outcome: Outcome) -> str:
-    if isinstance(admitted.decision, ServeCached):
-        return "hit"
-    return "stored" if _is_kept(admitted, outcome) else "none"
-
-
-def _is_kept(admitted: Admitted, outcome: Outcome) -> bool:
-    decision, head, body = admitted.decision, outcome.head, outcome.body
-    if not isinstance(decision, Forward) or decision.cache_key is None:
-        return False
-    if not outcome.complete or head is None or body is None:
-        return False
-    encoding = head.header(b"content-encoding")
-    if encoding is None:
-        return may_store(head, body)
-    # A refusal inside must be seen: what cannot be unpacked as a whole is not kept.
-    text = (readable(body, encoding, None) or "").encode()
-    return 0 < len(text) < MAX_BYTES and may_store(head, text)
+def _cache_word(stages: Stages, answered: Answered, diagnosis: Diagnosis | None) -> str:
+    """Say what the cache had to do with a call, and let it and the estimates learn from the call."""
+    admitted, outcome, cache = answered.admitted, answered.outcome, stages.cache
+    route, decision, usage = admitted.route, admitted.decision, outcome.usage
+    if answered.attempts and usage is not None and not outcome.estimated and outcome.cache != "stale":
+        stages.estimates.learn(route.model_group, route.input_tokens, usage.tokens_in, usage.tokens_out)
+    if cache is None or not isinstance(decision, Forward | ServeCached):
+        return "none"
+    asked = [attempt for attempt in answered.attempts if not attempt.fallback]
+    if asked and (head := asked[-1].head) is not None:
+        cache.heard(route, head.status, None if diagnosis is None else diagnosis.cause.value)
+    if isinstance(decision, Forward) and decision.plan is not None and outcome.client_left:
+        cache.left(decision.plan, admitted.call)
+    bypassed = isinstance(decision, Forward) and bool(decision.bypass)
+    word = outcome.cache or ("bypass" if bypassed else "none")
+    good = outcome.complete and diagnosis is None and outcome.head is not None and outcome.head.status == 200
+    try:
+        cache.count(admitted.call, route, decision, Counted(word, usage, outcome.bytes_out if good else 0))
+    except Exception:
+        logger.exception("call %s: the cache did not count it", admitted.call.id)  # and its row is written
+    return word
 
 
 def _unknown(call: Call) -> Admitted:
@@ -222,7 +199,7 @@ def _head(live: Live) -> ReplyHead | None:
     return None if live.status is None else ReplyHead(status=live.status, headers=())
 
 
-def _interrupted(admitted: Admitted, asking: Asking | None, outcome: Outcome) -> Answered:
+def _interrupted(admitted: Admitted, asking: Asking | Together | None, outcome: Outcome) -> Answered:
     if asking is None:
         return Answered(admitted=admitted, attempts=(), outcome=outcome)
     if asking.come is not None:
@@ -232,7 +209,9 @@ def _interrupted(admitted: Admitted, asking: Asking | None, outcome: Outcome) ->
     )
 
 
-async def _broke(stages: Stages, admitted: Admitted, asking: Asking | None, reply: Reply, error: Exception) -> Answered:
+async def _broke(
+    stages: Stages, admitted: Admitted, asking: Asking | Together | None, reply: Reply, error: Exception
+) -> Answered:
     """A bug of ours: say so, never let the call slip past a limit, never end an answer as if it were whole."""
     words = f"{type(error).__name__} in whygate itself"
     answered = _interrupted(admitted, asking, Outcome(internal_error=words))

@@ -72,6 +72,19 @@ def marks(
     return headers
 
 
+def named(diagnosis: Diagnosis) -> HeaderList:
+    """Give the headers that name a cause and who can mend it."""
+    headers = [(b"x-whygate-cause", diagnosis.cause.value.encode())]
+    if diagnosis.fault is not None:
+        headers.append((b"x-whygate-fault", diagnosis.fault.value.encode()))
+    return headers
+
+
+def instead(name: str) -> tuple[bytes, bytes]:
+    """Give the header that says which fallback answered in the provider's place."""
+    return (b"x-whygate-fallback", name.encode("ascii", "replace"))
+
+
 def verdict(diagnosis: Diagnosis, *, spent: bool, final: bool = True, stated_by: ReplyHead | None = None) -> HeaderList:
     """Give the headers of a failed answer. An SDK that reads ``x-should-retry: false`` does not try in vain.
 
@@ -82,9 +95,7 @@ def verdict(diagnosis: Diagnosis, *, spent: bool, final: bool = True, stated_by:
             whether to repeat a call that may have been worked on.
         stated_by: The provider's head. What it states itself stays as it is.
     """
-    headers = [(b"x-whygate-cause", diagnosis.cause.value.encode())]
-    if diagnosis.fault is not None:
-        headers.append((b"x-whygate-fault", diagnosis.fault.value.encode()))
+    headers = named(diagnosis)
     known = diagnosis.cause != "unknown"
     if spent or (final and known and diagnosis.cause.again is Again.NEVER):
         headers.append((b"x-should-retry", b"false"))
@@ -139,6 +150,13 @@ def failure_status(failure: NetFailure) -> tuple[int, HeaderList]:
     return status, [(b"proxy-status", f"whygate; error={error}".encode())]
 
 
-def cache_status(word: str, age_seconds: float | None = None) -> tuple[bytes, bytes]:
-    """Give ``Cache-Status`` (RFC 9211)."""
-    return (b"cache-status", f"whygate; {word}".encode() + (b"" if age_seconds is None else b"; age=%d" % age_seconds))
+def cache_status(
+    word: str, age_seconds: float | None = None, fresh_seconds: float | None = None
+) -> tuple[bytes, bytes]:
+    """Give ``Cache-Status`` (RFC 9211). A ``ttl`` below 0 says for how long the answer has been too old."""
+    text = f"whygate; {word}"
+    if fresh_seconds is not None:
+        text += f"; ttl={math.floor(fresh_seconds)}"
+    if age_seconds is not None:
+        text += f"; age={math.floor(age_seconds)}"
+    return (b"cache-status", text.encode())

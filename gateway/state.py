@@ -120,6 +120,11 @@ class State:
         return self.directory / "cache.db"
 
     @property
+    def doctor_json(self) -> Path:
+        """What the doctor found last."""
+        return self.directory / "doctor.json"
+
+    @property
     def limits_json(self) -> Path:
         """What was learned of providers' limits."""
         return self.directory / "limits.json"

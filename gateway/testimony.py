@@ -91,6 +91,7 @@ def evidence_of(
         stated_seconds=stated_seconds(call),
         attempts=len(attempts),
         history=history(stages, call, route),
+        incident="" if route.foreign else stages.incident(route.provider.name),
         **({"head": head, "text": text} | more),
     )
 
@@ -147,7 +148,8 @@ def history(stages: Stages, call: Call, route: Route) -> History:
 def happened(answered: Answered, cause: str | None, now: float) -> Happened:
     """Give what the history keeps of a call that is over."""
     call, route, outcome = answered.admitted.call, answered.admitted.route, answered.outcome
-    last = answered.attempts[-1] if answered.attempts else None
+    attempts = [attempt for attempt in answered.attempts if not attempt.fallback]  # a fallback says nothing of the host
+    last = attempts[-1] if attempts else None
     connecting = [mark for mark in last.marks if mark.phase in {Phase.CONNECT, Phase.TLS}] if last is not None else []
     wait = outcome.diagnosis.wait_seconds if cause is not None and outcome.diagnosis is not None else None
     return Happened(
@@ -165,7 +167,7 @@ def happened(answered: Answered, cause: str | None, now: float) -> Happened:
         stated_wait=wait or 0.0,
         body=_fingerprint(route.target, call.body) if cause is not None else 0,
         retries=route.retry_count,
-        attempts=len(answered.attempts),
+        attempts=len(attempts),
         left=outcome.client_left,
         held_back_seconds=_held_back(answered, now) if cause is None and route.stream else None,
     )

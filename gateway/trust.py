@@ -6,6 +6,7 @@ imported here, because ``whygate run`` does this before every command.
 
 import re
 import ssl
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -82,6 +83,29 @@ def upstream_roots(state: State, chosen: Iterable[Path]) -> Path:
 def unreadable_choices(env: Mapping[str, str]) -> list[tuple[str, str]]:
     """Give the variables that name a certificate file which cannot be read, with that file."""
     return [(name, env[name]) for name in FILE_VARIABLES if env.get(name) and _read(Path(env[name])) is None]
+
+
+def system_roots() -> int | None:
+    """Give how many certificates the system's list holds; None where it is no list in a file."""
+    paths = ssl.get_default_verify_paths()
+    for path in (paths.openssl_cafile, *_DISTRIBUTIONS):
+        found = _read(Path(path)) or b""
+        if count := found.count(b"-----BEGIN CERTIFICATE-----"):
+            return count
+    folder = Path(paths.openssl_capath)
+    return None if sys.platform != "linux" or (folder.is_dir() and any(folder.iterdir())) else 0
+
+
+def holds(path: Path, certificate: Path) -> bool:
+    """Whether a bundle holds a certificate. False when either cannot be read."""
+    ours = [_normal(one) for one in certificates_in(_read(certificate) or b"")]
+    return bool(ours) and ours[0] in {_normal(one) for one in certificates_in(_read(path) or b"")}
+
+
+def system_file() -> Path | None:
+    """Give the file in which the system keeps its list, None where it has none."""
+    found = (Path(one) for one in (ssl.get_default_verify_paths().openssl_cafile, *_DISTRIBUTIONS))
+    return next((path for path in found if path.is_file()), None)
 
 
 def certificates_in(pem: bytes) -> Iterator[bytes]:

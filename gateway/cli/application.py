@@ -6,7 +6,23 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import ca, config, demo, env, explain, limits, run, simulate, start
+from gateway.cli import (
+    bundle,
+    ca,
+    cache,
+    capture,
+    config,
+    demo,
+    doctor,
+    env,
+    explain,
+    export,
+    limits,
+    replay,
+    run,
+    simulate,
+    start,
+)
 
 RUN, LOOK, SET_UP = "Run", "Look", "Set up"
 
@@ -42,8 +58,14 @@ app.command("run", rich_help_panel=RUN, context_settings={"allow_interspersed_ar
 app.command("start", rich_help_panel=RUN)(start.start)
 app.command("env", rich_help_panel=RUN)(env.env)
 app.command("simulate", rich_help_panel=RUN)(simulate.simulate)
+app.command("doctor", rich_help_panel=LOOK)(doctor.doctor)
 app.command("explain", rich_help_panel=LOOK)(explain.explain)
 app.command("limits", rich_help_panel=LOOK)(limits.limits)
+app.command("replay", rich_help_panel=LOOK)(replay.replay)
+app.command("capture", rich_help_panel=LOOK)(capture.capture)
+app.add_typer(cache.app, name="cache", rich_help_panel=LOOK)
+app.command("export", rich_help_panel=LOOK)(export.export)
+app.command("bundle", rich_help_panel=LOOK)(bundle.bundle)
 app.add_typer(ca.app, name="ca", rich_help_panel=SET_UP)
 app.add_typer(config.app, name="config", rich_help_panel=SET_UP)
 

@@ -1,29 +1,20 @@
 """``whygate run --check``: whether calls of a program would come through the gateway, asked in its own runtime."""
 
-import json
-import re
 import secrets
 import subprocess
 import textwrap
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.cli.runtimes import Canary, canary_for
+from gateway.canary.reading import PAST, REACHED, UNTRUSTED, URL, Asked, document_in, one_line, read
+from gateway.canary.runtimes import Canary, canary_for
 from gateway.cli.screen import UserError
 
-URL = "https://api.openai.com/v1/models"
-"""Asked without a key: should it get there past us, it is refused and costs nothing."""
-
-REACHED, PAST, UNTRUSTED, UNASKED = "yes", "no", "no trust", "-"
 _RUN_SECONDS = 120.0
-_TEXT_CHARACTERS = 100
 _WIDTH = 20
 _COLUMNS = 80
 _WHOLE: Mapping[str, Any] = {"break_long_words": False, "break_on_hyphens": False}
-_CERTIFICATE = re.compile(r"certificate|PKIX|self.signed|issuer|UnknownIssuer|\bx509\b", re.IGNORECASE)
 _NODE = "Node.js reads proxy variables from 22.21 and 24.0 on, its https module from 24.5 on. Update it."
 _ADVICE: Mapping[tuple[str, str, str], str] = {
     ("node", "fetch", PAST): _NODE,
@@ -34,21 +25,6 @@ _ADVICE: Mapping[tuple[str, str, str], str] = {
 """Runtime, means, verdict by proxy -> what to do."""
 
 _TRUST = "No trust: a proxy was reached whose certificate is not accepted. Add that of whygate: "
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """How one means of calling fared."""
-
-    name: str
-    by_proxy: str
-    by_base_url: str
-    details: tuple[str, ...]
-
-    @property
-    def reached(self) -> bool:
-        """Whether calls can come through in one way at least."""
-        return REACHED in {self.by_proxy, self.by_base_url}
 
 
 def check(command: Sequence[str], env: Mapping[str, str], base_url: str, certificate: Path, url: str = URL) -> int:
@@ -73,7 +49,7 @@ def check(command: Sequence[str], env: Mapping[str, str], base_url: str, certifi
         raise UserError(what, "", fix)
     token = secrets.token_urlsafe(12)
     document = _ask(canary, canary.command(token, url, base_url), env)
-    asked = _read(document, token)
+    asked = read(document, token)
     print("\n".join(_report(canary, str(document["whygate_canary"]), asked, certificate)))
     return 0 if asked and all(one.reached for one in asked) else 1
 
@@ -89,54 +65,18 @@ def _ask(canary: Canary, command: Sequence[str], env: Mapping[str, str]) -> dict
         why = str(exc.strerror)
     except subprocess.TimeoutExpired:
         why = f"It did not end within {_RUN_SECONDS:.0f} s"
-    for line in reversed(said.splitlines()):
-        if '"whygate_canary":' in line:
-            with suppress(ValueError):
-                document = json.loads(line)
-                if isinstance(document, dict):
-                    return document
+    document = document_in(said)
+    if document is not None:
+        return document
     lines = [line for line in why.splitlines() if line.strip()] or ["It said nothing"]
-    told = _line(next((line for line in lines if "error" in line.lower()), lines[-1]))
+    told = one_line(next((line for line in lines if "error" in line.lower()), lines[-1]))
     raise UserError(
         f"The check could not run in {canary.program}", told, "Run the command itself, and look at its calls."
     )
 
 
-def _read(document: Mapping[str, Any], token: str) -> list[Asked]:
-    by_name: dict[str, dict[str, dict[str, Any]]] = {}
-    for entry in document.get("means", ()):
-        by_name.setdefault(str(entry["name"]), {})[str(entry["way"])] = entry
-    return [
-        Asked(
-            name,
-            _verdict(ways.get("proxy"), token),
-            _verdict(ways.get("base_url"), token),
-            tuple(_detail(ways[way], words) for way, words in _WAYS if _verdict(ways.get(way), token) == PAST),
-        )
-        for name, ways in by_name.items()
-    ]
-
-
-_WAYS = (("proxy", "by proxy"), ("base_url", "by base URL"))
-
-
-def _verdict(entry: Mapping[str, Any] | None, token: str) -> str:
-    if entry is None:
-        return UNASKED
-    # A gateway that is older than this passes the call on, and says so in its answer.
-    if entry.get("echo") == token or entry.get("flow"):
-        return REACHED
-    return UNTRUSTED if _CERTIFICATE.search(str(entry.get("error", ""))) else PAST
-
-
-def _detail(entry: Mapping[str, Any], way: str) -> str:
-    error = entry.get("error")
-    told = _line(error) if error else f"someone else answered, with status {entry.get('status')}"
-    return f"{entry['name']} {way}: past the gateway ({told})"
-
-
 def _report(canary: Canary, version: str, asked: Sequence[Asked], certificate: Path) -> list[str]:
-    lines = [f"Checked {_line(version)} ({canary.program}).", "", f"  {'':<{_WIDTH}}{'by proxy':<12}by base URL"]
+    lines = [f"Checked {one_line(version)} ({canary.program}).", "", f"  {'':<{_WIDTH}}{'by proxy':<12}by base URL"]
     lines += [f"  {one.name:<{_WIDTH}}{one.by_proxy:<12}{one.by_base_url}" for one in asked]
     steps = [detail for one in asked for detail in one.details]
     advice = (_ADVICE.get((canary.runtime, one.name, one.by_proxy)) for one in asked)
@@ -154,9 +94,3 @@ def _conclusion(asked: Sequence[Asked]) -> str:
         # The official SDKs read it by themselves.
         return f"Calls come through; those by {', '.join(half)} only with the base URL."
     return "Calls come through the gateway."
-
-
-def _line(text: Any) -> str:
-    """Keep a text that came from elsewhere on one line."""
-    plain = "".join(c if c.isprintable() else " " for c in str(text)).strip()
-    return plain if len(plain) <= _TEXT_CHARACTERS else plain[: _TEXT_CHARACTERS - 3] + "..."

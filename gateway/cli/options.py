@@ -1,8 +1,9 @@
 """Options that every verb has, and what they mean."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,22 +62,30 @@ def resolve_settings(config: Path | None, flags: Mapping[str, tuple[Any, str]] |
 
 
 def _check_rules(resolved: Resolved) -> None:
-    """Refuse a limit for a provider that does not exist: it would silently limit nothing."""
+    """Refuse a rule for a provider that does not exist: it would silently do nothing."""
     settings = resolved.settings
-    if not settings.limits.rules:
+    rules: dict[str, Sequence[Any]] = {
+        "limits.rules": settings.limits.rules,
+        "cache.rules": settings.cache.rules,
+        "fallback": settings.fallback,
+    }
+    if not any(rules.values()):
         return
     built_in = [provider.name for provider in discover("gateway.providers", "PROVIDER", Provider).values()]
     known = sorted({*built_in, *(entry.name for entry in settings.providers)})
     problems = [
         Problem(
-            source=resolved.origins["limits.rules"],
-            key=f"limits.rules[{number}].provider",
+            source=resolved.origins[table],
+            key=f"{table}[{number}].provider",
             given=repr(rule.provider),
             expected=f"a known provider ({', '.join(known)})",
             nearest=nearest(rule.provider, known),
         )
-        for number, rule in enumerate(settings.limits.rules)
-        if rule.provider not in known
+        for table, entries in rules.items()
+        for number, rule in enumerate(entries)
+        if not any(
+            rule.provider == name or (table != "limits.rules" and fnmatchcase(name, rule.provider)) for name in known
+        )
     ]
     if problems:
         raise ConfigError(problems)

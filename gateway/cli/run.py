@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.canary.runtimes import reads_proxies
 from gateway.cli.adopting import adopt
 from gateway.cli.base_urls import Given, add_base_urls, variable_names
 from gateway.cli.calls import calls_since
@@ -24,7 +25,6 @@ from gateway.cli.options import (
     listen_address,
     open_state,
 )
-from gateway.cli.runtimes import reads_proxies
 from gateway.cli.screen import note
 from gateway.cli.summary import last_words
 from gateway.state import Runtime, State

@@ -4,6 +4,8 @@ import sys
 from contextlib import suppress
 from typing import Self
 
+import typer
+
 from gateway.settings import ConfigError
 
 _PROBLEMS_SHOWN = 12
@@ -39,6 +41,20 @@ def show(error: UserError) -> None:
         lines.append(f"  where  {error.where}")
     lines.append(f"  do     {error.fix}")
     note("\n".join(lines))
+
+
+def agree(question: str, *, yes: bool) -> None:
+    """Go on only when somebody says so, on the command line or now; exit code 1 when they would rather not.
+
+    Raises:
+        UserError: Nobody can be asked.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UserError("Nobody can be asked", question, "Say so on the command line: --yes")
+    if not typer.confirm(question, err=True):
+        raise typer.Exit(1)
 
 
 def note(text: str) -> None:

@@ -85,12 +85,6 @@ def start(  # noqa: PLR0917  (its options)
 
 def announce(runtime: Runtime, settings: Settings, mitmweb: str, say: Callable[[str], object]) -> None:
     """Say where everything is, now that it answers."""
-    cache = settings.cache
-    cached = (
-        f"embeddings, moderations and prompts with temperature 0, for {cache.ttl_seconds:,} s, never across keys"
-        if cache.enabled
-        else "nothing"
-    )
     lines = (
         f"whygate is ready (pid {runtime.pid}).",
         "",
@@ -101,13 +95,33 @@ def announce(runtime: Runtime, settings: Settings, mitmweb: str, say: Callable[[
         f"  Page        {runtime.page_link if settings.page.token is None else runtime.page_url + '/?token=...'}",
         *((f"  mitmweb     {mitmweb}",) if mitmweb else ()),
         *_way_out(settings),
-        *textwrap.wrap(cached, _WIDTH, initial_indent="  Cached      ", subsequent_indent=" " * 14),
+        *_paragraph("Cached", _cached(settings)),
+        *_paragraph("Fallback", _fallbacks(settings)),
         "",
         "Use it from another terminal:",
         "  whygate run -- python app.py       for one command",
         '  eval "$(whygate env)"              for everything in that terminal',
     )
     say("\n".join(lines))
+
+
+def _paragraph(name: str, text: str) -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14)
+
+
+def _cached(settings: Settings) -> str:
+    cache = settings.cache
+    if not cache.enabled:
+        return "nothing"
+    lent = [rule.name for rule in cache.rules if rule.shared and rule.ttl_seconds]
+    rules = [rule.name for rule in cache.rules if not rule.shared and rule.ttl_seconds]
+    text = f"embeddings, moderations and prompts with temperature 0, for {cache.ttl_seconds:,} s"
+    text += f"; by rule: {', '.join(rules)}" if rules else ""
+    return text + (f"; never across keys, but for: {', '.join(lent)}" if lent else "; never across keys")
+
+
+def _fallbacks(settings: Settings) -> str:
+    return "; ".join(f"{one.name} ({one.upstream or 'a fixed text'})" for one in settings.fallback)
 
 
 def _elsewhere(settings: Settings) -> str:
@@ -126,7 +140,7 @@ def _token(runtime: Runtime) -> list[str]:
 
 def _way_out(settings: Settings) -> list[str]:
     """Name the company's proxy where one is in force, without its password."""
-    from gateway.compose import ways  # noqa: PLC0415  (loaded by now)
+    from gateway.configured import ways  # noqa: PLC0415  (loaded by now)
 
     found, _ = ways(settings, os.environ)
     via = found.https or found.http

@@ -25,21 +25,30 @@ def last_words(rows: Sequence[dict[str, Any]], runtime: Runtime, lived_seconds: 
         lived_seconds: How long the command ran.
     """
     failed = [row for row in rows if row.get("cause")]
+    helped = sum(_is_helped(row) for row in failed)
     # A tunnel that went well is no call to a provider; one that failed may be why there was none.
     calls = [row for row in rows if row.get("kind") != "tunnel" or row.get("cause")]
     if failed:
-        return "\n".join(_block(calls, failed, runtime))
+        return "\n".join(_block(calls, failed, runtime, helped))
     if not calls:
         return _NO_CALL if lived_seconds >= _TRIVIAL_SECONDS else ""
     saved = _saved(calls)
     return f"whygate: {_count(len(calls), 'call')}, none failed; {saved}." if saved else ""
 
 
-def _block(calls: Sequence[dict[str, Any]], failed: Sequence[dict[str, Any]], runtime: Runtime) -> list[str]:
+def _is_helped(row: dict[str, Any]) -> bool:
+    """Whether the app has an answer although its provider gave none: an older one, or a fallback's."""
+    return bool(row.get("fallback") or row.get("cache") == "stale") and (row.get("status") or 599) < 400
+
+
+def _block(
+    calls: Sequence[dict[str, Any]], failed: Sequence[dict[str, Any]], runtime: Runtime, helped: int
+) -> list[str]:
     by_cause: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in failed:
         by_cause[row["cause"]].append(row)
-    lines = ["", f"whygate: {_count(len(calls), 'call')}, {len(failed)} failed."]
+    told = f"; {helped} of them got an older answer or a fallback's instead" if helped else ""
+    lines = ["", f"whygate: {_count(len(calls), 'call')}, {len(failed)} failed{told}."]
     ordered = sorted(by_cause.items(), key=lambda item: -len(item[1]))
     for cause, rows in ordered[:_CAUSES_SHOWN]:
         diagnosis = rows[0].get("diagnosis") or {}

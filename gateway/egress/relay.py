@@ -18,6 +18,7 @@ from gateway.egress.send import Body, RaggedEndError
 from gateway.egress.sse import EventSplitter, data_of
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.provider import Provider, StreamNews, StreamShape, Usage
+from gateway.model.rhythm import Rhythm
 
 USAGE_BYTES_MAX = 1_048_576
 SILENT_SECONDS = 10.0
@@ -148,6 +149,7 @@ async def relay_events(
     first: bytes = b"",
     silent: Callable[[float | None], None] = lambda _seconds: None,
     left: Callable[[Relayed], None] = lambda _relayed: None,
+    rhythm: Rhythm | None = None,
 ) -> Relayed:
     """Relay a stream of events of a known protocol.
 
@@ -155,11 +157,12 @@ async def relay_events(
         first: What of it has been read already.
         silent: See `Silence`.
         left: Is told what had come when the app hung up before the end.
+        rhythm: Counts the events as they come.
 
     An app that hangs up behind the end mark, or behind the provider's own error event, has its answer: the cancellation
     that this brings is not passed on.
     """
-    reader = _Reader(shape, provider, keep_bytes, now)
+    reader = _Reader(shape, provider, keep_bytes, now, rhythm or Rhythm())
     silence = Silence(silent)
     try:
         return await _relay(incoming, sink, shape, explain, reader, first=first, silence=silence)
@@ -230,8 +233,11 @@ ILL_END = re.compile(
 class _Reader:
     """Reads events as they pass: end, error, usage."""
 
-    def __init__(self, shape: StreamShape, provider: Provider, keep_bytes: int, now: Callable[[], float]) -> None:
+    def __init__(
+        self, shape: StreamShape, provider: Provider, keep_bytes: int, now: Callable[[], float], rhythm: Rhythm
+    ) -> None:
         self._shape, self._provider, self._keep_bytes, self.now = shape, provider, keep_bytes, now
+        self._rhythm = rhythm
         # An object, and not null.
         self._usage_marks = tuple(field + mark for field in provider.usage_fields for mark in (b":{", b": {"))
         self._kept: list[bytes] | None = []
@@ -240,10 +246,13 @@ class _Reader:
         self._error = self._filtered = b""
         self.ended = self.failed = False
         self.first_at: float | None = None
-        self.events = 0
+
+    @property
+    def events(self) -> int:
+        return self._rhythm.count
 
     def read(self, events: bytes) -> None:
-        self.events += events.count(b"data:")
+        self._rhythm.beat(self.now(), events.count(b"data:"))
         news = self._shape.read(events)
         if news is StreamNews.FAILED:
             self.failed, self._error = True, events[-65_536:]

@@ -52,7 +52,7 @@ class Locator:
                 else:
                     self._by_host[name, port] = provider
             if provider.upstream is not None:
-                self._override[provider.name] = _split(provider.upstream)
+                self._override[provider.name] = parted(provider.upstream)
 
     def provider_of(self, host: str, port: int) -> Provider | None:
         """Give whose host it is, None when it is nobody's. ``host`` is lower case."""
@@ -137,15 +137,13 @@ class Locator:
         if override is None:
             return Place(provider, origin, target)
         upstream, prefix = override
-        if prefix and target.startswith(b"/v1/") and prefix.endswith(b"/v1"):
-            prefix = prefix[:-3]
-        return Place(provider, upstream, prefix + target)
+        return Place(provider, upstream, below(prefix, target))
 
 
 def home_of(provider: Provider) -> Origin | None:
     """Give where the calls of a provider go, its first host where it has several; None where each customer has one."""
     if provider.upstream is not None:
-        return _split(provider.upstream)[0]
+        return parted(provider.upstream)[0]
     if provider.resource_host or not provider.hosts or provider.hosts[0].startswith("*"):
         return None
     return Origin("https", *_host_port(provider.hosts[0]))
@@ -185,12 +183,20 @@ def _segments(provider: Provider, host: str, port: int) -> str:
     return provider.name if _host_port(provider.hosts[0]) == (host, port) else f"{provider.name}/{whole}"
 
 
+def below(prefix: bytes, target: bytes) -> bytes:
+    """Put an upstream's path before a call's own; a ``/v1`` that would then stand twice stands once."""
+    if target.startswith(b"/v1/") and prefix.endswith(b"/v1"):
+        prefix = prefix[:-3]
+    return prefix + target
+
+
 def _host_port(text: str) -> tuple[str, int]:
     parts = urlsplit(f"//{text}")
     return parts.hostname or "", parts.port or 443
 
 
-def _split(upstream: str) -> tuple[Origin, bytes]:
+def parted(upstream: str) -> tuple[Origin, bytes]:
+    """Give the origin and the path of an upstream as the settings have it, the path without a slash at its end."""
     parts = urlsplit(upstream)
     port = parts.port or {"https": 443, "http": 80}[parts.scheme]
     return Origin(parts.scheme, (parts.hostname or "").lower(), port), parts.path.rstrip("/").encode()

@@ -117,9 +117,10 @@ class Permit:
     def settle(self, tokens_in: int | None, tokens_out: int | None) -> None:
         """Count what the provider counted, once; None keeps the estimate."""
         given = self._cost
-        self._settle(
-            given.tokens_in if tokens_in is None else tokens_in, given.tokens_out if tokens_out is None else tokens_out
-        )
+        counted_in = given.tokens_in if tokens_in is None else tokens_in
+        counted_out = given.tokens_out if tokens_out is None else tokens_out
+        self._home().users.spent(given.of(TOKENS), counted_in + counted_out)
+        self._settle(counted_in, counted_out)
 
     def release(self) -> None:
         """Give it back; a second time does nothing. What was never sent is counted no more."""
@@ -219,7 +220,10 @@ class Gate:
             permit = Permit(self, route, scope, user, scope.take(cost, now), cost=cost)
             permit.shadow = held if held.seconds > 0 or too_large is not None else None
             return permit
-        refused = self._refuse(foreseen, deadline - now, size_bytes)
+        likely = foreseen
+        if foreseen.seconds > deadline - now:  # nobody is refused on a guess of what others will take
+            likely = scope.block(cost, now, scope.users.likely(ahead), trying=front)
+        refused = self._refuse(likely, deadline - now, size_bytes)
         if refused is not None:
             return refused
         live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead, foreseen) * 1000))

@@ -1,9 +1,14 @@
-"""Who uses a scope, and how much is asked of it. Bounded; only for being shown, and for a first guess of a pace."""
+"""Who uses a scope, how much is asked of it, and how much of that is used. Bounded.
+
+Only for being shown, for a first guess of a pace, and for not refusing a call on a guess.
+"""
 
 import math
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from gateway.limit.cost import Cost
 
 USERS_MAX = 64
 _DEMAND_SECONDS = 10.0
@@ -36,6 +41,8 @@ class Users:
         self._demand_at = 0.0
         self._good: deque[float] = deque(maxlen=_GOOD_MAX)
         self.tokens_each = 0.0
+        self._share = 0.0
+        """Of the tokens that calls reserve: what they turn out to take. Nothing, before the first has said."""
 
     def of(self, user: User) -> Use:
         """Give what one has."""
@@ -72,6 +79,16 @@ class Users:
     def answered(self, now: float) -> None:
         """Note a good answer."""
         self._good.append(now)
+
+    def spent(self, reserved: int, tokens: int) -> None:
+        """Note what a call took of what it had reserved."""
+        if reserved:
+            share = min(1.0, tokens / reserved)
+            self._share += (0.2 if self._share else 1.0) * (share - self._share)
+
+    def likely(self, reserved: Cost) -> Cost:
+        """Say what calls will really take, as far as those before them tell."""
+        return Cost(reserved.requests, int(reserved.tokens_in * self._share), int(reserved.tokens_out * self._share))
 
     def rate(self, now: float) -> float:
         """Good answers a second lately: over the last ten seconds, and the last 64 of them at most."""

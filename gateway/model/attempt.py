@@ -40,6 +40,7 @@ class Attempt:
         waited_seconds: What we waited before it (queue apart).
         head: None when no head came.
         failure: None when the answer came whole.
+        fallback: The name of the fallback that was asked instead of the provider; empty for one at the provider.
     """
 
     number: int
@@ -47,3 +48,4 @@ class Attempt:
     marks: tuple[Mark, ...]
     head: ReplyHead | None
     failure: NetFailure | None
+    fallback: str = ""

@@ -7,32 +7,88 @@ from gateway.model.cause import Cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """What a stored answer is of: enough to count it and to find it for clearing, and nothing of what was asked.
+
+    Attributes:
+        key: Fingerprint of the credential; empty for an answer that its rule gives to every key.
+        rule: The rule that let it be stored.
+    """
+
+    provider: str = ""
+    endpoint: str = ""
+    model: str = ""
+    key: str = ""
+    tenant: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredReply:
-    """A complete answer that may be given again: body bytes exactly as they came (still encoded, framing kept)."""
+    """A complete answer that may be given again: body bytes exactly as they came (still encoded, framing kept).
+
+    Attributes:
+        stored_at: Seconds of the cache's own time: those since the epoch, but they never go back.
+        fresh_until: When it is no longer given in place of asking.
+        kept_until: When it is no longer given at all, not even where the provider fails.
+    """
 
     status: int
     headers: Headers
     body: bytes
     stored_at: float
-    """Monotonic seconds."""
+    fresh_until: float
+    kept_until: float
+    label: Label = Label()
     tokens_in: int | None = None
     tokens_out: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Forward:
-    """Send it. ``cache_key`` is set when a good answer shall be stored."""
+class Plan:
+    """What the cache does for a call.
 
-    cache_key: bytes | None = None
-    ttl_seconds: float = 0.0
+    Attributes:
+        key: Which answers are the same, 32 bytes.
+        flight: Which calls are the same while they are under way; differs from ``key`` where keys share answers, since
+            one key's failure is not another's.
+        read: Answer from it, and join an equal call that is under way. Else only what comes is stored.
+        lent: The answer is given to other keys, too.
+        about: What the stored answer is of.
+    """
+
+    key: bytes
+    flight: bytes
+    ttl_seconds: float
+    read: bool = True
+    lent: bool = False
+    about: Label = Label()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """Send it.
+
+    Attributes:
+        plan: What the cache does with the answer, None when nothing.
+        bypass: Why it was asked although it may be in the cache; empty when it was not there or never could be.
+    """
+
+    plan: Plan | None = None
+    bypass: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeCached:
-    """Answer from the cache."""
+    """Answer from the cache.
+
+    Attributes:
+        fresh_seconds: How much longer it may be given.
+    """
 
     reply: StoredReply
     age_seconds: float
+    fresh_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

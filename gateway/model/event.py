@@ -6,6 +6,7 @@ from typing import Protocol
 from gateway.model.call import Call
 from gateway.model.exchange import Concluded
 from gateway.model.flow import FlowRow, State
+from gateway.model.rhythm import Rhythm
 from gateway.model.route import Route
 
 
@@ -16,6 +17,7 @@ class Live:
     Attributes:
         call: None only for a request that could not be read.
         eta_ms: When the wait is expected to end, milliseconds from when it was written.
+        rhythm: When the events of its stream came; None where there is none.
     """
 
     call: Call
@@ -27,6 +29,7 @@ class Live:
     eta_ms: int | None = None
     status: int | None = None
     attempts: int = 0
+    rhythm: Rhythm | None = None
 
     def enter(self, state: State, wait_reason: str | None = None, eta_ms: int | None = None) -> None:
         """Move on; readers see it at their next look."""

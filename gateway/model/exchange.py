@@ -31,7 +31,10 @@ class Outcome:
         internal_error: What of ours went wrong, None normally.
         estimated: ``usage`` is our own count of what had come, not the provider's.
         body: The whole body as received, while it may still be wanted for the cache.
+        cache: What the cache had to do with it (``hit``, ``stored``, ``collapsed``, ``stale``); empty for nothing.
         diagnosis: The verdict, where it was needed before the end.
+        fallback: Who answered in the provider's place, by name; empty when nobody did. The verdict is then on the
+            provider, although the app has an answer.
     """
 
     head: ReplyHead | None = None
@@ -44,7 +47,9 @@ class Outcome:
     first_byte_at: float | None = None
     internal_error: str | None = None
     body: bytes | None = None
+    cache: str = ""
     diagnosis: Diagnosis | None = None
+    fallback: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

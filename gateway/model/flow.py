@@ -29,13 +29,24 @@ class FlowRow:
         started_at: ISO 8601, UTC, milliseconds, ``Z``.
         ended_at: The same, None while it runs.
         cause: None on success.
-        attempts: ``{n, waited_ms, phases: [{name, start_ms, end_ms, ok}], status, failure}``.
+        attempts: ``{n, waited_ms, phases: [{name, start_ms, end_ms, ok}], status, failure}``, and ``fallback``, a name,
+            of one that did not go to the provider.
+        upstream: The host that a call by base URL went to: ``host`` is then our own address. Empty for all others.
+        app: The program behind ``client`` and its process id, where it runs on this machine and could be found out.
+        events: When the events of a stream came: ``{count, bytes, began_ms, bucket_ms, counts, gap_ms, gap_at_ms}``, in
+            milliseconds from the call's arrival; ``counts`` of slots of ``bucket_ms`` each from ``began_ms`` on, and
+            the longest silence. None where there was no stream of events.
         cache: none, hit, stored, collapsed, stale or bypass.
+        fallback: Who answered in the provider's place, empty when nobody did; ``cause`` says why the provider did not.
         shadow: ``{wait_ms, reason}`` of a call that would have waited, were limits not only watched; None otherwise.
             ``wait_ms`` is None where nobody can tell.
         diagnosis: ``{cause, fault, precision, title, what_happened, evidence, ruled_out, alternatives, what_to_do}``.
         request_headers: Kept headers only, as ``[name, value]``.
-        body: The start of a failed answer, redacted, at most 64 KiB; None when not kept.
+        body: The start of a failed answer, redacted, at most 64 KiB, and of a captured call that of any answer, at most
+            256 KiB; None when not kept.
+        request_body: Of a captured call, redacted, at most 256 KiB; None when not kept.
+        request_bytes: The length of the request's body.
+        replay_of: The id of the call of which this one is a repetition that somebody asked for.
     """
 
     id: str
@@ -48,11 +59,13 @@ class FlowRow:
     eta_ms: int | None = None
     ended_at: str | None = None
     client: str = ""
+    app: str = ""
     tenant: str = ""
     key: str = ""
     provider: str = ""
     method: str = ""
     host: str = ""
+    upstream: str = ""
     path: str = ""
     endpoint: str = ""
     model: str = ""
@@ -69,13 +82,18 @@ class FlowRow:
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_estimated: bool = False
+    events: dict[str, Any] | None = None
     cache: str = "none"
     possible_duplicate: bool = False
+    fallback: str = ""
     shadow: dict[str, Any] | None = None
     diagnosis: dict[str, Any] | None = None
     request_headers: tuple[tuple[str, str], ...] = ()
     response_headers: tuple[tuple[str, str], ...] = ()
     body: str | None = None
+    request_body: str | None = None
+    request_bytes: int = 0
+    replay_of: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Give the row as JSON-ready values."""

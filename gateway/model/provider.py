@@ -51,6 +51,10 @@ class Endpoint:
         max_output_fields: Fields that bound the output, in order of preference; a dot goes one object deeper.
         streams: Whether every answer is a stream, without a word in the body.
         last_byte: What a whole answer that is no event stream ends with; empty when nothing is known.
+        write_text: Text, model and whether a stream was asked for -> content type and body of an answer that says the
+            text, with its end mark and a usage of zero; None where no text is answered. Pure.
+        elsewhere: The path at which other servers of the same protocol have it, with the model in the body; empty where
+            the path names the model or the protocol is the provider's alone.
     """
 
     name: str
@@ -60,6 +64,8 @@ class Endpoint:
     last_byte: bytes = b""
     prompt_fields: tuple[str, ...] = ()
     max_output_fields: tuple[str, ...] = ()
+    write_text: Callable[[str, str, bool], tuple[str, bytes]] | None = None
+    elsewhere: str = ""
 
 
 class Named(NamedTuple):

@@ -16,6 +16,7 @@ from gateway.providers._headers import Named, limits_of, until
 from gateway.providers._json import count, parsed, word
 from gateway.providers._refine import Said, by_message
 from gateway.providers._refusals import read_refusal
+from gateway.providers._texts import write_message
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "enforced_spend_limit_reached"): Cause.QUOTA_SPEND_LIMIT,
@@ -182,6 +183,8 @@ PROVIDER = Provider(
             stream=MESSAGES_STREAM,
             prompt_fields=("system", "messages", "tools"),
             max_output_fields=("max_tokens",),
+            write_text=write_message,
+            elsewhere="/v1/messages",
         ),
         "/v1/messages/count_tokens": Endpoint(name="messages.count_tokens", pure=True),
         "/v1/messages/batches": Endpoint(name="messages.batches"),

@@ -17,6 +17,7 @@ from gateway.model.cause import Cause
 from gateway.model.provider import Endpoint, Named, Provider, StreamNews, StreamShape, Usage
 from gateway.providers import _google, openai
 from gateway.providers._json import count, event_data, parsed
+from gateway.providers._texts import write_generated, write_generated_array, write_generated_events
 
 BY_STATUS: Mapping[int, Cause] = {
     **openai.BY_STATUS,
@@ -104,6 +105,7 @@ _GENERATE = Endpoint(
     pure=True,
     prompt_fields=("contents", "systemInstruction", "system_instruction", "tools"),
     max_output_fields=("generationConfig.maxOutputTokens", "generation_config.max_output_tokens"),
+    write_text=write_generated,
 )
 
 PROVIDER = Provider(
@@ -120,10 +122,18 @@ PROVIDER = Provider(
         **openai.ENDPOINTS,
         "/models:generateContent": _GENERATE,
         "/models:streamGenerateContent?alt=sse": replace(
-            _GENERATE, name="streamGenerateContent", stream=GENERATE_STREAM, streams=True
+            _GENERATE,
+            name="streamGenerateContent",
+            stream=GENERATE_STREAM,
+            streams=True,
+            write_text=write_generated_events,
         ),
         "/models:streamGenerateContent": replace(
-            _GENERATE, name="streamGenerateContent.json", streams=True, last_byte=b"]"
+            _GENERATE,
+            name="streamGenerateContent.json",
+            streams=True,
+            last_byte=b"]",
+            write_text=write_generated_array,
         ),
         "/models:countTokens": Endpoint(name="countTokens", pure=True),
         "/models:embedContent": Endpoint(name="embedContent", pure=True, prompt_fields=("content",)),

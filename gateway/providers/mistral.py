@@ -11,14 +11,17 @@ from gateway.model.provider import Endpoint, below
 from gateway.providers import openai, openai_compatible
 from gateway.providers._headers import Named, duration, limits_of
 from gateway.providers._refine import Said, by_message
+from gateway.providers._texts import write_chat
 
 _FIM = replace(
     openai.ENDPOINTS["/completions"],
     name="fim.completions",
     prompt_fields=("prompt", "suffix"),
     max_output_fields=("max_tokens",),
+    write_text=write_chat,
+    elsewhere="",
 )
-_AGENTS = replace(openai.ENDPOINTS["/chat/completions"], name="agents.completions")
+_AGENTS = replace(openai.ENDPOINTS["/chat/completions"], name="agents.completions", elsewhere="")
 
 PROVIDER = replace(
     openai_compatible.PROVIDER,

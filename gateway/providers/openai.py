@@ -16,6 +16,7 @@ from gateway.providers._headers import read_openai_limits
 from gateway.providers._json import count, event_data, parsed
 from gateway.providers._refine import Said, by_message
 from gateway.providers._refusals import read_refusal
+from gateway.providers._texts import write_chat, write_completion, write_response
 
 DECLARED: Mapping[tuple[int, str], Cause] = {
     (0, "insufficient_quota"): Cause.QUOTA_EXHAUSTED,
@@ -227,9 +228,17 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         stream=CHAT_STREAM,
         prompt_fields=("messages", "tools", "functions", "response_format"),
         max_output_fields=_OUTPUT,
+        write_text=write_chat,
+        elsewhere="/v1/chat/completions",
     ),
     "/completions": Endpoint(
-        name="completions", pure=True, stream=CHAT_STREAM, prompt_fields=("prompt", "suffix"), max_output_fields=_OUTPUT
+        name="completions",
+        pure=True,
+        stream=CHAT_STREAM,
+        prompt_fields=("prompt", "suffix"),
+        max_output_fields=_OUTPUT,
+        write_text=write_completion,
+        elsewhere="/v1/completions",
     ),
     "/responses": Endpoint(
         name="responses",
@@ -237,6 +246,8 @@ ENDPOINTS: Mapping[str, Endpoint] = {
         stream=RESPONSES_STREAM,
         prompt_fields=("input", "instructions", "tools", "text"),
         max_output_fields=("max_output_tokens",),
+        write_text=write_response,
+        elsewhere="/v1/responses",
     ),
     "/embeddings": Endpoint(name="embeddings", pure=True, prompt_fields=("input",)),
     "/moderations": Endpoint(name="moderations", pure=True, prompt_fields=("input",)),

@@ -80,4 +80,5 @@ def shown(key: str, value: Any) -> str:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Give the known name that was probably meant, or nothing."""
-    return next(iter(get_close_matches(name, known, n=1, cutoff=0.6)), "")
+    begun = [one for one in known if one.startswith(name)]
+    return next(iter([*begun, *get_close_matches(name, known, n=1, cutoff=0.6)]), "")

@@ -1,6 +1,6 @@
 """Every setting: name, type, default, unit and the reason for the default. Reads neither configuration nor environment.
 
-Defaults are stated here and in `gateway.settings.pacing` alone; ``config/gateway.toml`` is printed from them.
+Defaults are stated here and in the modules beside it alone; ``config/gateway.toml`` is printed from them.
 """
 
 from typing import Literal, Self
@@ -8,6 +8,9 @@ from typing import Literal, Self
 from pydantic import SecretStr, model_validator
 
 from gateway.settings.address import Address
+from gateway.settings.caching import Cache
+from gateway.settings.doctor import Doctor
+from gateway.settings.fallback import Fallbacks
 from gateway.settings.network import Network, ProviderEntry, check_preconnect, check_proxy
 from gateway.settings.pacing import Limits, Retry
 from gateway.settings.problems import MisfitError
@@ -130,26 +133,6 @@ class Page(Section):
         return _text(self.token)
 
 
-class Cache(Section):
-    """Answers that are given again without asking the provider."""
-
-    enabled: bool = setting(
-        True,  # noqa: FBT003
-        "Answer again what was answered before, for the same key: embeddings, moderations, and prompts with an"
-        " explicit temperature of 0.",
-        unit="true or false",
-    )
-    ttl_seconds: int = setting(
-        3_600,
-        "How long an answer may be given again. An hour covers a working session and still notices tomorrow's model.",
-        unit="seconds",
-        ge=1,
-    )
-    max_bytes: int = setting(
-        128 * MIB, "How much memory stored answers may take; the oldest go first.", unit="bytes", ge=MIB
-    )
-
-
 class Record(Section):
     """The log of calls on this machine."""
 
@@ -170,11 +153,13 @@ class Record(Section):
 class Diagnose(Section):
     """What the gateway says about a call that failed."""
 
-    probes: Literal["target", "off"] = setting(
+    probes: Literal["target", "full", "off"] = setting(
         "target",
-        "Whether it may look a second time at a host whose certificate was refused, to name who signed it: one"
-        " handshake and one request without any key, two seconds at most. It never touches another host unasked.",
-        unit='"target" or "off"',
+        "Whether it may look a second time when a call fails, so that the verdict is sure: two seconds at most, once a"
+        ' minute for each host, never with a key. "target" touches nothing but the host that failed, the configured'
+        ' proxy and the provider\'s status page; "full" also what `whygate doctor` uses as controls, third parties'
+        ' among it; "off" nothing.',
+        unit='"target", "full" or "off"',
     )
     language: Literal["en", "zh", "it"] = setting(
         "en",
@@ -194,7 +179,9 @@ class Settings(Section):
     record: Record = Record()
     network: Network = Network()
     diagnose: Diagnose = Diagnose()
+    doctor: Doctor = Doctor()
     providers: tuple[ProviderEntry, ...] = setting((), "Providers.", unit="tables", strict=False)
+    fallback: Fallbacks = setting((), "Who answers when a provider does not.", unit="tables", strict=False)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
