@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.gateway.show.browser import Browser, open_browser
 from tests.running import GatewayProcess, RawUpstream, gateway_and_upstream
 
 for name in [n for n in os.environ if n.upper().endswith("_PROXY") or (n.startswith("WHYGATE_") and "_TEST_" not in n)]:
@@ -36,3 +37,10 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProc
     directory: Path = tmp_path_factory.mktemp("wire")
     with gateway_and_upstream(directory) as both:
         yield both
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser without a past, for the tests of one file."""
+    with open_browser() as browser:
+        yield browser

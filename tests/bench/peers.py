@@ -102,9 +102,16 @@ def gateway(directory: Path, port: int, ca: Path, extra: str = "") -> GatewayPro
 
 
 def hey(
-    target: str, proxy: str, *, calls: int, workers: int, process: psutil.Process, rate: float | None = None
+    target: str,
+    proxy: str,
+    *,
+    calls: int,
+    workers: int,
+    process: psutil.Process,
+    rate: float | None = None,
+    body: str = REQUEST,
 ) -> Load:
-    """Load a proxy with POSTs over kept connections."""
+    """Load a proxy with POSTs of one body over kept connections."""
     command = [
         "hey",
         "-n",
@@ -124,7 +131,7 @@ def hey(
         command += ["-q", str(rate / workers)]
     before = sum(process.cpu_times()[:2])
     out = subprocess.run(
-        [*command, "-H", "Authorization: Bearer sk-bench", "-d", REQUEST, target],
+        [*command, "-H", "Authorization: Bearer sk-bench", "-d", body, target],
         capture_output=True, text=True, check=True, timeout=120, env=CLEAN,
     ).stdout  # fmt: skip
     cpu = sum(process.cpu_times()[:2]) - before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.compose import ways
+from gateway.configured import ways
 from gateway.settings import Address, Settings
 from gateway.settings.tree import Listen
 from tests.e2e.office import Office, ask_for_tunnel, name_of, rows_of

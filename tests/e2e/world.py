@@ -99,8 +99,9 @@ class Provider:
             await self._end.wait()
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join(10)
 
     @property
     def in_flight(self) -> int:

@@ -62,6 +62,7 @@ class ClientRow:
         text: What came of the answer.
         left_at: When the app hung up, monotonic seconds.
         at: When it began, the same.
+        lossy: Something in between may take a connection with what was written to it, and give it to nobody.
     """
 
     mark: str
@@ -77,6 +78,7 @@ class ClientRow:
     seconds: float = 0.0
     left_at: float | None = None
     at: float = field(default_factory=time.monotonic)
+    lossy: bool = False
 
     @property
     def flow_ids(self) -> list[str]:

@@ -164,7 +164,8 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
     """Start a gateway and its upstream.
 
     Args:
-        extra: More settings, as TOML tables; ``[network]`` takes ``ca_file`` itself when it says nothing of it, and
+        extra: More settings, as TOML tables; without ``[diagnose]`` there are no second looks, which would stand in the
+            upstream's ledger and which no client asked for; ``[network]`` takes ``ca_file`` itself when it says nothing of it, and
             ``{port}`` stands for the upstream's port in plain.
         env: More environment for the gateway.
     """
@@ -173,6 +174,7 @@ def open_field(directory: Path, extra: str = "", env: dict[str, str] | None = No
     ca_file = directory / "upstream-ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))
     tls = server_context(authority, "localhost", "127.0.0.1")
+    extra = extra if "[diagnose]" in extra else f'{extra}\n[diagnose]\nprobes = "off"\n'
     network = extra if "[network]" in extra else f"[network]\n{extra}"
     settings = network.replace("[network]\n", f'[network]\nca_file = "{ca_file}"\n', 1)
     with contextlib.ExitStack() as stack:

@@ -66,7 +66,7 @@ def _problems(
         own, received = owned[client.mark], of_mark.get(client.mark, [])
         if len(own) != client.requests:
             yield f"{client.mark}: the client made {client.requests} requests, the log has {len(own)} flows"
-        yield from _attempts(client.mark, own, received)
+        yield from _attempts(client, own, received)
         if own:
             yield from _outcomes(client, own)
     somebodys = {flow["id"] for own in owned.values() for flow in own}
@@ -107,8 +107,8 @@ def _marks(clients: Sequence[ClientRow], upstream: Sequence[Row]) -> Iterator[st
     )
 
 
-def _attempts(mark: str, flows: Sequence[Flow], received: Sequence[Row]) -> Iterator[str]:
-    rest = list(received)
+def _attempts(client: ClientRow, flows: Sequence[Flow], received: Sequence[Row]) -> Iterator[str]:
+    mark, rest = client.mark, list(received)
     for flow in flows:
         billed = 0
         for attempt in flow["attempts"]:
@@ -118,7 +118,7 @@ def _attempts(mark: str, flows: Sequence[Flow], received: Sequence[Row]) -> Iter
             if _was_cut(attempt):  # the app left: what was written last may never have been read, on either side
                 billed += row is not None and rest.pop(0).billable
                 continue
-            lost = _may_be_lost(attempt, received)
+            lost = _may_be_lost(attempt, received, client)
             if row is None or (lost and not _is_same(attempt, row)):
                 if not lost:
                     yield f"{mark}: attempt {attempt['n']} of flow {flow['id']} was sent; the upstream got nothing of it"
@@ -173,16 +173,16 @@ def _is_same(attempt: dict[str, Any], row: Row) -> bool:
     return bool(attempt["status"] == row.status)
 
 
-def _may_be_lost(attempt: dict[str, Any], received: Sequence[Row]) -> bool:
+def _may_be_lost(attempt: dict[str, Any], received: Sequence[Row], client: ClientRow) -> bool:
     """Whether a request that was written may have come to nobody.
 
-    That is so on an idle connection that was closing, and where no request of the call was ever read: a listener that
-    resets what it accepts keeps no ledger.
+    That is so on an idle connection that was closing, where no request of the call was ever read (a listener that
+    resets what it accepts keeps no ledger), and where something in between may lose connections.
     """
     failure = attempt["failure"]
     if failure is None or attempt["status"] is not None or failure["code"] != "connection_reset":
         return False
-    return not received or "connect" not in {phase["name"] for phase in attempt["phases"]}
+    return client.lossy or not received or "connect" not in {phase["name"] for phase in attempt["phases"]}
 
 
 def _is_look(row: Row) -> bool:

@@ -170,11 +170,14 @@ async def _flooded(case: Case, frames: Frames, times: int) -> None:
     def rows() -> list[Flow]:
         return [flow for flow in case.field.flows_after(case.newest_before) if flow["path"] == "/"]
 
+    def received() -> list[Row]:
+        return [row for row in case.field.upstream.rows_since(case.received_before) if row.target == "/"]
+
     await asyncio.to_thread(steady, lambda: [flow["state"] for flow in rows()], 1.0, 20.0)
-    flows = rows()
+    await asyncio.to_thread(case.field.gateway.until, lambda: len(rows()) >= len(received()), 10.0)
+    flows, asked = rows(), received()
     case.acknowledged |= {flow["id"] for flow in flows}
     assert {flow["state"] for flow in flows} <= {"done"}
-    asked = [row for row in case.field.upstream.rows_since(case.received_before) if row.target == "/"]
     assert len(asked) <= len(flows) <= STREAMS * times
     print(
         f"\n{frames.__name__} x {times}: {'cut off' if cut else 'borne'}, memory grew by {memory.growth:.1f} MiB,"

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import psutil
 
+from gateway.egress.breaker import FAILURES_MIN
 from tests.faults.clients import new_key
 from tests.faults.crowd import Crowd
 from tests.faults.field import Case
@@ -25,7 +26,7 @@ RATIO, FLOOR, WINDOW_SECONDS = 0.2, 3, 10.0
 PER_SECOND = 50
 HEAL_SECONDS = 5.0
 BIN_SECONDS = 0.1
-LATE_SECONDS = 0.1
+LATE_SECONDS = 0.25
 """By so much the upstream may see something later than the gateway counted it."""
 
 
@@ -144,9 +145,12 @@ async def test_where_three_in_ten_fail_the_budget_decides_how_many_succeed(case:
         assert abs(good - expected) <= 0.015
         assert retries(received) <= RATIO * len(calls) + FLOOR * windows
         within_budget_everywhere(received)
-        spent = next(call for call in calls if call.outcome == "error")
-        assert (spent.status, spent.cause) == (503, "service.overloaded")
-        assert spent.answers[0].headers["x-should-retry"] == "false"
+        for call in calls:
+            if call.outcome == "error":
+                assert (call.status, call.cause) == (503, "service.overloaded")
+                headers = call.answers[0].headers
+                tried_again = int(headers["x-whygate-attempts"]) > 1
+                assert headers.get("x-should-retry") == ("false" if tried_again else None)
 
 
 # F49
@@ -173,7 +177,8 @@ async def test_an_sdk_that_retries_on_top_of_us_does_not_multiply(case: Case) ->
         f"\n{calls} calls of an SDK with two retries, {requests} requests to us, {len(received)} to the upstream "
         f"({len(received) / calls:.2f} for each call); {sum(row.outcome == 'answer' for row in rows)} succeed"
     )
-    assert len(received) <= (1 + RATIO) * calls + FLOOR
+    # The SDK's own retries are charged, and never refused: it takes so many failures until the breaker lets none through.
+    assert len(received) <= (1 + RATIO) * calls + FLOOR + FAILURES_MIN
     for row in rows:
         obeyed = [seen.headers.get("x-should-retry") != "false" for seen in row.answers]
         assert all(obeyed[:-1]), "a request follows an answer that said not to"

@@ -28,7 +28,7 @@ RECEIVE_BYTES = 4_096
 TAKEN_BYTES = 16 * MIB
 """What sockets may hold on their own between the provider and the app, on both sides of the gateway."""
 
-GROWTH_MIB = 4.0
+GROWTH_MIB = 6.0
 PLAIN = "/openai/v1/chat/completions"
 
 

@@ -73,7 +73,8 @@ def _response(status: str, text: str | None) -> Document:
         "output": [] if text is None else [item], "parallel_tool_calls": True, "tool_choice": "auto", "tools": [],
         "usage": {
             "input_tokens": 3, "output_tokens": 3, "total_tokens": 6,
-            "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0},
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens_details": {"reasoning_tokens": 0},
         },
     }  # fmt: skip
 

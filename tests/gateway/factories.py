@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from gateway.cache.backends.memory import MemoryStore
+from gateway.cache.shelf import Shelf
 from gateway.diagnose.recent import Recent
 from gateway.egress.breaker import Breaker
 from gateway.egress.budget import RetryBudget
@@ -226,9 +228,19 @@ class ListSink:
         raise AssertionError
 
 
+def a_shelf(clock: HandClock, **how: Any) -> Shelf:
+    """Give a cache in memory."""
+    return Shelf(how.pop("store", None) or MemoryStore(1_000_000), clock, secret=SECRET, **how)
+
+
 def stages(*script: Answer | Exception | asyncio.Event, rules: Sequence[LimitRule] = (), **changes: Any) -> Stages:
-    """Give stages that ask a scripted provider, with a clock that sleeping moves."""
+    """Give stages that ask a scripted provider, with a clock that sleeping moves.
+
+    Args:
+        shelf: What the cache is made with; without it there is none.
+    """
     clock = changes.pop("clock", None) or HandClock()
+    shelf: dict[str, Any] | None = changes.pop("shelf", None)
     estimates = Estimates()
     values: dict[str, Any] = {
         "clock": clock,
@@ -236,8 +248,7 @@ def stages(*script: Answer | Exception | asyncio.Event, rules: Sequence[LimitRul
         "secret": SECRET,
         "identifier": Identifier(Locator((OPENAI, ANTHROPIC)), SECRET, estimates),
         "estimates": estimates,
-        "store": None,
-        "cache_ttl_seconds": 3600.0,
+        "cache": a_shelf(clock, **shelf) if shelf is not None else None,
         "gate": Gate(rules, clock, queue_max=10, queue_max_bytes=1_000_000),
         "upstream": ScriptedUpstream(list(script)),
         "policy": RetryPolicy(),

@@ -246,7 +246,36 @@ async def test_without_a_target_from_the_listener_path_and_query_are_put_togethe
     row = only_row(made)
     assert _upstream(made).asked[0].target == b"/v1/models?limit=%31"
     call = row.answered.admitted.call
-    assert (call.mode, call.origin, call.client) == (Mode.BASE_URL, Origin("http", "localhost", 80), "127.0.0.1:50123")
+    assert (call.mode, call.origin, call.client) == (
+        Mode.BASE_URL,
+        Origin("http", "localhost", 8080),
+        "127.0.0.1:50123",
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "origin", "told"),
+    [
+        (b"127.0.0.1:8080", Origin("http", "127.0.0.1", 8080), "http://127.0.0.1:8080"),
+        (b"LocalHost", Origin("http", "localhost", 80), "http://localhost"),
+        (b"localhost:", Origin("http", "localhost", 80), "http://localhost"),
+        (b"localhost:80", Origin("http", "localhost", 80), "http://localhost"),
+        (b"[::1]:8081", Origin("http", "::1", 8081), "http://[::1]:8081"),
+        (b"[::1]", Origin("http", "::1", 80), "http://[::1]"),
+        (b"localhost:http", Origin("http", "localhost:http", 80), None),
+        (b"a:1:2", Origin("http", "a:1:2", 80), None),
+        (b"", Origin("http", "", 80), None),
+    ],
+)
+async def test_a_call_by_base_url_is_for_the_address_that_the_app_wrote(
+    written: bytes, origin: Origin, told: str | None
+) -> None:
+    """A repetition that is made from its row goes there again."""
+    made = stages(GOOD)
+    await ask(made, method="GET", body=b"", origin=None, target=b"/openai/v1/models", headers=((b"host", written),))
+    call = only_row(made).answered.admitted.call
+    assert call.origin == origin
+    assert told is None or str(call.origin) == told
 
 
 async def test_what_is_no_request_is_left_alone() -> None:

@@ -223,6 +223,24 @@ async def test_what_may_have_been_paid_for_is_asked_again_where_that_only_costs_
     assert len(row.answered.attempts) == 2
 
 
+async def test_what_found_no_second_turn_was_not_sent_twice() -> None:
+    """It was to be asked again, and the host was given up by others before its wait was over."""
+    made = stages(error_answer(500, None))
+    sleep = made.sleep
+
+    async def meanwhile(seconds: float) -> None:
+        await sleep(seconds)
+        who = ("api.openai.com", made.identifier.fingerprint("sk-test"))
+        for _ in range(FAILURES_MIN):
+            made.breaker.failed(*who, made.clock.now(), Cause.SERVICE_SERVER_ERROR)
+
+    exchange = await ask(replace(made, sleep=meanwhile))
+    assert (exchange.status, exchange.header("x-whygate-possible-duplicate")) == (500, None)
+    row = only_row(made)
+    assert len(row.answered.attempts) == 1
+    assert not row.answered.possible_duplicate
+
+
 async def test_an_answer_that_was_cut_on_a_route_that_acts_is_the_apps_to_repeat() -> None:
     """Its cause is one that a retry cannot change once something was given; here nothing was."""
     cut = Answer(headers=((b"content-length", b"100"),), pieces=(b"half", RESET), sized=False)

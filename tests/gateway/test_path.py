@@ -8,11 +8,9 @@ import orjson
 import pytest
 
 from gateway.asgi import Gateway
-from gateway.cache.backends.memory import MemoryStore
 from gateway.limit.gate import LimitRule
 from gateway.model.call import Mode, Origin
 from gateway.model.cause import Cause
-from gateway.model.decision import StoredReply
 from gateway.model.flow import State
 from gateway.stages import Stages
 from tests.gateway.driver import CHAT, HEADERS, Exchange, ask, nothing_is_held, only_row, until
@@ -42,21 +40,6 @@ def _upstream(made: Stages) -> ScriptedUpstream:
 def _rows(made: Stages) -> list[Any]:
     assert isinstance(made.sink, ListSink)
     return made.sink.rows
-
-
-class BrokenStore:
-    """A store that fails as it was told."""
-
-    def __init__(self, broken: str) -> None:
-        self._broken = broken
-
-    async def get(self, key: bytes, now: float) -> StoredReply | None:
-        if self._broken == "get":
-            raise RuntimeError("a bug")
-        return None
-
-    async def put(self, key: bytes, reply: StoredReply, expires_at: float) -> None:
-        raise RuntimeError("a bug")
 
 
 async def test_a_good_answer_goes_through_with_our_marks_on_it() -> None:
@@ -151,67 +134,15 @@ async def test_a_call_that_cannot_have_its_turn_in_time_is_told_when_to_come_bac
     nothing_is_held(made)
 
 
-# cached
-
-
-async def test_the_second_of_two_equal_prompts_is_answered_from_the_cache() -> None:
-    made = stages(json_answer(GOOD), store=MemoryStore(1_000_000), rules=(LimitRule(per_minute=1),))
-    first = await ask(made, body=STATIC)
-    made.clock.seconds += 5  # type: ignore[attr-defined]
-    second = await ask(made, body=STATIC)
-    assert first.body == second.body
-    assert first.header("cache-status") == "whygate; fwd=miss"
-    assert second.header("cache-status") == "whygate; hit; age=5"
-    assert second.header("content-length") == str(len(first.body))
-    assert second.header("x-whygate-attempts") == "0"
-    assert [row.cache for row in _rows(made)] == ["stored", "hit"]
-    assert len(_upstream(made).asked) == 1
-    nothing_is_held(made)
-
-
-async def test_an_answer_is_not_kept_longer_than_it_may_be() -> None:
-    made = stages(json_answer(GOOD), json_answer(GOOD), store=MemoryStore(1_000_000))
-    await ask(made, body=STATIC)
-    made.clock.seconds += made.cache_ttl_seconds  # type: ignore[attr-defined]
-    await ask(made, body=STATIC)
-    assert [row.cache for row in _rows(made)] == ["stored", "stored"]
-
-
-async def test_nothing_is_shared_between_two_keys() -> None:
-    made = stages(json_answer(GOOD), json_answer({"other": 1}), store=MemoryStore(1_000_000))
-    await ask(made, body=STATIC)
-    other = await ask(made, body=STATIC, headers=(*HEADERS[:2], (b"authorization", b"Bearer sk-other")))
-    assert orjson.loads(other.body) == {"other": 1}
-
-
-async def test_a_stream_from_the_cache_is_the_same_bytes() -> None:
-    made = stages(stream_answer(*EVENTS), store=MemoryStore(1_000_000))
-    first, second = [await ask(made, body=STATIC) for _ in range(2)]
-    assert first.body == second.body == b"".join(EVENTS)
-    assert second.header("content-type") == first.header("content-type")
-    assert [row.cache for row in _rows(made)] == ["stored", "hit"]
-
-
-@pytest.mark.parametrize(
-    "script",
-    [
-        pytest.param((error_answer(400, "invalid_value"), json_answer(GOOD)), id="an error"),
-        pytest.param((stream_answer(EVENTS[0]), json_answer(GOOD)), id="a stream without its end"),
-        pytest.param((stream_answer(EVENTS[0], ConnectionResetError()), json_answer(GOOD)), id="a broken stream"),
-    ],
-)
-async def test_what_failed_is_never_kept(script: Any) -> None:
-    made = stages(*script, store=MemoryStore(1_000_000))
-    await ask(made, body=STATIC)
-    await ask(made, body=STATIC)
-    assert [row.cache for row in _rows(made)] == ["none", "stored"]
-
-
 # bugs of ours
 
 
-async def test_a_bug_of_ours_is_a_500_that_says_so() -> None:
-    made = stages(store=BrokenStore("get"), rules=(LimitRule(concurrency=1),))
+async def test_a_bug_of_ours_is_a_500_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    made = stages(rules=(LimitRule(concurrency=1),))
+    monkeypatch.setattr("gateway.path.refusal", bug)
     exchange = await ask(made, body=STATIC)
     assert exchange.status == 500
     assert orjson.loads(exchange.body)["error"]["code"] == "proxy.internal_error"
@@ -245,14 +176,6 @@ async def test_a_bug_after_the_head_cuts_the_answer(monkeypatch: pytest.MonkeyPa
     row = only_row(made)
     assert row.diagnosis is not None
     assert row.diagnosis.cause is Cause.PROXY_INTERNAL_ERROR
-
-
-async def test_a_store_that_fails_behind_the_answer_costs_no_row() -> None:
-    made = stages(json_answer(GOOD), store=BrokenStore("put"))
-    exchange = Exchange(made, body=STATIC)
-    await exchange.done()
-    assert (exchange.status, exchange.ended) == (200, True)
-    assert only_row(made).answered.outcome.complete
 
 
 # what went before

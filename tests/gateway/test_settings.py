@@ -62,10 +62,12 @@ def test_what_is_commented_out_in_the_shipped_file_is_valid_too(tmp_path: Path) 
     pem = ROOT / "tests" / "nothing.pem"
     lines = [line[1:] if line.startswith("#") and line[1:2] not in {" ", ""} else line for line in
              render_default_toml().splitlines()]  # fmt: skip
-    document = tomllib.loads("\n".join(line for line in lines if "ca_file" not in line))
+    left_out = ("text = ",)  # a fallback has either a text or an upstream
+    document = tomllib.loads("\n".join(x for x in lines if "ca_file" not in x and not x.startswith(left_out)))
     assert document["limits"]["rules"][0]["provider"] == "openai"
     settings = Settings.model_validate(document)
     assert settings.providers[0].upstream == "https://relay.example.com/v1"
+    assert settings.fallback[0].upstream == "http://127.0.0.1:11434"
     assert not pem.exists()
 
 

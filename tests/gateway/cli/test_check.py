@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.canary.runtimes import Canary, canary_for
 from gateway.cli.check import check
-from gateway.cli.runtimes import Canary, canary_for
 from gateway.cli.screen import UserError
 from tests.gateway.cli.conftest import PageApi, Whygate
 from tests.running import CLEAN, ROOT, GatewayProcess

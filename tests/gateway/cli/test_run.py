@@ -295,3 +295,12 @@ def test_wrong_settings_are_told_before_anything_starts(standing_in: Whygate) ->
     assert (done.returncode, done.stdout) == (2, "")
     assert "WHYGATE_RETRY__MAX_ATTEMPTS: retry.max_attempts = 0: expected at least 1." in done.stderr
     assert not standing_in.state.gateway_log.exists()
+
+
+def test_what_was_answered_instead_is_said_behind_the_failures(whygate: Whygate, page_api: PageApi) -> None:
+    """The app saw no failure, and its provider gave no answer all the same."""
+    helped = [a_failure("network.tcp_refused") | {"status": 200, "fallback": "ollama"}] * 2
+    stale = a_failure("network.tcp_refused") | {"status": 200, "cache": "stale"}
+    page_api.rows = [*helped, stale, a_failure("network.tcp_refused") | {"status": 502}, a_row()]
+    told = whygate("run", "--", sys.executable, "-c", "").stderr
+    assert "5 calls, 4 failed; 3 of them got an older answer or a fallback's instead." in told

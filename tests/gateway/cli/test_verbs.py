@@ -132,6 +132,37 @@ def test_a_rule_for_an_unknown_provider_is_refused(whygate: Whygate) -> None:
     assert "Did you mean openai?" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WHYGATE_CACHE__RULES", '[{"name": "x", "provider": "opnai"}]'),
+        ("WHYGATE_FALLBACK", '[{"name": "x", "provider": "opnai", "text": "no"}]'),
+    ],
+)
+def test_no_table_may_name_an_unknown_provider(whygate: Whygate, name: str, value: str) -> None:
+    done = whygate("config", "check", **{name: value})
+    assert done.returncode == 2
+    assert "Did you mean openai?" in done.stderr
+    assert whygate("config", "check", **{name: value.replace("opnai", "*")}).returncode == 0
+
+
+def test_start_says_what_is_cached_and_who_answers_instead(standing_in: Whygate) -> None:
+    process = standing_in.start(
+        "start", "--page", "127.0.0.1:0", "--listen", "127.0.0.1:8766",
+        WHYGATE_CACHE__RULES='[{"name": "pinned"}, {"name": "faq", "shared": true}, {"name": "no", "ttl_seconds": 0}]',
+        WHYGATE_FALLBACK='[{"name": "sorry", "text": "no"}]',
+    )  # fmt: skip
+    assert process.stdout is not None
+    text = ""
+    while "whygate env" not in text and (line := process.stdout.readline()):
+        text += line
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    told = " ".join(text.split())
+    assert "for 3,600 s; by rule: pinned; never across keys, but for: faq" in told
+    assert "Fallback sorry (a fixed text)" in told
+
+
 def test_start_says_where_everything_is_and_stops_on_request(standing_in: Whygate) -> None:
     """Proxy, base URLs, page with token, what is cached, how to use it."""
     process = standing_in.start("start", "--page", "127.0.0.1:0", "--listen", "127.0.0.1:8766", "--no-cache")

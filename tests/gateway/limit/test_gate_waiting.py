@@ -441,3 +441,42 @@ def test_the_gate_never_looks_at_the_wall_clock() -> None:
         assert loop.now() > BEGAN
 
     timed(main)
+
+
+def test_nobody_is_refused_on_a_guess_of_what_others_will_take() -> None:
+    """All come at once and nothing was counted yet: each reserves 500 tokens, and turns out to take 20."""
+
+    async def main(loop: TimedLoop) -> None:
+        gate = a_gate(loop, LimitRule(tokens_per_minute=6_000))
+        route = a_way(input_tokens=10, output_tokens=490)
+
+        async def one() -> None:
+            permit = await permitted(gate, route, seconds=20)
+            await asyncio.sleep(0.5)
+            permit.answered(GOOD)
+            permit.settle(10, 10)
+            permit.release()
+
+        await asyncio.gather(*(one() for _ in range(100)))
+        assert loop.now() < 1000 + 10
+
+    timed(main)
+
+
+def test_who_waits_behind_what_is_known_to_be_taken_is_refused_at_once() -> None:
+    async def main(loop: TimedLoop) -> None:
+        gate = a_gate(loop, LimitRule(tokens_per_minute=6_000))
+        route = a_way(input_tokens=10, output_tokens=490)
+        for _ in range(12):
+            permit = await permitted(gate, route)
+            permit.answered(GOOD)
+            permit.settle(10, 490)
+            permit.release()
+        waiting = [asking(gate, route) for _ in range(10)]
+        await ticks()
+        refused = await turned_away(gate, route, seconds=20)
+        assert (refused.cause, loop.now()) == (Cause.PROXY_QUEUE_TIMEOUT, 1000)
+        for task in waiting:
+            task.cancel()
+
+    timed(main)
