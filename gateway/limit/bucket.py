@@ -19,6 +19,8 @@ _OTHERS_SECONDS = 2.0
 """How quickly the rate of others is learned."""
 
 _CROWD, _OVERFLOW, _FADE_SECONDS = 0.2, 0.8, 3.0
+_UNTOLD_FADE_SECONDS = 15.0
+"""Where nobody says what is left: slower than refusals would come if others do spend it, quicker than a user's wait."""
 _RATE_LEFT = 0.05
 """However busy others are, a share of the rate stays ours; else we would never ask again."""
 
@@ -48,6 +50,7 @@ class Bucket:
         "_apart_seconds",
         "_at",
         "_events",
+        "_faded_at",
         "_level",
         "_limit",
         "_passed",
@@ -75,6 +78,7 @@ class Bucket:
         self._passed: deque[tuple[float, float]] = deque()
         self._passed_amount = 0.0
         self._taken_at = self._spread_until = self._replayed_at = -math.inf
+        self._faded_at = now
         self._apart_seconds = 0.0
         self.others = 0.0
         self.slack = 0.5
@@ -220,13 +224,23 @@ class Bucket:
         self._level -= missing
         self._pending += pending
 
-    def crowd(self) -> None:
+    def crowd(self, now: float) -> None:
         """Suppose that others spend more than we knew: what should have been there was not.
 
         If it was an accident, the next answers say that more is left than expected, and the guess goes away with them.
+        Where no answer says what is left, `fade` takes it away.
         """
         rate = self._limit / self.seconds
         self.others = min(rate, self.others + rate * _CROWD)
+        self._faded_at = now
+
+    def fade(self, now: float) -> None:
+        """Believe a little less that others spend what we could; nobody says whether they do."""
+        self._move(now)
+        self.others *= math.exp(-max(0.0, now - self._faded_at) / _UNTOLD_FADE_SECONDS)
+        self._faded_at = max(now, self._faded_at)
+        if self.others < self._limit / self.seconds * 0.005:
+            self.others = 0.0
 
     def spread(self, until: float, apart_seconds: float) -> None:
         """Let nothing go at the same moment until then: others may be as new here as we are, and see the same rest."""

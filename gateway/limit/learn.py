@@ -121,7 +121,8 @@ class Learned:
         self.shape: Shape | None = None
         self.meter: Bucket | Window | None = None
         self._doubts = self._heard = 0
-        self._held_until = now
+        self._tells_rest = False
+        self._held_until = self._refused_at = now
 
     @property
     def enforced(self) -> bool:
@@ -149,6 +150,8 @@ class Learned:
         if source == "headers" or self.meter is None:
             self.source = source
         remaining = None if said.remaining is None else min(float(said.remaining), limit)
+        if source == "headers":
+            self._tells_rest = remaining is not None
         if remaining is not None:
             self.capacity = min(limit, max(self.capacity, remaining + cost))
         reset = said.reset_seconds if remaining is not None else None
@@ -210,23 +213,32 @@ class Learned:
         left = (self.capacity or meter.limit) - reset * meter.limit / meter.seconds
         return left if remaining <= left < remaining + 1 else None
 
-    def refused(self, until: float, cost: float, now: float, *, told: bool) -> None:
+    def went_well(self, now: float) -> None:
+        """An answer was good: where no answer tells what is left, what others spend is forgotten little by little."""
+        if not self._tells_rest and isinstance(self.meter, Bucket) and self.meter.others:
+            self.meter.fade(now)
+            self._keep_back(self.meter)
+
+    def refused(self, until: float, cost: float, sent_at: float, now: float, *, told: bool) -> None:
         """Learn from a refusal for this very limit: whatever we thought was left, was not.
 
         Args:
             until: When the provider will take calls again.
+            sent_at: When the refused request was sent. Those that were under way together tell one thing, not many.
             told: The refusal itself said what is left, and that has been heard.
         """
         meter = self.meter
         if isinstance(meter, Window):
             return  # its own count goes on; the pause holds everybody meanwhile
         if meter is not None:
-            if not told:
-                self.capacity *= 0.75
             again = meter.others > 0
-            if now >= self._held_until:
-                meter.crowd()
-                self._keep_back(meter)
+            if sent_at >= self._refused_at:
+                self._refused_at = now
+                if not told:
+                    self.capacity *= 0.75
+                if now >= self._held_until:
+                    meter.crowd(now)
+                    self._keep_back(meter)
             left = cost if again else cost + meter.reserve  # again: whoever else waits for it goes first
             self._held_until = until
             meter.drain(until, min(meter.capacity, left), now)

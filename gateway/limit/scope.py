@@ -288,8 +288,10 @@ class Scope:
             self.pace.grow(now)
             if self.pace.faded(now):
                 self.pace = None
-        for kind in [kind for kind, learned in self.learned.items() if learned.faded(now)]:
-            del self.learned[kind]
+        for kind, learned in tuple(self.learned.items()):
+            learned.went_well(now)
+            if learned.faded(now):
+                del self.learned[kind]
 
     def refused(self, refusal: Refusal, cost: Cost, sent_at: float, now: float, told: frozenset[str]) -> None:
         """Hold everybody until the provider takes calls again, and learn how much was too much.
@@ -316,7 +318,7 @@ class Scope:
             self.pause_reason = f"the provider asked to wait ({refusal.cause.value})"
             # Its word counts: one call may then try, whatever a window of ours thinks is left.
             self._may_probe = learned is None or isinstance(learned.meter, Window)
-        self._slow_down(refusal, learned, until, cost, now, told)
+        self._slow_down(refusal, learned, until, cost, sent_at, now, told)
 
     def _wait_after(self, refusal: Refusal, learned: Learned | None, cost: Cost, now: float) -> float:
         """Give the wait that is stated, else what the limit's own count says, else one that doubles each time."""
@@ -328,11 +330,12 @@ class Scope:
         return min(seconds, learned.meter.wait(cost.of(learned.kind), now) or seconds)
 
     def _slow_down(  # noqa: PLR0917
-        self, refusal: Refusal, learned: Learned | None, until: float, cost: Cost, now: float, told: frozenset[str]
-    ) -> None:
+        self, refusal: Refusal, learned: Learned | None, until: float, cost: Cost, sent_at: float, now: float,
+        told: frozenset[str],
+    ) -> None:  # fmt: skip
         if learned is not None and refusal.cause is not Cause.RATE_LIMIT_RAMP:  # that one is not about the limit
             said = learned.kind in told or any(one.kind == learned.kind for one in refusal.stated)
-            learned.refused(until, cost.of(learned.kind), now, told=said)
+            learned.refused(until, cost.of(learned.kind), sent_at, now, told=said)
             return
         if self.pace is not None:
             self.pace.refused(until, now)

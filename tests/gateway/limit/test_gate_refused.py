@@ -500,3 +500,34 @@ def test_a_rise_that_was_too_fast_slows_down_although_the_limits_are_far() -> No
         assert loop.now() - began > 1.5
 
     timed(main)
+
+
+NAMED = stated(1200, None, None, 60.0)
+"""Twenty a second, as only a refusal's words say it."""
+
+
+def test_calls_that_flew_together_and_are_refused_one_by_one_slow_nobody_down_for_good() -> None:
+    """Their waits are shorter than their answers are apart, so that each comes when the wait of the one before is over."""
+
+    async def main(loop: TimedLoop) -> None:
+        gate = a_gate(loop)
+        for permit in await _flying(gate, 8):
+            await asyncio.sleep(0.03)
+            permit.answered(refusal(0.02, Cause.RATE_LIMIT_REQUESTS, NAMED))
+            permit.release()
+        assert max(gaps((await moments(gate, 12))[1:])) < 0.07
+
+    timed(main)
+
+
+def test_what_others_are_thought_to_spend_is_forgotten_where_no_answer_says_what_is_left() -> None:
+    async def main(loop: TimedLoop) -> None:
+        gate = a_gate(loop)
+        for _ in range(5):
+            await answered(gate, refusal(0.02, Cause.RATE_LIMIT_REQUESTS, NAMED))
+        slow = max(gaps((await moments(gate, 4))[1:]))
+        assert slow > 0.1
+        await moments(gate, 400)
+        assert max(gaps((await moments(gate, 4))[1:])) < 0.07
+
+    timed(main)

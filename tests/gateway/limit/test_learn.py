@@ -301,7 +301,7 @@ def test_after_a_refusal_nothing_is_left_until_the_provider_takes_calls_again(to
     assert isinstance(learned.meter, Bucket)
     for _ in range(5):
         learned.meter.sent(learned.meter.take(1, 1001.0), 1001.0)
-    learned.refused(1011.0, 1, 1001.5, told=told)
+    learned.refused(1011.0, 1, 1001.0, 1001.5, told=told)
     assert learned.meter.level(1011.0) <= 3
     assert learned.meter.wait(5, 1001.5) > 9.5
     assert learned.meter.wait(1, 1040.0) == 0
@@ -309,7 +309,7 @@ def test_after_a_refusal_nothing_is_left_until_the_provider_takes_calls_again(to
 
 def test_a_refusal_against_our_count_lowers_what_may_go_at_once() -> None:
     learned = _heard(_said(600, 99))
-    learned.refused(1002.0, 1, 1001.0, told=False)
+    learned.refused(1002.0, 1, 1000.5, 1001.0, told=False)
     _hear(learned, _said(600, None), 1010.0)
     assert isinstance(learned.meter, Bucket)
     assert learned.meter.capacity == 75
@@ -318,7 +318,7 @@ def test_a_refusal_against_our_count_lowers_what_may_go_at_once() -> None:
 def test_a_window_whose_refusal_says_nothing_of_its_rest_counts_on() -> None:
     """Everybody is held until the provider takes calls again; what is left then, the next answer says."""
     learned = _heard(_said(100, 70, 60.0))
-    learned.refused(1005.0, 1, 1001.0, told=False)
+    learned.refused(1005.0, 1, 1000.5, 1001.0, told=False)
     assert learned.meter is not None
     assert learned.meter.level(1001.0) == 70
 
@@ -355,7 +355,7 @@ def test_whatever_answers_say_a_limit_stays_a_limit(answers: list[tuple[Any, ...
         )
         now += took
         if is_refused:
-            learned.refused(now + 1.0, cost, now, told=left is not None)
+            learned.refused(now + 1.0, cost, now, now, told=left is not None)
         assert (learned.meter is None) == (learned.shape is None)
         if limit:
             assert learned.meter is not None
@@ -426,7 +426,7 @@ def _used_alone(provider: _Provider, latency: float, seconds: float) -> Learned:
             learned.hear(said, cost=1, sent_at=sent_at, now=at, source="headers")
             if not passed:
                 paused = max(paused, at + 1.0)
-                learned.refused(at + 1.0, 1, at, told=True)
+                learned.refused(at + 1.0, 1, at, at, told=True)
         meter = learned.meter
         wait = max(0.0, paused - now)
         if meter is not None:
