@@ -21,6 +21,7 @@ from gateway.authority import Authority, load_or_create
 from gateway.checkups import Checkups, latest
 from gateway.clients import Clients
 from gateway.compose import Egress, compose, edited_place, egress, opened_ahead
+from gateway.draining import drain
 from gateway.egress.network import Ways
 from gateway.egress.send import AiohttpUpstream
 from gateway.egress.warm import keep_warm
@@ -43,9 +44,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger("whygate")
 
 RUNS_POLL_SECONDS = 0.5
-GRACE_SECONDS = 1.0
-"""How long connections may take to close once their answers are out."""
-
 
 OpenPage = Callable[..., Page]
 
@@ -282,7 +280,8 @@ class Running:
                     await self._open(self._ui, proxy, proxy_task)
                 self._on_ready(runtime)
                 await self._until_stopped(runtime)
-                await self._drain(proxy, lanes, stages)
+                self._draining = True
+                await drain(proxy, lanes, stages.gate, self._settings.listen.drain_seconds, self._hurry)
         finally:
             runtime.remove(self._state)
             page.config.loaded_app.state.feed.close()  # live streams end; the server would wait for them
@@ -315,30 +314,6 @@ class Running:
                 await asyncio.wait_for(self._stopping.wait(), RUNS_POLL_SECONDS if self._end_with_runs else None)
             if self._end_with_runs and not self._stopping.is_set() and self._state.no_runs(retire=runtime):
                 return
-
-    async def _drain(self, proxy: master.Master, lanes: Lanes, stages: Stages) -> None:
-        """Take no new connection, refuse who waits, let running answers end."""
-        self._draining = True
-        for instance in proxy.addons.get("proxyserver").servers:
-            await instance.stop()
-        stages.gate.drain()
-        for connection in list(lanes.state.connections):
-            connection.shutdown()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._settings.listen.drain_seconds):
-                while lanes.state.tasks and not self._hurry.is_set():
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._hurry.wait(), 0.05)
-        stages.gate.cut = True
-        for connection in list(lanes.state.connections):
-            connection.transport.abort()
-        lanes.tunnels.close()
-        for task in list(lanes.handed_over):
-            task.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                while lanes.state.tasks:  # noqa: ASYNC110 - uvicorn's set of tasks has no event
-                    await asyncio.sleep(0.01)
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

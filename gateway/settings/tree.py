@@ -15,6 +15,7 @@ from gateway.settings.network import Network, ProviderEntry, check_preconnect, c
 from gateway.settings.pacing import Limits, Retry
 from gateway.settings.problems import MisfitError
 from gateway.settings.section import MIB, Section, setting
+from gateway.settings.team import Team
 from gateway.settings.values import (
     TOKEN_MIN,
     AllowedHost,
@@ -180,6 +181,7 @@ class Settings(Section):
     network: Network = Network()
     diagnose: Diagnose = Diagnose()
     doctor: Doctor = Doctor()
+    team: Team = Team()
     providers: tuple[ProviderEntry, ...] = setting((), "Providers.", unit="tables", strict=False)
     fallback: Fallbacks = setting((), "Who answers when a provider does not.", unit="tables", strict=False)
 

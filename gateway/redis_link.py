@@ -1,0 +1,153 @@
+"""The way to Redis or Valkey: asked within milliseconds or not at all.
+
+redis-py 8.1 left to itself holds a command for 4.5 s when the server was killed, and for more than 8 s when it is
+frozen: it tries again ten times. Here nothing is tried again, every question has one deadline, and after three failures
+in a row nobody asks until a look of its own has found the server well. Whoever asks goes on without it meanwhile.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from gateway.model.clock import Clock
+
+ASK_SECONDS = 0.05
+"""A call that is held by a sick server waits so long at most, and three in a row at most."""
+
+FAILURES_MAX = 3
+LOOK_SECONDS, LOOK_LIMIT_SECONDS = 0.5, 1.0
+CONNECTIONS_MAX = 64
+
+logger = logging.getLogger("whygate")
+
+
+class UnreachableError(Exception):
+    """The server did not answer in time, or not as it should. Its text names no address and no secret."""
+
+
+class RedisLink:
+    """One server, for everything that a gateway shares.
+
+    Args:
+        url: As in the settings; may hold a password, which no text of ours ever repeats.
+    """
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=CONNECTIONS_MAX,
+            timeout=ASK_SECONDS,
+            socket_timeout=LOOK_LIMIT_SECONDS,
+            socket_connect_timeout=LOOK_LIMIT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            client_name="whygate",
+        )
+        self._redis = Redis(connection_pool=pool)
+        self._clock = clock
+        self._failures = 0
+        self._heal: list[Callable[[], None]] = []
+        self.down_since: float | None = clock.now()
+        """Monotonic seconds; None while it answers. It is down until it has been seen well for the first time."""
+        self.why = "it has not been asked yet"
+
+    @property
+    def is_up(self) -> bool:
+        """Whether asking makes sense."""
+        return self.down_since is None
+
+    def on_heal(self, told: Callable[[], None]) -> None:
+        """Have a function called whenever the server is well again, the first time included."""
+        self._heal.append(told)
+
+    async def ask[T](self, work: Callable[[Redis], Awaitable[T]], *, seconds: float = ASK_SECONDS) -> T:
+        """Do something there, within a deadline.
+
+        A question that is cut off closes its connection, so that nobody reads an answer that is another's.
+
+        Raises:
+            UnreachableError: It is down, or did not answer in time, or refused.
+        """
+        if self.down_since is not None:
+            raise UnreachableError(self.why)
+        try:
+            async with asyncio.timeout(seconds):
+                found = await work(self._redis)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._failed(reason(error))
+            raise UnreachableError(reason(error)) from None
+        self._failures = 0
+        return found
+
+    async def look(self) -> bool:
+        """See whether the server takes what is written to it; it may be full, or a replica after a failover."""
+        try:
+            async with asyncio.timeout(LOOK_LIMIT_SECONDS):
+                await self._redis.set("whygate:look", "1", px=5_000)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._down(reason(error))
+            return False
+        self._well()
+        return True
+
+    async def run(self) -> None:
+        """Look after a server that is down, until cancelled."""
+        while True:
+            if not self.is_up:
+                await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            await self._redis.aclose()
+
+    def _failed(self, why: str) -> None:
+        self._failures += 1
+        if self._failures >= FAILURES_MAX:
+            self._down(why)
+
+    def _down(self, why: str) -> None:
+        self.why = why
+        if self.down_since is None:
+            self.down_since = self._clock.now()
+            logger.warning("whygate: Redis cannot be used (%s); this gateway keeps to its share of the limits.", why)
+
+    def _well(self) -> None:
+        self._failures = 0
+        if self.down_since is not None:
+            self.down_since, self.why = None, ""
+            for told in self._heal:
+                told()
+
+
+def reason(error: BaseException) -> str:
+    """Say in a few words of ours what is wrong; what the server or a library wrote may hold names and keys."""
+    if isinstance(error, TimeoutError):
+        return "it did not answer in time"
+    text = str(error).partition(" ")[0]
+    known = {
+        "OOM": "its memory is full",
+        "READONLY": "it is a replica that takes nothing",
+        "NOAUTH": "it wants a password",
+        "WRONGPASS": "it does not take the password",
+        "NOPERM": "its rules do not allow what is asked",
+        "LOADING": "it is still loading its data",
+        "BUSY": "it is busy with a script",
+        "MISCONF": "it cannot write to its disk",
+        "WRONGTYPE": "another program keeps something under the names used here",
+        "CLUSTERDOWN": "its cluster is down",
+        "MASTERDOWN": "its primary is gone",
+    }
+    return known.get(text, f"it cannot be reached ({type(error).__name__})")
+
+
+def texts(found: Any) -> list[str]:
+    """Give a list of what came back as text."""
+    return [part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in found]
