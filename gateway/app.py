@@ -33,6 +33,7 @@ from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
 from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
+from gateway.shared import open_link, sharing
 from gateway.stages import Stages
 from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
@@ -133,6 +134,8 @@ class Running:
         dialer, out, bounds, _ = self._egress()
         upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
         checkups = self._checkups(out, recorder)
+        link = open_link(settings, self._clock)
+        team = sharing(settings, self._clock, link)
         shelf = None
         try:
             feed = _feed(recorder) if self._ui is not None else None
@@ -149,6 +152,7 @@ class Running:
                 capture=recorder.capture.wants,
                 look=checkups.look,
                 incident=checkups.incident,
+                sharing=team,
             )
             shelf = stages.cache
             if shelf is not None:
@@ -159,6 +163,7 @@ class Running:
             async with asyncio.TaskGroup() as tasks:
                 aside = [remembered.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
                 aside += [shelf.run()] if shelf is not None else []
+                aside += [link.run(), team.run()] if link is not None and team is not None else []
                 keeping = [tasks.create_task(work) for work in aside]
                 try:
                     pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups)
@@ -175,6 +180,9 @@ class Running:
             if shelf is not None:
                 await shelf.close()
             await upstream.close()
+            if team is not None and link is not None:
+                await team.close()
+                await link.close()
             recorder.close()
         remembered.save()
         return 0

@@ -31,6 +31,7 @@ from gateway.identify.estimate import Estimates
 from gateway.identify.identify import Identifier
 from gateway.identify.locate import Locator, Place, home_of, parted
 from gateway.limit.gate import Gate, LimitRule
+from gateway.limit.sharing import Sharing
 from gateway.model.call import Origin
 from gateway.model.clock import Clock
 from gateway.model.diagnosis import Diagnosis
@@ -221,6 +222,7 @@ def compose(
     capture: Callable[[Route | None], bool] = never,
     look: Callable[[Route, Diagnosis, NetFailure | None], Surer | None] = no_look,
     incident: Callable[[str], str] = all_well,
+    sharing: Sharing | None = None,
 ) -> Stages:
     """Put the stages together.
 
@@ -249,6 +251,7 @@ def compose(
             queue_max=limits.queue_max,
             queue_max_bytes=limits.queue_max_bytes,
             shadow=limits.shadow,
+            sharing=sharing,
         ),
         upstream=upstream,
         policy=RetryPolicy(max_attempts=retry.max_attempts, strict=retry.strict),

@@ -14,6 +14,7 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from gateway.model.clock import Clock
@@ -53,6 +54,7 @@ class RedisLink:
         self._clock = clock
         self._failures = 0
         self._heal: list[Callable[[], None]] = []
+        self._fall: list[Callable[[], None]] = []
         self.down_since: float | None = clock.now()
         """Monotonic seconds; None while it answers. It is down until it has been seen well for the first time."""
         self.why = "it has not been asked yet"
@@ -65,6 +67,10 @@ class RedisLink:
     def on_heal(self, told: Callable[[], None]) -> None:
         """Have a function called whenever the server is well again, the first time included."""
         self._heal.append(told)
+
+    def on_fall(self, told: Callable[[], None]) -> None:
+        """Have a function called whenever the server is no longer asked."""
+        self._fall.append(told)
 
     async def ask[T](self, work: Callable[[Redis], Awaitable[T]], *, seconds: float = ASK_SECONDS) -> T:
         """Do something there, within a deadline.
@@ -84,6 +90,10 @@ class RedisLink:
             raise UnreachableError(reason(error)) from None
         self._failures = 0
         return found
+
+    def script(self, text: str) -> AsyncScript:
+        """Give a script that is sent once, and by its digest from then on."""
+        return self._redis.register_script(text)
 
     async def look(self) -> bool:
         """See whether the server takes what is written to it; it may be full, or a replica after a failover."""
@@ -118,6 +128,8 @@ class RedisLink:
         if self.down_since is None:
             self.down_since = self._clock.now()
             logger.warning("whygate: Redis cannot be used (%s); this gateway keeps to its share of the limits.", why)
+            for told in self._fall:
+                told()
 
     def _well(self) -> None:
         self._failures = 0

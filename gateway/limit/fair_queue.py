@@ -121,6 +121,24 @@ class FairQueue[T: Waiting]:
             self._end(tenant, line)
         return item
 
+    def back(self, item: T) -> None:
+        """Put back who was taken out last and could not go: as if it had never been taken."""
+        line = self._lines.get(item.tenant)
+        if line is None:
+            self.push(item, front=True)
+            line = self._lines[item.tenant]
+        else:
+            line.again[item] = None
+            self._count(line, item, 1)
+        line.again.move_to_end(item, last=False)
+        line.start -= item.weight
+        self._rank(item.tenant, line)
+
+    def lines(self) -> Iterator[tuple[str, int, T]]:
+        """Give each tenant, how many of it wait, and who of them is first."""
+        for tenant, line in self._lines.items():
+            yield tenant, len(line), next(iter(line.first))
+
     def remove(self, item: T) -> bool:
         """Take out who leaves; whether it was still waiting."""
         line = self._lines.get(item.tenant)

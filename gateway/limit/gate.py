@@ -9,21 +9,21 @@ import asyncio
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from gateway.limit.block import Block
 from gateway.limit.cost import TOKENS, Cost
-from gateway.limit.refusal import Refusal
+from gateway.limit.permit import Answer, Permit
 from gateway.limit.rule import LimitRule
-from gateway.limit.scope import Scope, ScopeKey, Taken, Waiter, home_of
+from gateway.limit.scope import Scope, ScopeKey
+from gateway.limit.sharing import Sharing
 from gateway.limit.users import User
+from gateway.limit.waiter import Waiter, home_of
 from gateway.model.cause import Cause
 from gateway.model.clock import Clock
 from gateway.model.decision import Refuse, StatedPolicy
 from gateway.model.event import Live
 from gateway.model.flow import State
-from gateway.model.provider import StatedLimit
 from gateway.model.route import Route
 
 __all__ = ["Answer", "Gate", "LimitRule", "Permit"]
@@ -34,126 +34,6 @@ DOUBT = 1.25
 """A call is refused as larger than a learned limit when our estimate of it is larger by this; it may be wrong."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What an attempt's answer tells the gate.
-
-    Attributes:
-        good: The provider has done what was asked.
-        account: Fingerprint of the organisation and project that the answer names, None when it names none.
-        stated: The limits in its headers.
-        refusal: What it means for others when it is a 429 that waiting cures.
-    """
-
-    good: bool
-    account: str | None = None
-    stated: tuple[StatedLimit, ...] = ()
-    refusal: Refusal | None = None
-
-
-class Permit:
-    """The right to send one request. Give it back once, when the answer has ended.
-
-    Attributes:
-        queued_seconds: How long it was waited for.
-        shadow: In shadow mode: what would have happened, None when it would have gone at once.
-    """
-
-    __slots__ = (
-        "_answered", "_cost", "_gate", "_is_good", "_released", "_route", "_scope", "_sent_at", "_taken", "_user",
-        "queued_seconds", "shadow",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        gate: "Gate",
-        route: Route,
-        scope: Scope,
-        user: User,
-        taken: list[Taken],
-        *,
-        cost: Cost,
-        waited: float = 0.0,
-    ) -> None:
-        self._gate, self._route, self._scope, self._user, self._cost = gate, route, scope, user, cost
-        self._taken = taken
-        self._sent_at: float | None = None
-        self._answered = self._is_good = self._released = False
-        scope.users.of(user).in_flight += 1
-        self.queued_seconds = waited
-        self.shadow: Block | None = None
-
-    def sent(self) -> None:
-        """Say that the request is on its way. Connecting took a while; it counts from now on."""
-        if self._sent_at is None:
-            self._sent_at = now = self._gate.clock.now()
-            for taken in self._taken:
-                taken.meter.sent(taken.hold, now)
-
-    def answered(self, answer: Answer) -> None:
-        """Take in what the head of the answer, and of a refusal the body, tells."""
-        now, sent_at = self._gate.clock.now(), self._sent_at
-        if self._answered or sent_at is None:
-            return
-        self._answered, self._is_good = True, answer.good
-        if answer.account is not None:
-            self._gate.know_account(self._route, answer.account)
-        scope = self._home()
-        scope.used_at = now
-        scope.starting.ended(answered=answer.refusal is None)
-        if answer.stated:
-            scope.hear(answer.stated, self._cost, sent_at, now, "headers")
-        if answer.refusal is not None:
-            told = frozenset(said.kind for said in answer.stated if said.remaining is not None)
-            scope.refused(answer.refusal, self._cost, sent_at, now, told)
-        elif answer.good:
-            scope.users.answered(now)
-            scope.succeeded(now)
-        if not answer.good:
-            self._settle(0, 0)  # what was refused took no tokens
-        if scope.queue:
-            scope.pump()
-
-    def settle(self, tokens_in: int | None, tokens_out: int | None) -> None:
-        """Count what the provider counted, once; None keeps the estimate."""
-        given = self._cost
-        counted_in = given.tokens_in if tokens_in is None else tokens_in
-        counted_out = given.tokens_out if tokens_out is None else tokens_out
-        self._home().users.spent(given.of(TOKENS), counted_in + counted_out)
-        self._settle(counted_in, counted_out)
-
-    def release(self) -> None:
-        """Give it back; a second time does nothing. What was never sent is counted no more."""
-        if self._released:
-            return
-        self._released = True
-        scope, now = self._home(), self._gate.clock.now()
-        if self._sent_at is None:
-            for taken in self._taken:
-                taken.meter.give_back(taken.hold, now)
-        if not self._answered:
-            scope.starting.ended(answered=False)
-        scope.users.left(self._user)
-        scope.ended(now, now - self._sent_at if self._is_good and self._sent_at is not None else None)
-        if scope.queue:
-            scope.pump()
-
-    def _settle(self, tokens_in: int, tokens_out: int) -> None:
-        cost, now = Cost(1, tokens_in, tokens_out), self._gate.clock.now()
-        for taken in self._taken:
-            if taken.kind != "requests":
-                taken.meter.settle(taken.hold, cost.of(taken.kind), now)
-
-    def _home(self) -> Scope:
-        home = home_of(self._scope)
-        if home is not self._scope:
-            # The configured meters come first, in the order of the rules, and have been taken over with their holds.
-            ours = [one._replace(meter=held.meter) for one, held in zip(self._taken, home.configured, strict=False)]
-            self._taken = [*ours, *self._taken[len(home.configured) :]]
-            self._scope = home
-        return home
-
-
 class Gate:
     """All scopes.
 
@@ -161,6 +41,7 @@ class Gate:
         queue_max: Waiters over all scopes.
         queue_max_bytes: Bytes of bodies that wait.
         shadow: Decide and count, but let everybody through.
+        sharing: With whom limits are counted; None when this gateway is alone.
     """
 
     def __init__(
@@ -171,7 +52,9 @@ class Gate:
         queue_max: int,
         queue_max_bytes: int,
         shadow: bool = False,
+        sharing: Sharing | None = None,
     ) -> None:
+        self.sharing = sharing
         self.rules, self.clock, self.shadow = tuple(rules), clock, shadow
         self.queue_max, self.queue_max_bytes = queue_max, queue_max_bytes
         self.scopes: OrderedDict[ScopeKey, Scope] = OrderedDict()
@@ -226,7 +109,8 @@ class Gate:
         refused = self._refuse(likely, deadline - now, size_bytes)
         if refused is not None:
             return refused
-        live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead, foreseen) * 1000))
+        if scope.queue or held.seconds > 0:  # else it only asks the others
+            live.enter(State.QUEUED, held.reason, round(scope.expected(cost, now, ahead, foreseen) * 1000))
         waiter = Waiter(scope, tenant, cost, scope.weight(cost), live)
         self.waiting += 1
         self.waiting_bytes += size_bytes
@@ -242,7 +126,8 @@ class Gate:
             home_of(waiter.scope).users.got(user)
         if taken is None:
             return _draining(self.clock.now() - now)
-        return Permit(self, route, home_of(waiter.scope), user, taken, cost=cost, waited=self.clock.now() - now)
+        waited, ms = self.clock.now() - now, waiter.granted_ms
+        return Permit(self, route, home_of(waiter.scope), user, taken, cost=cost, waited=waited, granted_ms=ms)
 
     def _waited_in_vain(self, waiter: Waiter, held: Block, now: float, began: float) -> Refuse:
         """Refuse who has waited as long as its app does; whoever comes back sits down behind the others."""
@@ -290,6 +175,8 @@ class Gate:
                 rule for rule in self.rules if rule.fits(key.provider, key.model) or (together and _is_part(rule, key))
             ]
             scope = self.scopes[key] = Scope(key, rules, self.clock)
+            if self.sharing is not None:
+                scope.turns = self.sharing.turns_of(scope)
             self._forget_idle()
         else:
             self.scopes.move_to_end(key)

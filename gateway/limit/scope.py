@@ -12,18 +12,19 @@ from typing import NamedTuple
 
 from gateway.limit.block import FREE, Block, Why, configured, learned_limit, pace, starting
 from gateway.limit.bucket import Bucket
-from gateway.limit.cost import CONCURRENCY, REQUESTS, Cost, Hold, Meter
+from gateway.limit.cost import CONCURRENCY, REQUESTS, Cost, Meter
 from gateway.limit.fair_queue import FairQueue
 from gateway.limit.learn import Learned, Pace
 from gateway.limit.refusal import PASSED_ON_SECONDS, Refusal
 from gateway.limit.retell import retell
 from gateway.limit.rule import Held, LimitRule, held_by
 from gateway.limit.starting import Starting
+from gateway.limit.turns import Turns
 from gateway.limit.users import Users
+from gateway.limit.waiter import Taken, Waiter
 from gateway.limit.window import Window
 from gateway.model.cause import Cause
 from gateway.model.clock import Clock
-from gateway.model.event import Live
 from gateway.model.provider import StatedLimit
 
 TIMER_SECONDS = 0.0005
@@ -47,58 +48,6 @@ class ScopeKey(NamedTuple):
     model: str
 
 
-class Taken(NamedTuple):
-    """What one call holds of one meter."""
-
-    meter: Meter
-    kind: str
-    hold: Hold
-
-
-class Waiter:
-    """A call that waits for its turn in a scope; in another one from when that took over."""
-
-    __slots__ = ("_future", "cost", "live", "scope", "tenant", "weight")
-
-    def __init__(self, scope: "Scope", tenant: str, cost: Cost, weight: float, live: Live | None = None) -> None:
-        self.scope, self.tenant, self.cost, self.weight, self.live = scope, tenant, cost, weight, live
-        self._future: asyncio.Future[list[Taken] | None] = asyncio.get_running_loop().create_future()
-
-    async def wait(self, *, front: bool) -> list[Taken] | None:
-        """Wait in line; None when nobody is served any more.
-
-        Whoever leaves gives up its place at that moment, and what it had just been given.
-        """
-        self.scope.queue.push(self, front=front)
-        self.scope.arm()
-        try:
-            return await self._future
-        except asyncio.CancelledError:
-            scope = home_of(self.scope)
-            if not self._future.done() or self._future.cancelled():
-                scope.queue.remove(self)
-            elif (taken := self._future.result()) is not None:
-                scope.give_back(taken)  # the turn came in the same moment as the leaving: pass it on
-            scope.pump()
-            raise
-
-    def serve(self, taken: list[Taken] | None) -> None:
-        """Let it go."""
-        self._future.set_result(taken)
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether it has left, and its place is about to be given up."""
-        return self._future.done()
-
-
-def home_of(scope: "Scope") -> "Scope":
-    """Give the scope that has taken over, if one has."""
-    while scope.successor is not None:
-        scope = scope.successor
-    return scope
-
-
 class Scope:
     """See the module. Its owner is the gate, which is told nothing: it asks."""
 
@@ -118,7 +67,10 @@ class Scope:
         self.paused_until = -math.inf
         self.pause_reason = ""
         self.successor: Scope | None = None
+        self.turns: Turns | None = None
+        """Where several gateways count together; None where this one is alone."""
         self.used_at = self.told_at = now
+        self.is_open = False
         self._refusals = 0
         self._refused_at = -math.inf
         self._may_probe = self._goes_on = False
@@ -138,10 +90,14 @@ class Scope:
         for kind, meter, why_it in self._counting(trying=self._may_probe and (ahead is None or trying)):
             before = 0.0 if ahead is None else float(ahead.of(kind))
             seconds = meter.wait(cost.of(kind), now, before)
+            if before and self.turns is not None:
+                seconds *= self.turns.crowding
             if pause and before and isinstance(meter, Window):  # it begins anew when the pause is over
                 seconds = max(seconds, pause + (before + cost.of(kind) - 1) // meter.limit * meter.seconds)
             if seconds > worst:
                 worst, why = seconds, why_it
+        if self.turns is not None and (shared := self.turns.block(worst, now)) is not None:
+            return shared
         if ahead is None:
             if (most := self.most_at_once(now)) is not None and self.in_flight >= most:
                 return Block(self._concurrency_grows_in(now), self._at_once(most), CONCURRENCY, most)
@@ -191,7 +147,7 @@ class Scope:
 
     def pass_now(self, cost: Cost, now: float) -> list[Taken] | None:
         """Go at once when nobody waits and nothing holds back."""
-        if self.queue or self.block(cost, now).seconds > 0:
+        if self.queue or (self.turns is not None and self.turns.together) or self.block(cost, now).seconds > 0:
             return None
         return self.take(cost, now)
 
@@ -220,11 +176,20 @@ class Scope:
         """A call is under way no longer; one that was answered well took so long."""
         self.in_flight -= 1
         self.used_at = now
+        if self.turns is not None:
+            self.turns.ended()
         if seconds is not None:
             self._seconds_each += 0.2 * (seconds - self._seconds_each)
 
     def pump(self) -> None:
         """Let go who may; as many as one turn of the event loop bears, the others in the next."""
+        if self.turns is not None and self.turns.together:
+            self.turns.wake()
+        else:
+            self.pump_alone()
+
+    def pump_alone(self) -> None:
+        """Let go who may by what is counted here."""
         if self._goes_on:
             return
         now, left = self._clock.now(), AT_ONCE_MAX
@@ -252,12 +217,15 @@ class Scope:
         if (waiter := self.queue.peek()) is None:
             return
         seconds = self.block(waiter.cost, self._clock.now()).seconds
-        if seconds < math.inf:
+        if seconds <= 0 and self.turns is not None and self.turns.together:
+            self.turns.wake()
+        elif seconds < math.inf:
             # Also when that moment has come by now: nobody else would look again.
             self._timer = asyncio.get_running_loop().call_later(seconds + TIMER_SECONDS, self.pump)
 
     def open(self) -> None:
         """Let everybody out of the line, whatever the limit: they will be refused."""
+        self.is_open = True
         for waiter in self.queue.clear():
             if not waiter.is_gone:
                 waiter.serve(None)
@@ -316,6 +284,8 @@ class Scope:
         if until > self.paused_until:
             self.paused_until = until
             self.pause_reason = f"the provider asked to wait ({refusal.cause.value})"
+            if self.turns is not None:
+                self.turns.paused(seconds, self.pause_reason)
             # Its word counts: one call may then try, whatever a window of ours thinks is left.
             self._may_probe = learned is None or isinstance(learned.meter, Window)
         self._slow_down(refusal, learned, until, cost, sent_at, now, told)

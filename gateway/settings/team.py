@@ -27,6 +27,14 @@ class Team(Section):
         min_length=1,
         max_length=64,
     )
+    replicas: int = setting(
+        1,
+        "How many gateways share that Redis, as far as it is known before they have met there. Only for the time in"
+        " which Redis cannot be reached from the start: each then keeps to a limit divided by so many.",
+        unit="gateways",
+        ge=1,
+        le=1_000,
+    )
     secret_file: Path | None = setting(
         None,
         "A file with 32 bytes or more that all gateways of the team have: fingerprints of keys are made with it, and"

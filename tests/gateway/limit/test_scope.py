@@ -9,7 +9,8 @@ from gateway.limit.block import FREE
 from gateway.limit.cost import Cost
 from gateway.limit.refusal import Refusal
 from gateway.limit.rule import LimitRule
-from gateway.limit.scope import Scope, ScopeKey, Waiter
+from gateway.limit.scope import Scope, ScopeKey
+from gateway.limit.waiter import Waiter
 from gateway.model.cause import Cause
 from gateway.model.provider import StatedLimit
 from tests.gateway.factories import HandClock

@@ -1,0 +1,317 @@
+"""Asks all gateways' counter, for one scope, who of those that are next here may go.
+
+One question at a time, with everybody who may go by what this gateway knows itself; whoever comes meanwhile is in the
+next one. So a lone call costs one question, and a crowd not many more. No call's own task ever asks: one that leaves
+cuts no connection off, and what it had been given is given back with the next question.
+"""
+
+import asyncio
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gateway.limit.block import Block, span
+from gateway.limit.bucket import Bucket
+from gateway.limit.cost import Cost
+from gateway.limit.rule import SKEW_SECONDS, Held
+from gateway.limit.shared import Fix, Item, Line, Question, SharedMeter, Turn
+from gateway.limit.waiter import Taken, Waiter, home_of
+from gateway.limit.window import Window
+from gateway.model.flow import State
+from gateway.redis_link import UnreachableError
+
+if TYPE_CHECKING:
+    from gateway.limit.scope import Scope
+    from gateway.limit.sharing import Sharing
+
+AT_ONCE_MAX = 64
+FIXES_MAX = 4_096
+FIX_SECONDS = 0.05
+"""What was not used is told so late at most: with the next question, or by itself."""
+
+
+class Turns:
+    """One scope's part in the counting of all gateways.
+
+    Attributes:
+        crowding: How much of what goes in this scope goes through all gateways, to what goes through this one.
+    """
+
+    def __init__(self, scope: "Scope", sharing: "Sharing") -> None:
+        self._scope, self._sharing = scope, sharing
+        self._task: asyncio.Task[None] | None = None
+        self._again = False
+        self._until, self._why = -math.inf, Block(0.0, "")
+        self._fixes: list[tuple[str, float, float]] = []
+        self._pause: tuple[float, str] | None = None
+        self._runs = False
+        self._divided = 1.0
+        self.crowding = 1.0
+
+    @property
+    def together(self) -> bool:
+        """Whether all count together now; if not, this gateway keeps to its share by itself."""
+        return self._sharing.together
+
+    def block(self, worst: float, now: float) -> Block | None:
+        """Give what the others said when they were asked last, if that holds longer than anything here."""
+        left = self._until - now
+        return self._why._replace(seconds=left) if left > worst and left > 0 else None
+
+    def divide(self, by: float) -> None:
+        """Make this gateway's own count keep to a share of each configured limit."""
+        if by == self._divided:
+            return
+        self._divided, now = by, self._sharing.clock.now()
+        for held in self._scope.configured:
+            _divide(held, by, now)
+
+    def wake(self) -> None:
+        """Ask, soon."""
+        if self._task is not None:
+            self._again = True
+        else:
+            self._task = self._sharing.own(self._work())
+            self._task.add_done_callback(self._done)
+
+    def correct(self, granted_ms: float, counted: Cost, true: Cost) -> None:
+        """Count what a call really took; nothing where it was never counted by all."""
+        if not granted_ms:
+            return
+        for meter in self._meters():
+            kind = meter.id.partition(":")[0]
+            if more := true.of(kind) - counted.of(kind):
+                self._fixes.append((meter.id, granted_ms, float(more)))
+        del self._fixes[:-FIXES_MAX]
+        if self._fixes and self._task is None:
+            asyncio.get_running_loop().call_later(FIX_SECONDS, self._tell)
+
+    def paused(self, seconds: float, reason: str) -> None:
+        """Have everybody wait that a provider asked here."""
+        self._pause = (seconds, reason)
+        if self._sharing.together:
+            self.wake()
+
+    def ended(self) -> None:
+        """One that ran here has ended: where only so many may run at the same time, others wait for that."""
+        if self._runs and self._sharing.together:
+            self.wake()
+
+    def go_apart(self, by: float) -> None:
+        """Count alone from now on, a share of each limit."""
+        self.divide(by)
+        self._until, self.crowding = -math.inf, 1.0
+        self._fixes.clear()
+        self._scope.pump()
+
+    def go_together(self) -> None:
+        """Count with the others from now on."""
+        self.divide(1.0)
+        self._scope.pump()
+
+    def renew(self) -> None:
+        """Say again how many run here, before the others forget it."""
+        if self._runs and self._scope.in_flight:
+            self.wake()
+
+    async def tell(self) -> None:
+        """Say what was spent while this gateway counted alone, where that still counts.
+
+        Raises:
+            UnreachableError: It cannot be said now.
+        """
+        now = self._sharing.clock.now()
+        told = [_spent(held, now) for held in self._scope.configured]
+        if not any(told) and not self._scope.in_flight:
+            return
+        told += [0.0] * (len(self._meters()) - len(told))
+        await self._sharing.counter.ask(self._question([], now, told=tuple(told)))
+
+    def _tell(self) -> None:
+        if (self._fixes or self._pause) and self._sharing.together:
+            self.wake()
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._task = None
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._sharing.broke(error)
+        if self._again and not task.cancelled():
+            self._again = False
+            self._scope.pump()
+
+    async def _work(self) -> None:
+        """Ask until nobody is left that may go."""
+        scope = self._scope
+        while self._sharing.together:
+            self._again = False
+            self.divide(1.0)
+            now = self._sharing.clock.now()
+            batch = self._batch(now)
+            if not batch and not self._fixes and self._pause is None and not self._runs:
+                break
+            fixes, self._fixes, pause, self._pause = self._fixes, [], self._pause, None
+            try:
+                question = self._question([waiter for waiter, _ in batch], now, fixes=fixes, pause=pause)
+                turn = await self._sharing.counter.ask(question)
+            except UnreachableError:
+                self._back(batch)
+                self._alone()
+                return
+            except BaseException:
+                self._back(batch)
+                raise
+            self._hear(question, turn, batch)
+            if not batch or not all(turn.granted) or not (self._again or scope.queue):
+                break
+        scope.arm()
+
+    def _batch(self, now: float) -> list[tuple[Waiter, list[Taken]]]:
+        """Take out who may go by what is known here."""
+        scope = self._scope
+        batch: list[tuple[Waiter, list[Taken]]] = []
+        while len(batch) < AT_ONCE_MAX and (first := scope.queue.peek()) is not None:
+            if scope.block(first.cost, now).seconds > 0:
+                break
+            waiter = scope.queue.pop()
+            if not waiter.is_gone:
+                batch.append((waiter, scope.take(waiter.cost, now)))
+        return batch
+
+    def _hear(self, question: Question, turn: Turn, batch: list[tuple[Waiter, list[Taken]]]) -> None:
+        scope, now = self._scope, self._sharing.clock.now()
+        refused = []
+        for (waiter, taken), granted in zip(batch, turn.granted, strict=True):
+            if not granted:
+                refused.append((waiter, taken))
+            elif waiter.is_gone:
+                home_of(scope).give_back(taken)
+                self.correct(turn.at_ms, waiter.cost, Cost(0))
+            else:
+                waiter.granted_ms = turn.at_ms
+                waiter.serve(taken)
+        self._back(refused)
+        if turn.paused_seconds and now + turn.paused_seconds > scope.paused_until:
+            scope.paused_until, scope.pause_reason = now + turn.paused_seconds, turn.reason
+        self._measure(question, turn, now)
+        if refused:
+            self._until = now + turn.wait_seconds
+            self._why = self._block(question, turn)
+            for waiter, _ in refused:
+                if waiter.live is not None and not waiter.is_gone:
+                    waiter.live.enter(State.QUEUED, self._why.reason, round(turn.wait_seconds * 1000))
+
+    def _measure(self, question: Question, turn: Turn, now: float) -> None:
+        """Learn how much of what goes is ours: what is waited for here takes so much longer."""
+        ratios = [1.0]
+        for held, used in zip(self._scope.configured, turn.used, strict=False):
+            own = _spent(held, now)
+            if used > held.limit / 2:
+                ratios.append(used / max(own, 1.0))
+        self.crowding = min(max(ratios), float(max(1, self._sharing.replicas)))
+
+    def _block(self, question: Question, turn: Turn) -> Block:
+        if turn.why == "limit" and turn.meter is not None:
+            meter = question.meters[turn.meter]
+            kind = meter.id.partition(":")[0].replace("_", " ")
+            reason = f"limit of {meter.limit:,.6g} {kind} per {span(meter.seconds)}, counted by all gateways together"
+            return Block(turn.wait_seconds, reason, meter.id.partition(":")[0], meter.limit, meter.seconds)
+        if turn.why == "concurrency":
+            reason = f"limit of {question.most:,} requests at the same time, counted by all gateways together"
+            return Block(turn.wait_seconds, reason)
+        if turn.why == "pause":
+            return Block(turn.wait_seconds, turn.reason)
+        return Block(turn.wait_seconds, "others who share the limit are next")
+
+    def _back(self, batch: Iterable[tuple[Waiter, list[Taken]]]) -> None:
+        """Put back who may not go yet, each in its place."""
+        home = home_of(self._scope)
+        for waiter, taken in reversed(list(batch)):
+            home.give_back(taken)
+            if waiter.is_gone:
+                continue
+            if home.is_open:
+                waiter.serve(None)
+                continue
+            waiter.scope = home
+            home.queue.back(waiter)
+
+    def _alone(self) -> None:
+        """The others cannot be asked: go on with this gateway's share."""
+        self.divide(float(self._sharing.replicas))
+        home = home_of(self._scope)
+        self._until = -math.inf
+        home.pump_alone()
+
+    def _question(
+        self,
+        waiters: list[Waiter],
+        now: float,
+        *,
+        fixes: Iterable[tuple[str, float, float]] = (),
+        pause: tuple[float, str] | None = None,
+        told: tuple[float, ...] | None = None,
+    ) -> Question:
+        scope, meters = self._scope, self._meters()
+        kinds = [meter.id.partition(":")[0] for meter in meters]
+        places = {meter.id: place for place, meter in enumerate(meters)}
+        most = scope.most_at_once(now)
+        self._runs = most is not None
+        waiting: dict[str, Line] = {}
+        for waiter in waiters:
+            line = waiting.get(waiter.tenant)
+            waiting[waiter.tenant] = self._line(waiter, meters, kinds, 1 if line is None else line.waiting + 1)
+        for tenant, number, first in scope.queue.lines():
+            before = waiting.get(tenant)
+            waiting[tenant] = self._line(first, meters, kinds, number + (before.waiting if before else 0))
+        return Question(
+            scope="\0".join(scope.key),
+            meters=meters,
+            items=tuple(
+                Item(waiter.tenant, waiter.weight, tuple(waiter.cost.of(kind) for kind in kinds)) for waiter in waiters
+            ),
+            waiting=waiting,
+            running=max(0, scope.in_flight - len(waiters)),
+            most=most or 0,
+            fixes=tuple(Fix(places[name], at, more) for name, at, more in fixes if name in places),
+            told=told,
+            pause=pause,
+        )
+
+    @staticmethod
+    def _line(waiter: "Waiter", meters: tuple[SharedMeter, ...], kinds: list[str], number: int) -> Line:
+        amounts = {meter.id: waiter.cost.of(kind) for meter, kind in zip(meters, kinds, strict=True)}
+        return Line(number, waiter.weight, amounts)
+
+    def _meters(self) -> tuple[SharedMeter, ...]:
+        found = []
+        for held in self._scope.configured:
+            burst = held.limit if held.burst is None else min(held.burst, held.limit)
+            found.append(SharedMeter(_id(held), isinstance(held.meter, Window), held.limit, held.seconds, burst))
+        for learned in self._scope.learned.values():
+            meter, shape = learned.meter, learned.shape
+            if learned.enforced and meter is not None and shape is not None:
+                name = f"{learned.kind}:learned:{shape.seconds:g}:{'w' if shape.stepwise else 'b'}"
+                capacity = meter.capacity if isinstance(meter, Bucket) else meter.limit
+                found.append(SharedMeter(name, shape.stepwise, meter.limit, shape.seconds, capacity))
+        return tuple(found)
+
+
+def _id(held: Held) -> str:
+    return f"{held.kind}:{held.seconds:g}:{'w' if isinstance(held.meter, Window) else 'b'}"
+
+
+def _spent(held: Held, now: float) -> float:
+    """Give what of a limit this gateway has spent itself."""
+    meter = held.meter
+    whole = meter.capacity if isinstance(meter, Bucket) else meter.limit
+    return max(0.0, whole - meter.level(now))
+
+
+def _divide(held: Held, by: float, now: float) -> None:
+    limit, seconds = held.limit / by, held.seconds + SKEW_SECONDS
+    if limit < 1:
+        limit, seconds = 1.0, seconds / limit
+    if isinstance(held.meter, Window):
+        held.meter.adopt(limit, seconds)
+    elif isinstance(held.meter, Bucket):
+        held.meter.adopt(max(1.0, min(held.burst or held.limit, held.limit) / by), limit, seconds, now)
