@@ -33,7 +33,7 @@ from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
 from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
-from gateway.shared import open_link, sharing
+from gateway.shared import Team
 from gateway.stages import Stages
 from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
@@ -131,13 +131,15 @@ class Running:
             name=self._clients.name,
         )
         _start_log(recorder, self._state)
-        dialer, out, bounds, _ = self._egress()
-        upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
-        checkups = self._checkups(out, recorder)
-        link = open_link(settings, self._clock)
-        team = sharing(settings, self._clock, link)
-        shelf = None
-        try:
+        async with contextlib.AsyncExitStack() as owned:
+            owned.callback(recorder.close)
+            owned.push_async_callback((team := Team(settings, self._clock)).close)
+            dialer, out, bounds, _ = self._egress()
+            upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
+            owned.push_async_callback(upstream.close)
+            checkups = self._checkups(out, recorder)
+            owned.push_async_callback(checkups.close)
+            owned.callback(self._clients.close)
             feed = _feed(recorder) if self._ui is not None else None
             sink = recorder if feed is None else feed
             stages = compose(
@@ -152,40 +154,36 @@ class Running:
                 capture=recorder.capture.wants,
                 look=checkups.look,
                 incident=checkups.incident,
-                sharing=team,
+                sharing=team.sharing,
             )
-            shelf = stages.cache
-            if shelf is not None:
-                await shelf.open()
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
+            if stages.cache is not None:
+                await stages.cache.open()
+                owned.push_async_callback(stages.cache.close)
             remembered.load()
             proxy, lanes = self._proxy(sink, stages, feed, checkups.look_at)
+            aside = [remembered.run(), team.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
+            aside += [stages.cache.run()] if stages.cache is not None else []
+            pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups, clients=self._clients)
+            await self._beside(aside, proxy, lanes, stages, pages)
+        remembered.save()
+        return 0
+
+    async def _beside(
+        self, aside: list[Coroutine[Any, Any, None]], proxy: master.Master, lanes: Lanes, stages: Stages, page: OpenPage
+    ) -> None:
+        """Serve, and keep in order meanwhile what is beside the path."""
+        try:
             async with asyncio.TaskGroup() as tasks:
-                aside = [remembered.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
-                aside += [shelf.run()] if shelf is not None else []
-                aside += [link.run(), team.run()] if link is not None and team is not None else []
                 keeping = [tasks.create_task(work) for work in aside]
                 try:
-                    pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups)
-                    await self._serve(tasks, proxy, lanes, stages, partial(pages, clients=self._clients))
+                    await self._serve(tasks, proxy, lanes, stages, page)
                 finally:
                     for task in keeping:
                         task.cancel()
                     proxy.shutdown()
         except* StartError as errors:
             raise errors.exceptions[0] from None
-        finally:
-            self._clients.close()
-            await checkups.close()
-            if shelf is not None:
-                await shelf.close()
-            await upstream.close()
-            if team is not None and link is not None:
-                await team.close()
-                await link.close()
-            recorder.close()
-        remembered.save()
-        return 0
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)
