@@ -67,8 +67,9 @@ def test_a_static_prompt_is_found_and_its_rule_saves_it(alone: World) -> None:
         app.close()
     alone._apps.clear()
     alone.gateway = GatewayProcess(alone.directory, alone.gateway.config.read_text() + "\n" + found["rule"])
-    results = alone.proxied.ask([again(asked), again(asked)], together=False)
-    assert [alone.row(result)["cache"] for result in results] == ["stored", "hit"]
+    assert alone.row(alone.proxied.ask_one(again(asked)))["cache"] == "stored"
+    # On a busy machine the file may not answer within its 50 ms; the call is then asked, and that is right, too.
+    assert alone.gateway.until(lambda: alone.row(alone.proxied.ask_one(again(asked)))["cache"] == "hit")
 
 
 def test_what_was_saved_is_told_and_what_is_cleared_is_gone_from_the_file(alone: World) -> None:

@@ -129,7 +129,8 @@ class Tail:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err)
 
     def ids(self) -> list[str]:
-        return ids_of(self.output.read_text())
+        written, end, _half = self.output.read_text().rpartition("\n")  # it may be writing a line now
+        return ids_of(written + end)
 
     def __enter__(self) -> Self:
         return self
