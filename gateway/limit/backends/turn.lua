@@ -20,6 +20,9 @@
 local ask = cjson.decode(ARGV[1])
 local state, fair, told_before = KEYS[1], KEYS[2], KEYS[3]
 local SLOTS, SKEW, GRACE, KEEP = 400, 1.005, 60, 10000
+-- While more is asked than a short window holds, it is given out evenly: else all of it goes at one moment, to who asks
+-- then, and who comes back a moment later finds nothing. A little faster than it comes in, so that nothing is lost.
+local EVEN_SECONDS, EVEN_FASTER, EVEN_SHARE = 5, 1.25, 0.05
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 
@@ -35,7 +38,17 @@ for i, said in ipairs(ask.meters) do
   if meter.kind == 'window' then
     meter.slot = meter.seconds * 1000 * SKEW / SLOTS
     meter.now = math.floor(now / meter.slot)
-    local found = redis.call('HMGET', state, meter.id .. ':first', meter.id .. ':used')
+    local found = redis.call('HMGET', state, meter.id .. ':first', meter.id .. ':used', meter.id .. ':full',
+      meter.id .. ':even')
+    if meter.seconds <= EVEN_SECONDS then
+      meter.even_rate = meter.limit / (meter.seconds * 1000) * EVEN_FASTER
+      meter.even_most = math.max(1, meter.limit * EVEN_SHARE)
+      local full = tonumber(found[3] or 0)
+      if now - full < meter.seconds * 1000 then
+        meter.even = math.min(meter.even_most, tonumber(found[4] or 0) + math.max(0, now - full) * meter.even_rate)
+        meter.was = meter.even
+      end
+    end
     local first, used = tonumber(found[1] or meter.now), tonumber(found[2] or 0)
     local upto = meter.now - SLOTS - 1
     if first <= upto then
@@ -64,6 +77,7 @@ local function take(meter, amount, slot)
   if meter.kind == 'window' then
     if slot < meter.first then return end
     meter.used = math.max(0, meter.used + amount)
+    if meter.even then meter.even = math.min(meter.even_most, meter.even - amount) end
     redis.call('HINCRBYFLOAT', state, meter.id .. ':' .. text(slot), text(amount))
   else
     meter.level = math.min(meter.capacity, meter.level - amount)
@@ -72,20 +86,30 @@ end
 
 local function missing(meter, amount)
   if meter.kind == 'window' then
-    return meter.used + meter.reserved + math.min(amount, meter.limit) - meter.limit
+    local short = meter.used + meter.reserved + math.min(amount, meter.limit) - meter.limit
+    if not meter.even then return short end
+    return math.max(short, meter.reserved + math.min(amount, meter.even_most) - meter.even)
   end
   return meter.reserved + math.min(amount, meter.capacity) - meter.level
 end
 
 local function wait_for(meter, amount)
-  local short = missing(meter, amount) - meter.reserved
+  meter.reserved = 0
+  local short = missing(meter, amount)
   if short <= 1e-6 then return 0 end
   if meter.kind == 'bucket' then return short / meter.rate end
+  local even = 0
+  if meter.even_rate then
+    even = math.max(0, math.min(amount, meter.even_most) - (meter.even or 0)) / meter.even_rate
+    meter.even = meter.even or 0
+  end
+  short = meter.used + math.min(amount, meter.limit) - meter.limit
+  if short <= 1e-6 then return even end
   local names = {}
   for slot = meter.first, meter.now do names[#names + 1] = meter.id .. ':' .. text(slot) end
   for i, given in ipairs(redis.call('HMGET', state, unpack(names))) do
     short = short - tonumber(given or 0)
-    if short <= 1e-6 then return (meter.first + i + SLOTS) * meter.slot - now end
+    if short <= 1e-6 then return math.max(even, (meter.first + i + SLOTS) * meter.slot - now) end
   end
   return meter.seconds * 1000
 end
@@ -262,9 +286,15 @@ elseif packed then
 end
 
 local most_seconds = 60
-for _, meter in ipairs(meters) do
+for i, meter in ipairs(meters) do
   if meter.kind == 'window' then
     redis.call('HSET', state, meter.id .. ':first', text(meter.first), meter.id .. ':used', text(meter.used))
+    if by == i then
+      redis.call('HSET', state, meter.id .. ':full', text(now), meter.id .. ':even', text(meter.even or 0))
+    elseif meter.even then
+      -- As of the last time that somebody had to wait: `full` and `even` are of one moment.
+      redis.call('HINCRBYFLOAT', state, meter.id .. ':even', text(meter.even - meter.was))
+    end
   else
     redis.call('HSET', state, meter.id .. ':level', text(meter.level), meter.id .. ':at', text(meter.at))
   end
