@@ -13,7 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from redis import Redis
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from tests.running import CLEAN
 from tests.tools import require_tool
@@ -137,7 +139,11 @@ class RedisServer:
     def client(self, seconds: float = 5.0) -> Iterator[Any]:
         """Give a client of the test's own, without any of ours in between."""
         made: Any = Redis(
-            port=self.port, password=self.password or None, socket_timeout=seconds, socket_connect_timeout=seconds
+            port=self.port,
+            password=self.password or None,
+            socket_timeout=seconds,
+            socket_connect_timeout=seconds,
+            retry=Retry(NoBackoff(), 0),
         )
         try:
             yield made
