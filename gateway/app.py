@@ -18,6 +18,7 @@ from addons.entrance import Entrance
 from addons.reports import LookAt, Reports
 from gateway.asgi import Gateway
 from gateway.authority import Authority, load_or_create
+from gateway.cache.shelf import Shelf
 from gateway.checkups import Checkups, latest
 from gateway.clients import Clients
 from gateway.compose import Egress, compose, edited_place, egress, opened_ahead
@@ -33,6 +34,7 @@ from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
 from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
+from gateway.shared import Team, own_secret
 from gateway.stages import Stages
 from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
@@ -90,7 +92,7 @@ def serve(
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     with state.lock():
         authority = load_or_create(state)
-        secret = state.fingerprint_key()
+        secret = own_secret(settings, state)
         running = Running(settings, state, authority, secret, on_ready, end_with_runs=end_with_runs, ui=ui)
         return run(running.main())
 
@@ -109,9 +111,10 @@ class Running:
         end_with_runs: bool,
         ui: Ui | None,
     ) -> None:
-        self._settings, self._state, self._authority, self._secret = settings, state, authority, secret
+        self._settings, self._state, self._authority = settings, state, authority
         self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
         self._clock = SystemClock()
+        self._team = Team(settings, self._clock, secret)
         self._clients = Clients(self._clock)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -133,19 +136,21 @@ class Running:
         dialer, out, bounds, _ = self._egress()
         upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
         checkups = self._checkups(out, recorder)
-        shelf = None
+        shelf, team = None, self._team
         try:
+            await team.meet()
             feed = _feed(recorder) if self._ui is not None else None
             sink = recorder if feed is None else feed
             stages = compose(
                 settings,
                 self._clock,
-                self._secret,
+                team.secret,
                 sink,
                 upstream,
                 bounds=bounds,
                 seen=self._clients.seen,
                 directory=self._state.directory,
+                link=team.link,
                 capture=recorder.capture.wants,
                 look=checkups.look,
                 incident=checkups.incident,
@@ -157,7 +162,7 @@ class Running:
             remembered.load()
             proxy, lanes = self._proxy(sink, stages, feed, checkups.look_at)
             async with asyncio.TaskGroup() as tasks:
-                aside = [remembered.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
+                aside = [remembered.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings)), team.run()]
                 aside += [shelf.run()] if shelf is not None else []
                 keeping = [tasks.create_task(work) for work in aside]
                 try:
@@ -170,14 +175,20 @@ class Running:
         except* StartError as errors:
             raise errors.exceptions[0] from None
         finally:
-            self._clients.close()
-            await checkups.close()
-            if shelf is not None:
-                await shelf.close()
-            await upstream.close()
-            recorder.close()
+            await self._close(checkups, shelf, upstream, recorder)
         remembered.save()
         return 0
+
+    async def _close(
+        self, checkups: Checkups, shelf: Shelf | None, upstream: AiohttpUpstream, recorder: Recorder
+    ) -> None:
+        self._clients.close()
+        await checkups.close()
+        if shelf is not None:
+            await shelf.close()
+        await self._team.close()
+        await upstream.close()
+        recorder.close()
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)

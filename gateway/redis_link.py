@@ -106,7 +106,7 @@ class RedisLink:
     async def close(self) -> None:
         """Close every connection."""
         with contextlib.suppress(RedisError, OSError, TimeoutError):
-            await self._redis.aclose()
+            await self._redis.aclose(close_connection_pool=True)  # a pool that was given is else left open
 
     def _failed(self, why: str) -> None:
         self._failures += 1

@@ -2,12 +2,28 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr, StringConstraints
+from pydantic import AfterValidator, SecretStr
 
 from gateway.settings.section import Section, setting
 
-RedisAddress = Annotated[SecretStr, StringConstraints(pattern=r"^(redis|rediss|unix)://\S+$")]
+
+def _redis(value: SecretStr) -> SecretStr:
+    """Check an address now; the message never shows its password."""
+    try:
+        parts = urlsplit(value.get_secret_value())
+        _ = parts.port
+        found = {"unix": parts.path, "redis": parts.hostname, "rediss": parts.hostname}.get(parts.scheme)
+    except ValueError:
+        found = None
+    if not found:
+        message = "an address like redis://HOST:6379/0, rediss://USER:PASSWORD@HOST:6379/0 or unix:///PATH"
+        raise ValueError(message)
+    return value
+
+
+RedisAddress = Annotated[SecretStr, AfterValidator(_redis)]
 
 
 class Team(Section):
