@@ -24,7 +24,8 @@ local function drop(key)
   redis.call('ZREM', KEYS[4], key)
   if not about then return 0 end
   redis.call('HDEL', KEYS[1], '=' .. key)
-  redis.call('HINCRBY', KEYS[1], 'bytes', -(tonumber(string.match(about, '^%d+')) or 0))
+  local size = tonumber(string.match(about, '^%d+') or 0)
+  if size < 2^53 then redis.call('HINCRBY', KEYS[1], 'bytes', 0 - size) end
   return 1
 end
 """
