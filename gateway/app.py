@@ -33,7 +33,7 @@ from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
 from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
-from gateway.shared import Team
+from gateway.shared import Team, own_secret
 from gateway.stages import Stages
 from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
@@ -91,7 +91,7 @@ def serve(
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     with state.lock():
         authority = load_or_create(state)
-        secret = state.fingerprint_key()
+        secret = own_secret(settings, state)
         running = Running(settings, state, authority, secret, on_ready, end_with_runs=end_with_runs, ui=ui)
         return run(running.main())
 
@@ -110,9 +110,10 @@ class Running:
         end_with_runs: bool,
         ui: Ui | None,
     ) -> None:
-        self._settings, self._state, self._authority, self._secret = settings, state, authority, secret
+        self._settings, self._state, self._authority = settings, state, authority
         self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
         self._clock = SystemClock()
+        self._team = Team(settings, self._clock, secret)
         self._clients = Clients(self._clock)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -133,24 +134,26 @@ class Running:
         _start_log(recorder, self._state)
         async with contextlib.AsyncExitStack() as owned:
             owned.callback(recorder.close)
-            owned.push_async_callback((team := Team(settings, self._clock)).close)
+            owned.push_async_callback((team := self._team).close)
             dialer, out, bounds, _ = self._egress()
             upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
             owned.push_async_callback(upstream.close)
             checkups = self._checkups(out, recorder)
             owned.push_async_callback(checkups.close)
             owned.callback(self._clients.close)
+            await team.meet()
             feed = _feed(recorder) if self._ui is not None else None
             sink = recorder if feed is None else feed
             stages = compose(
                 settings,
                 self._clock,
-                self._secret,
+                team.secret,
                 sink,
                 upstream,
                 bounds=bounds,
                 seen=self._clients.seen,
                 directory=self._state.directory,
+                link=team.link,
                 capture=recorder.capture.wants,
                 look=checkups.look,
                 incident=checkups.incident,

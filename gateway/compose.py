@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway._discover import discover
 from gateway.cache import kept
@@ -42,6 +42,9 @@ from gateway.model.route import Route
 from gateway.providers import openai_compatible
 from gateway.settings import Settings
 from gateway.stages import Stages, Surer, all_well, anywhere, never, no_look, unseen
+
+if TYPE_CHECKING:
+    from gateway.redis_link import RedisLink
 
 
 class Egress(NamedTuple):
@@ -163,21 +166,25 @@ def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
 
 
 def cache_backend(settings: Settings) -> str:
-    """Give the name of the kind of store: a file, unless others reach the gateway or the settings say otherwise."""
+    """Give the name of the kind of store: the team's Redis, else a file; memory where others reach the gateway."""
     chosen = settings.cache.backend
     if chosen != "auto":
         return chosen
+    if settings.team.redis is not None:
+        return "redis"
     return "sqlite" if settings.listen.address.is_loopback else "memory"
 
 
-def shelf(settings: Settings, clock: Clock, secret: bytes, directory: Path | None) -> Shelf | None:
+def shelf(
+    settings: Settings, clock: Clock, secret: bytes, directory: Path | None, link: "RedisLink | None" = None
+) -> Shelf | None:
     """Give the cache, None where it is turned off. Nothing is opened yet."""
     cache = settings.cache
     if not cache.enabled:
         return None
     name = cache_backend(settings)
     backend = discover("gateway.cache.backends", "BACKEND", Backend)[name]
-    store = backend.open(Room(cache.max_bytes, directory, secret))
+    store = backend.open(Room(cache.max_bytes, directory, secret, link, settings.team.redis_prefix))
     return Shelf(
         Fronted(store) if backend.fronted else store,
         clock,
@@ -219,16 +226,13 @@ def compose(
     bounds: Fence | None = None,
     seen: Callable[[str], None] = unseen,
     directory: Path | None = None,
+    link: "RedisLink | None" = None,
     capture: Callable[[Route | None], bool] = never,
     look: Callable[[Route, Diagnosis, NetFailure | None], Surer | None] = no_look,
     incident: Callable[[str], str] = all_well,
     sharing: Sharing | None = None,
 ) -> Stages:
-    """Put the stages together.
-
-    Args:
-        directory: Where the cache may keep its file.
-    """
+    """Put the stages together. The cache may keep a file in ``directory``, or what it shares beyond ``link``."""
     for language in {LANGUAGES[0], settings.diagnose.language}:
         words(language)  # read now, not when the first call fails
     limits, retry, estimates = settings.limits, settings.retry, Estimates()
@@ -244,7 +248,7 @@ def compose(
             pure_remove=retry.pure_remove,
         ),
         estimates=estimates,
-        cache=shelf(settings, clock, secret, directory),
+        cache=shelf(settings, clock, secret, directory, link),
         gate=Gate(
             limit_rules(settings),
             clock,

@@ -18,19 +18,19 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from gateway.model.clock import Clock
+from gateway.unreachable import UnreachableError
 
 ASK_SECONDS = 0.05
 """A call that is held by a sick server waits so long at most, and three in a row at most."""
 
 FAILURES_MAX = 3
+LATE_SECONDS, TRUST_SECONDS = 0.005, 1.0
+"""Who looks at the clock so late was busy itself, and that says nothing of a server that answered so lately."""
+
 LOOK_SECONDS, LOOK_LIMIT_SECONDS = 0.5, 1.0
 CONNECTIONS_MAX = 64
 
 logger = logging.getLogger("whygate")
-
-
-class UnreachableError(Exception):
-    """The server did not answer in time, or not as it should. Its text names no address and no secret."""
 
 
 class RedisLink:
@@ -52,7 +52,7 @@ class RedisLink:
         )
         self._redis = Redis(connection_pool=pool)
         self._clock = clock
-        self._failures = 0
+        self._failures, self._answered_at = 0, 0.0
         self._heal: list[Callable[[], None]] = []
         self._fall: list[Callable[[], None]] = []
         self.down_since: float | None = clock.now()
@@ -82,13 +82,16 @@ class RedisLink:
         """
         if self.down_since is not None:
             raise UnreachableError(self.why)
+        ends_at = (now := asyncio.get_running_loop().time)() + seconds
         try:
             async with asyncio.timeout(seconds):
                 found = await work(self._redis)
         except (RedisError, OSError, TimeoutError) as error:
-            self._failed(reason(error))
+            was_busy = now() - ends_at > LATE_SECONDS and now() - self._answered_at < TRUST_SECONDS
+            if not was_busy:
+                self._failed(reason(error))
             raise UnreachableError(reason(error)) from None
-        self._failures = 0
+        self._failures, self._answered_at = 0, now()
         return found
 
     def script(self, text: str) -> AsyncScript:
@@ -116,7 +119,7 @@ class RedisLink:
     async def close(self) -> None:
         """Close every connection."""
         with contextlib.suppress(RedisError, OSError, TimeoutError):
-            await self._redis.aclose()
+            await self._redis.aclose(close_connection_pool=True)  # a pool that was given is else left open
 
     def _failed(self, why: str) -> None:
         self._failures += 1
@@ -132,23 +135,36 @@ class RedisLink:
                 told()
 
     def _well(self) -> None:
-        self._failures = 0
+        self._failures, self._answered_at = 0, asyncio.get_running_loop().time()
         if self.down_since is not None:
             self.down_since, self.why = None, ""
             for told in self._heal:
                 told()
 
 
+_CODES = {
+    "OutOfMemoryError": "OOM",
+    "ReadOnlyError": "READONLY",
+    "BusyLoadingError": "LOADING",
+    "NoPermissionError": "NOPERM",
+    "AuthenticationError": "WRONGPASS",
+    "AuthenticationWrongNumberOfArgsError": "WRONGPASS",
+    "ClusterDownError": "CLUSTERDOWN",
+    "MasterDownError": "MASTERDOWN",
+}
+
+
 def reason(error: BaseException) -> str:
     """Say in a few words of ours what is wrong; what the server or a library wrote may hold names and keys."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
-    text = str(error).partition(" ")[0]
+    # redis-py takes the code off the text where it has a class for it.
+    text = _CODES.get(type(error).__name__) or str(error).partition(" ")[0]
     known = {
         "OOM": "its memory is full",
         "READONLY": "it is a replica that takes nothing",
         "NOAUTH": "it wants a password",
-        "WRONGPASS": "it does not take the password",
+        "WRONGPASS": "it wants a password, or another one",
         "NOPERM": "its rules do not allow what is asked",
         "LOADING": "it is still loading its data",
         "BUSY": "it is busy with a script",

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gateway.model.decision import Label, StoredReply
+
+if TYPE_CHECKING:
+    from gateway.redis_link import RedisLink
 
 ENTRY_BYTES = 512
 """What an entry counts beside its body and headers."""
@@ -97,11 +100,15 @@ class Place(NamedTuple):
         max_bytes: Of all entries together, as `Contents.size_bytes` counts.
         directory: Where files may be made; None where there is none, and then nothing outlives the process.
         secret: The key of seals, 32 bytes.
+        link: The way to Redis; None where there is none, and then nothing leaves the process.
+        prefix: Begins every name there.
     """
 
     max_bytes: int
     directory: Path | None = None
     secret: bytes = b""
+    link: "RedisLink | None" = None
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

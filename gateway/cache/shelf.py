@@ -34,6 +34,8 @@ REST_SECONDS = 1.0
 PUT_SECONDS = 5.0
 OPEN_SECONDS = 2.0
 SWEEP_SECONDS = 60.0
+SAID_SECONDS = 60.0
+"""The same trouble of a store that comes and goes is told so often."""
 LEFT_SECONDS = 60.0
 """Who hangs up and asks the same again so soon did not like the answer, or its delay."""
 REMEMBERED_MAX = 10_000
@@ -109,7 +111,7 @@ class Shelf:
         self._store, self._clock, self._secret = store, clock, secret
         self._ttl_seconds, self._stale_seconds = ttl_seconds, stale_seconds
         self._repeats_file, self._notes_kept = repeats_file, 0
-        self._rests_until = -math.inf
+        self._rests_until, self._said = -math.inf, ("", -math.inf)
         self._epoch = clock.wall() - clock.now()
         self._left, self._refused, self._accepted = _Remembered(), _Remembered(), _Remembered()
 
@@ -284,14 +286,18 @@ class Shelf:
             async with asyncio.timeout(seconds):
                 result = await work()
         except Exception as error:  # noqa: BLE001 - a store that fails in whatever way stops no call
-            if self.degraded is None:
-                logger.warning("whygate: the cache cannot be used now (%s); every call is asked.", _words(error))
-            self.degraded = _words(error)
+            self._say(_words(error))
             if isinstance(error, TimeoutError):  # not every call shall wait for what hangs
                 self._rests_until = self._clock.now() + REST_SECONDS
             return default
         self.degraded = None
         return result
+
+    def _say(self, why: str) -> None:
+        was, self.degraded = self.degraded, why
+        if was is None and (self._said[0] != why or self._clock.now() >= self._said[1] + SAID_SECONDS):
+            self._said = (why, self._clock.now())
+            logger.warning("whygate: the cache cannot be used now (%s); every call is asked.", why)
 
 
 def _address(call: Call) -> str:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
+LEASE_SECONDS = 5.0
+"""After this long without a word of a gateway, what ran there counts no longer."""
+
 
 class SharedMeter(NamedTuple):
     """One limit of a scope, as all gateways count it.

@@ -12,11 +12,10 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from gateway.limit.backends.redis import LEASE_SECONDS
-from gateway.limit.shared import Counter
+from gateway.limit.shared import LEASE_SECONDS, Counter
 from gateway.limit.turns import Turns
 from gateway.model.clock import Clock
-from gateway.redis_link import UnreachableError
+from gateway.unreachable import UnreachableError
 
 if TYPE_CHECKING:
     from gateway.limit.scope import Scope

@@ -18,7 +18,7 @@ from gateway.limit.shared import Fix, Item, Line, Question, SharedMeter, Turn
 from gateway.limit.waiter import Taken, Waiter, home_of
 from gateway.limit.window import Window
 from gateway.model.flow import State
-from gateway.redis_link import UnreachableError
+from gateway.unreachable import UnreachableError
 
 if TYPE_CHECKING:
     from gateway.limit.scope import Scope

@@ -81,11 +81,12 @@ class Cache(Section):
         " temperature of 0, and what the rules below cover.",
         unit="true or false",
     )
-    backend: Literal["auto", "sqlite", "memory"] = setting(
+    backend: Literal["auto", "sqlite", "memory", "redis"] = setting(
         "auto",
-        "Where answers are kept: in a file of the state directory, readable by you alone, which survives restarts, or"
-        " in memory. auto takes the file, and memory where others reach the gateway.",
-        unit='"auto", "sqlite" or "memory"',
+        "Where answers are kept: in a file of the state directory, readable by you alone, which survives restarts, in"
+        " memory, or in [team] redis, where every gateway with the same secret finds them. auto takes Redis where one"
+        " is set, else the file, and memory where others reach the gateway.",
+        unit='"auto", "sqlite", "memory" or "redis"',
     )
     ttl_seconds: int = setting(
         3_600,
@@ -102,7 +103,11 @@ class Cache(Section):
         ge=0,
     )
     max_bytes: int = setting(
-        128 * MIB, "How much room stored answers may take; those unused for longest go first.", unit="bytes", ge=MIB
+        128 * MIB,
+        "How much room stored answers may take, in Redis those of all gateways together; those unused for longest go"
+        " first.",
+        unit="bytes",
+        ge=MIB,
     )
     rules: tuple[CacheRule, ...] = setting(
         (), "Further calls whose answers are given again.", unit="tables", strict=False
@@ -115,3 +120,11 @@ class Cache(Section):
         if twice:
             raise MisfitError("rules", f"a name of its own for each rule (twice: {', '.join(twice)})")
         return self
+
+
+def check_backend(cache: Cache, *, has_redis: bool) -> None:
+    """Raise MisfitError when answers shall be kept where there is nothing."""
+    if cache.backend == "redis" and not has_redis:
+        raise MisfitError(
+            "cache.backend", 'another one ("auto"), or the address of a Redis as [team] redis (WHYGATE_TEAM__REDIS)'
+        )

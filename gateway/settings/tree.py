@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import SecretStr, model_validator
 
 from gateway.settings.address import Address
-from gateway.settings.caching import Cache
+from gateway.settings.caching import Cache, check_backend
 from gateway.settings.doctor import Doctor
 from gateway.settings.fallback import Fallbacks
 from gateway.settings.network import Network, ProviderEntry, check_preconnect, check_proxy
@@ -196,5 +196,6 @@ class Settings(Section):
         if twice:
             message = f"one [[providers]] table for each name (twice: {', '.join(twice)})"
             raise ValueError(message)
+        check_backend(self.cache, has_redis=self.team.redis is not None)
         check_preconnect(self.network, self.providers)
         return self

@@ -12,11 +12,9 @@ import orjson
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as LostError
 
-from gateway.limit.shared import Present, Question, Turn, Word
-from gateway.redis_link import RedisLink, UnreachableError
-
-LEASE_SECONDS = 5.0
-"""After this long without a word of a gateway, what ran there counts no longer."""
+from gateway.limit.shared import LEASE_SECONDS, Present, Question, Turn, Word
+from gateway.redis_link import RedisLink
+from gateway.unreachable import UnreachableError
 
 _SCRIPTS = resources.files("gateway.limit.backends")
 
