@@ -315,6 +315,7 @@ class Running:
             "connections": len(lanes.state.connections),
             "running": len(lanes.state.tasks),
             "waiting": stages.gate.waiting,
+            "team": self._team.view(),
         }
 
     async def _until_stopped(self, runtime: Runtime) -> None:

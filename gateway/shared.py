@@ -8,7 +8,7 @@ import re
 import secrets
 import stat
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gateway.files import StateError
 from gateway.model.clock import Clock
@@ -88,6 +88,8 @@ class Team:
         if self.link is None:
             return
         if await self.link.look() and (self._has_file or await self._has_agreed()):
+            if self.sharing is not None:
+                await self.sharing.begin(_MEET_SECONDS)
             return
         alone = (
             "this gateway goes on without it until it answers"
@@ -111,6 +113,14 @@ class Team:
             while await healed.wait():
                 healed.clear()
                 await self._leave()
+
+    def view(self) -> dict[str, Any] | None:
+        """Say how it fares, None where this gateway is alone; ``why`` is None while all count together."""
+        if self.link is None or self.sharing is None:
+            return None
+        state = "together" if self.sharing.together else "apart"
+        why = None if self.sharing.together else self.link.why or "the gateways are about to meet"
+        return {"state": state, "gateways": self.sharing.replicas, "why": why}
 
     async def close(self) -> None:
         """Leave the team, and close every connection."""

@@ -3,10 +3,12 @@
 Together: every call is counted by all, at once. Apart, when they cannot meet: each keeps to its share of each limit,
 the limit divided by as many as were there last. When they can meet again, nobody begins with an empty count: each says
 that it is here, waits until all that were there are (five seconds at most), then tells what it has spent in the windows
-that still count, waits until all have (one second at most), and only then are whole limits in force again.
+that still count, waits until all that are here have, and only then are whole limits in force again. Who is not heard
+of for five seconds is no longer waited for.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 BEAT_SECONDS = 1.0
 _LOOK_SECONDS = 0.05
-_READY_SECONDS = 1.0
+_READY_SECONDS = LEASE_SECONDS + 1.0
 
 logger = logging.getLogger("whygate")
 
@@ -72,6 +74,12 @@ class Sharing:
         self.together = False
         for turns in list(self._turns):
             turns.go_apart(float(self.replicas))
+
+    async def begin(self, seconds: float) -> None:
+        """Meet the others before the first call comes, if that can be done within so long."""
+        with contextlib.suppress(UnreachableError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._meet()
 
     async def run(self) -> None:
         """Be there, until cancelled."""

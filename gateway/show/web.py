@@ -201,9 +201,12 @@ class _Views:
         return _json({"state": self._health()["state"]})
 
     async def readyz(self, _: Request) -> Response:
-        """Ready for traffic."""
-        state = self._health()["state"]
-        return _json({"state": state}, 200 if state == "ready" else 503)
+        """Ready for traffic, and which parts of it are not as they should be."""
+        health = self._health()
+        team, state = health.get("team"), health["state"]
+        degraded = ["log"] if health["log"]["degraded"] else []
+        degraded += ["team"] if team is not None and team["state"] != "together" else []
+        return _json({"state": state, "degraded": degraded}, 200 if state == "ready" else 503)
 
 
 class _Providers:

@@ -78,8 +78,8 @@ class Overheard(Simulator):
 class Provider:
     """The simulated provider on a port of its own, in a thread of its own."""
 
-    def __init__(self, **settings: Any) -> None:
-        self.simulator = Overheard(SimulatorConfig(**settings))
+    def __init__(self, *, simulator: type[Overheard] = Overheard, **settings: Any) -> None:
+        self.simulator = simulator(SimulatorConfig(**settings))
         self.port = 0
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
