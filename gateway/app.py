@@ -28,6 +28,7 @@ from gateway.egress.warm import keep_warm
 from gateway.loop import run
 from gateway.model.clock import SystemClock
 from gateway.model.event import EventSink
+from gateway.observed import Observed
 from gateway.page import Page, page_of
 from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
@@ -113,6 +114,7 @@ class Running:
         self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
         self._clock = SystemClock()
         self._clients = Clients(self._clock)
+        self._observed = Observed(settings, os.environ, insist=not end_with_runs)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._own: tuple[Address, ...] = ()
@@ -121,22 +123,14 @@ class Running:
     async def main(self) -> int:
         """Start, serve, drain, stop."""
         settings = self._settings
-        recorder = Recorder(
-            self._state.flows_db,
-            self._clock,
-            max_age_days=settings.record.max_age_days,
-            max_bytes=settings.record.max_bytes,
-            bodies=settings.record.bodies,
-            name=self._clients.name,
-        )
-        _start_log(recorder, self._state)
+        recorder = self._recorder()
         dialer, out, bounds, _ = self._egress()
         upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
         checkups = self._checkups(out, recorder)
         shelf = None
         try:
             feed = _feed(recorder) if self._ui is not None else None
-            sink = recorder if feed is None else feed
+            sink = self._observed.over(recorder, feed)
             stages = compose(
                 settings,
                 self._clock,
@@ -150,7 +144,7 @@ class Running:
                 look=checkups.look,
                 incident=checkups.incident,
             )
-            shelf = stages.cache
+            shelf = self._observed.begin(stages).cache
             if shelf is not None:
                 await shelf.open()
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
@@ -161,8 +155,16 @@ class Running:
                 aside += [shelf.run()] if shelf is not None else []
                 keeping = [tasks.create_task(work) for work in aside]
                 try:
-                    pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups)
-                    await self._serve(tasks, proxy, lanes, stages, partial(pages, clients=self._clients))
+                    pages = partial(
+                        page_of,
+                        settings,
+                        recorder,
+                        stages=stages,
+                        checkups=checkups,
+                        clients=self._clients,
+                        metrics=self._observed.metrics,
+                    )
+                    await self._serve(tasks, proxy, lanes, stages, pages)
                 finally:
                     for task in keeping:
                         task.cancel()
@@ -175,9 +177,23 @@ class Running:
             if shelf is not None:
                 await shelf.close()
             await upstream.close()
+            self._observed.close()
             recorder.close()
         remembered.save()
         return 0
+
+    def _recorder(self) -> Recorder:
+        kept = self._settings.record
+        recorder = Recorder(
+            self._state.flows_db,
+            self._clock,
+            max_age_days=kept.max_age_days,
+            max_bytes=kept.max_bytes,
+            bodies=kept.bodies,
+            name=self._clients.name,
+        )
+        _start_log(recorder, self._state)
+        return recorder
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)

@@ -294,6 +294,7 @@ OPERATIONS: Mapping[str, Operation] = {
         summary="This document",
         answer=thing("OpenAPI 3.1.", {"openapi": TEXT, "info": {"type": "object"}, "paths": {"type": "object"}}),
     ),
+    "/metrics": Operation(summary="Figures for Prometheus", media_type="text/plain", answer=TEXT),
     "/": Operation(
         summary="The page",
         media_type="text/html",
