@@ -126,8 +126,7 @@ class Running:
         recorder = self._recorder()
         dialer, out, bounds, _ = self._egress()
         upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
-        checkups = self._checkups(out, recorder)
-        shelf = None
+        checkups, shelf = self._checkups(out, recorder), None
         try:
             feed = _feed(recorder) if self._ui is not None else None
             sink = self._observed.over(recorder, feed)
@@ -155,16 +154,9 @@ class Running:
                 aside += [shelf.run()] if shelf is not None else []
                 keeping = [tasks.create_task(work) for work in aside]
                 try:
-                    pages = partial(
-                        page_of,
-                        settings,
-                        recorder,
-                        stages=stages,
-                        checkups=checkups,
-                        clients=self._clients,
-                        metrics=self._observed.metrics,
-                    )
-                    await self._serve(tasks, proxy, lanes, stages, pages)
+                    pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups)
+                    about = partial(pages, clients=self._clients, metrics=self._observed.metrics)
+                    await self._serve(tasks, proxy, lanes, stages, about)
                 finally:
                     for task in keeping:
                         task.cancel()
