@@ -65,13 +65,15 @@ class Delivery:
     def __init__(self) -> None:
         self.degraded = False
         self._said = False
+        self._lock = threading.Lock()
 
     def note(self, *, ok: bool, endpoint: str) -> None:
         """Take note of what became of something that was sent."""
-        self.degraded = not ok
-        if ok or self._said:
-            return
-        self._said = True
+        with self._lock:  # spans and metrics are sent by a thread each
+            self.degraded = not ok
+            if ok or self._said:
+                return
+            self._said = True
         logger.warning(
             "whygate: OpenTelemetry: the collector at %s does not take what it is sent. It is tried again and again,"
             " which is not said any more; calls are not affected. Check OTEL_EXPORTER_OTLP_ENDPOINT and the collector.",

@@ -4,12 +4,14 @@ Source of the variables: https://opentelemetry.io/docs/specs/otel/configuration/
 https://opentelemetry.io/docs/specs/otel/protocol/exporter/ (read 2026-11-22).
 """
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
 _ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 _PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 _SPOKEN = "http/protobuf"
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
 class Wanted(NamedTuple):
@@ -49,4 +51,9 @@ def _problem(names: list[str], env: Mapping[str, str]) -> tuple[str, str, str] |
         if said and not said.startswith(("http://", "https://")):
             # The address is not repeated: it may hold a credential.
             return "The address of the collector has to begin with http:// or https://", variable, f"Correct it, {off}"
+    for variable in (*(f"{name}_TIMEOUT" for name in names), "OTEL_EXPORTER_OTLP_TIMEOUT"):
+        said = env.get(variable, "").strip()
+        if said and not _SECONDS.fullmatch(said):
+            # Its SDK would take its own default without a word.
+            return "A number of seconds is expected", f"{variable}={said[:40]}", f"Correct it, {off}"
     return None

@@ -29,7 +29,10 @@ def problems(text: str) -> list[str]:
 
 def _of_lines(text: str) -> list[str]:
     found = [] if text.endswith("\n") else ["the last line has no end"]
-    helped, typed = re.findall(r"^# HELP (\S+) \S", text, re.MULTILINE), re.findall(r"^# TYPE (\S+) \w+$", text, re.MULTILINE)
+    helped, typed = (
+        re.findall(r"^# HELP (\S+) \S", text, re.MULTILINE),
+        re.findall(r"^# TYPE (\S+) \w+$", text, re.MULTILINE),
+    )
     found += [f"{name} is told twice" for name, count in Counter(typed).items() if count > 1]
     found += [f"{name} has HELP or TYPE, not both" for name in set(helped) ^ set(typed)]
     for line in text.splitlines():

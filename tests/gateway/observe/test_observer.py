@@ -85,7 +85,12 @@ def test_what_does_not_fit_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_path_does_not_wait_for_a_hearer_that_hangs() -> None:
     go, heard = threading.Event(), list[Ended]()
-    observer = Observer(RowSink(), (lambda one: go.wait(10) and heard.append(one),))  # type: ignore[func-returns-value]
+
+    def slow(one: Ended) -> None:
+        go.wait(10)
+        heard.append(one)
+
+    observer = Observer(RowSink(), (slow,))
     observer.start()
     for _ in range(100):
         over(observer)

@@ -31,6 +31,7 @@ def test_what_is_wanted(setting: bool | None, env: dict[str, str], traces: bool,
     [
         ENDPOINT | {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
         ENDPOINT | {"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": "http/json"},
+        ENDPOINT | {"OTEL_EXPORTER_OTLP_TIMEOUT": "soon"},
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "user:secret@collector:4318"},
     ],
 )
