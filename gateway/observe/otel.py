@@ -56,21 +56,22 @@ _Attributes = dict[str, str | bool | int | float]
 
 
 class Delivery:
-    """How sending goes. Trouble is said once.
-
-    Attributes:
-        degraded: The last attempt at sending failed.
-    """
+    """How sending goes. Trouble is said once."""
 
     def __init__(self) -> None:
-        self.degraded = False
+        self._failing: set[str] = set()
         self._said = False
         self._lock = threading.Lock()
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the last attempt at sending failed, of spans or of metrics."""
+        return bool(self._failing)
 
     def note(self, *, ok: bool, endpoint: str) -> None:
         """Take note of what became of something that was sent."""
         with self._lock:  # spans and metrics are sent by a thread each
-            self.degraded = not ok
+            self._failing = self._failing - {endpoint} if ok else self._failing | {endpoint}
             if ok or self._said:
                 return
             self._said = True
@@ -335,6 +336,7 @@ def _silence() -> None:
     theirs = logging.getLogger("opentelemetry")
     theirs.addHandler(logging.NullHandler())
     theirs.propagate = False
+    theirs.setLevel(logging.CRITICAL)
 
 
 def _quietly(end: Callable[[], Any]) -> None:

@@ -16,7 +16,7 @@ from gateway.observe.ended import Ended, of_call, of_row
 from gateway.observe.otel import Otel
 from gateway.observe.switch import Wanted
 from tests.gateway.observe.collector import collecting, plain
-from tests.gateway.record.made import a_call, a_concluded, a_diagnosis, a_live, a_route, a_row, an_attempt
+from tests.gateway.record.made import a_call, a_concluded, a_diagnosis, a_live, a_route, a_row, an_attempt, until
 
 PARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SECRET = "sk-proj-abcdefghijklmnop0123456789"
@@ -180,7 +180,8 @@ def test_a_collector_that_is_down_is_told_of_once_and_without_its_credentials(
     with caplog.at_level(logging.WARNING):
         with telling(f"http://user:hunter2hunter2@127.0.0.1:{port}", monkeypatch) as otel:
             otel.take(a_retried())
-        assert otel.delivery.degraded
+        until(lambda: otel.delivery.degraded)  # it goes on trying for three seconds
+        until(lambda: len(otel.delivery._failing) == 2)
     (record,) = caplog.records
     assert f"http://127.0.0.1:{port}" in record.getMessage()
     assert "hunter2" not in caplog.text
@@ -189,7 +190,7 @@ def test_a_collector_that_is_down_is_told_of_once_and_without_its_credentials(
 def test_a_collector_that_comes_back_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     with collecting() as collector:
         with telling(collector.url, monkeypatch, metrics=False) as otel:
-            otel.delivery.note(ok=False, endpoint=collector.url)
+            otel.delivery.note(ok=False, endpoint=f"{collector.url}/v1/traces")
             otel.take(a_retried())
         assert not otel.delivery.degraded
 
