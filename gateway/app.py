@@ -28,6 +28,7 @@ from gateway.egress.warm import keep_warm
 from gateway.loop import run
 from gateway.model.clock import SystemClock
 from gateway.model.event import EventSink
+from gateway.observed import Observed
 from gateway.page import Page, page_of
 from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
@@ -115,6 +116,7 @@ class Running:
         self._clock = SystemClock()
         self._team = Team(settings, self._clock, secret)
         self._clients = Clients(self._clock)
+        self._observed = Observed(settings, os.environ, insist=not end_with_runs)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
         self._own: tuple[Address, ...] = ()
@@ -123,17 +125,10 @@ class Running:
     async def main(self) -> int:
         """Start, serve, drain, stop."""
         settings = self._settings
-        recorder = Recorder(
-            self._state.flows_db,
-            self._clock,
-            max_age_days=settings.record.max_age_days,
-            max_bytes=settings.record.max_bytes,
-            bodies=settings.record.bodies,
-            name=self._clients.name,
-        )
-        _start_log(recorder, self._state)
+        recorder = self._recorder()
         async with contextlib.AsyncExitStack() as owned:
             owned.callback(recorder.close)
+            owned.callback(self._observed.close)
             owned.push_async_callback((team := self._team).close)
             dialer, out, bounds, _ = self._egress()
             upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
@@ -143,7 +138,7 @@ class Running:
             owned.callback(self._clients.close)
             await team.meet()
             feed = _feed(recorder) if self._ui is not None else None
-            sink = recorder if feed is None else feed
+            sink = self._observed.over(recorder, feed)
             stages = compose(
                 settings,
                 self._clock,
@@ -159,6 +154,8 @@ class Running:
                 incident=checkups.incident,
                 sharing=team.sharing,
             )
+            self._observed.begin(stages)
+            self._observed.parts |= team.parts()
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
             if stages.cache is not None:
                 await stages.cache.open()
@@ -168,7 +165,7 @@ class Running:
             aside = [remembered.run(), team.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
             aside += [stages.cache.run()] if stages.cache is not None else []
             pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups, clients=self._clients)
-            await self._beside(aside, proxy, lanes, stages, pages)
+            await self._beside(aside, proxy, lanes, stages, partial(pages, metrics=self._observed.metrics))
         remembered.save()
         return 0
 
@@ -187,6 +184,19 @@ class Running:
                     proxy.shutdown()
         except* StartError as errors:
             raise errors.exceptions[0] from None
+
+    def _recorder(self) -> Recorder:
+        kept = self._settings.record
+        recorder = Recorder(
+            self._state.flows_db,
+            self._clock,
+            max_age_days=kept.max_age_days,
+            max_bytes=kept.max_bytes,
+            bodies=kept.bodies,
+            name=self._clients.name,
+        )
+        _start_log(recorder, self._state)
+        return recorder
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)

@@ -237,6 +237,8 @@ class Asking:
         self._trip.upstream_seconds += now - began
         seen = incoming.head if incoming is not None else None
         diagnosis = self._verdict(seen, start, failure)
+        if diagnosis is not None:
+            self.attempts[-1] = replace(self.attempts[-1], cause=diagnosis.cause)
         head = seen if failure is None else None
         if head is not None:
             self._teach(permit, head, start.body, diagnosis)
@@ -280,7 +282,16 @@ class Asking:
         self._trip.timeline = timeline
         marks_ = timeline.marks(ok=failure is None)
         head = incoming.head if incoming is not None else None
-        self.attempts.append(Attempt(number=number, waited_seconds=waited, marks=marks_, head=head, failure=failure))
+        self.attempts.append(
+            Attempt(
+                number=number,
+                waited_seconds=waited,
+                marks=marks_,
+                head=head,
+                failure=failure,
+                began=timeline.began,
+            )
+        )
 
     def _not_allowed(self, number: int, waited: float, timeline: Timeline, error: NotAllowedError) -> Tried:
         failure = replace(classify(error, Phase.CONNECT), detail=str(error))

@@ -16,6 +16,7 @@ from gateway.ports import bind
 from gateway.record.recorder import Recorder
 from gateway.settings import Address, Settings
 from gateway.show.cached import clear_nothing
+from gateway.show.measured import Metrics
 from gateway.show.web import build_page
 from gateway.stages import Stages
 from gateway.version import version
@@ -50,6 +51,7 @@ def page_of(
     clients: Clients,
     health: Callable[[], dict[str, Any]],
     checkups: Checkups,
+    metrics: Metrics,
 ) -> Page:
     """Put the page together, and take its port.
 
@@ -70,6 +72,7 @@ def page_of(
         cache=partial(cache_view, shelf),
         clear_cache=shelf.clear if shelf is not None else clear_nothing,
         doctor=checkups,
+        metrics=metrics,
     )
     config = uvicorn.Config(
         app,

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +122,11 @@ class Team:
         state = "together" if self.sharing.together else "apart"
         why = None if self.sharing.together else self.link.why or "the gateways are about to meet"
         return {"state": state, "gateways": self.sharing.replicas, "why": why}
+
+    def parts(self) -> dict[str, Callable[[], bool]]:
+        """Say, for the figures, whether it does not work as it should; nothing where this gateway is alone."""
+        sharing = self.sharing
+        return {} if sharing is None else {"team": lambda: not sharing.together}
 
     async def close(self) -> None:
         """Leave the team, and close every connection."""

@@ -5,6 +5,7 @@ import os
 import sys
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -18,6 +19,7 @@ from gateway.cli.options import (
     resolve_settings,
 )
 from gateway.cli.screen import UserError
+from gateway.cli.speaking import Tell, tell_ready, telling
 from gateway.model.provider import Provider
 from gateway.settings import Settings
 from gateway.state import Runtime
@@ -58,6 +60,19 @@ def start(  # noqa: PLR0917  (its options)
     if no_cache:
         flags["cache.enabled"] = (False, "--no-cache")
     settings = resolve_settings(config, flags).settings
+    with telling(settings) as tell:
+        raise typer.Exit(_run(settings, state, ui, tuple(ui_options or ()), tell, end_with_runs=end_with_runs))
+
+
+def _run(
+    settings: Settings,
+    state: Path | None,
+    ui: Literal["mitmweb", "console"] | None,
+    ui_options: tuple[str, ...],
+    tell: Tell | None,
+    *,
+    end_with_runs: bool,
+) -> int:
     directory = open_state(state)
     # Only now, when nothing is left to complain about: over a second of imports.
     from gateway.light import lighten  # noqa: PLC0415
@@ -70,17 +85,23 @@ def start(  # noqa: PLR0917  (its options)
     links: list[str] = []
     # The console has the terminal by then; its event log (E) has the lines.
     say = typer.echo if ui != "console" else logging.getLogger("whygate").info
+
+    def ready(runtime: Runtime) -> None:
+        if tell is None:
+            announce(runtime, settings, "".join(links), say)
+        else:
+            tell_ready(tell, runtime)
+
     try:
-        code = serve(
+        return serve(
             settings,
             directory,
-            on_ready=lambda runtime: announce(runtime, settings, "".join(links), say),
+            on_ready=ready,
             end_with_runs=end_with_runs,
-            ui=None if ui is None else Ui(ui, tuple(ui_options or ()), links.append),
+            ui=None if ui is None else Ui(ui, ui_options, links.append),
         )
     except StartError as exc:
         raise UserError(exc.what, exc.where, exc.fix) from exc
-    raise typer.Exit(code)
 
 
 def announce(runtime: Runtime, settings: Settings, mitmweb: str, say: Callable[[str], object]) -> None:

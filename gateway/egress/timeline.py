@@ -12,13 +12,16 @@ class Timeline:
 
     Args:
         on_sent: Called when the request has been written.
+
+    Attributes:
+        began: When the attempt did, monotonic seconds.
     """
 
-    __slots__ = ("_began", "_marks", "_on_sent", "_phase_began", "phase")
+    __slots__ = ("_marks", "_on_sent", "_phase_began", "began", "phase")
 
     def __init__(self, on_sent: Callable[[], None] | None = None) -> None:
         self._on_sent = on_sent
-        self._began = self._phase_began = time.monotonic()
+        self.began = self._phase_began = time.monotonic()
         self._marks: list[Mark] = []
         self.phase = Phase.POOL
 
@@ -34,7 +37,7 @@ class Timeline:
         return (*self._marks, *self._current(ok=ok))
 
     def _current(self, *, ok: bool) -> tuple[Mark, ...]:
-        start, end = (self._phase_began - self._began) * 1000, (time.monotonic() - self._began) * 1000
+        start, end = (self._phase_began - self.began) * 1000, (time.monotonic() - self.began) * 1000
         if self.phase is Phase.POOL and end - start < 1.0 and ok:  # taking an idle connection takes microseconds
             return ()
         return (Mark(self.phase, start, end, ok),)

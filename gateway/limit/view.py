@@ -34,6 +34,19 @@ def view(gate: Gate, names: Names) -> dict[str, Any]:
     }
 
 
+def levels(gate: Gate) -> list[tuple[str, str, str, float]]:
+    """Give provider, model, kind and what is left of every limit; of several of a kind, of the one most used up."""
+    now, found = gate.clock.now(), []
+    for scope in [one for one in reversed(gate.scopes.values()) if _is_worth_a_line(one, now)][:SHOWN_MAX]:
+        tightest: dict[str, dict[str, Any]] = {}
+        for line in _limits(scope, now):
+            if line["level_ratio"] <= tightest.get(line["kind"], line)["level_ratio"]:
+                tightest[line["kind"]] = line
+        model = scrub(scope.key.model)
+        found += [(scope.key.provider, model, kind, line["level"]) for kind, line in tightest.items()]
+    return found
+
+
 def _is_worth_a_line(scope: Scope, now: float) -> bool:
     return bool(scope.queue or scope.in_flight or now - scope.used_at < _FORGOTTEN_SECONDS)
 

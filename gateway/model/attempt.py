@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.model.call import Headers
+from gateway.model.cause import Cause
 from gateway.model.failure import NetFailure, Phase
 
 
@@ -41,6 +42,8 @@ class Attempt:
         head: None when no head came.
         failure: None when the answer came whole.
         fallback: The name of the fallback that was asked instead of the provider; empty for one at the provider.
+        began: Monotonic seconds, 0 where nobody noted it.
+        cause: Why it failed, as was thought when it did; None when it seemed good.
     """
 
     number: int
@@ -49,3 +52,5 @@ class Attempt:
     head: ReplyHead | None
     failure: NetFailure | None
     fallback: str = ""
+    began: float = 0.0
+    cause: Cause | None = None

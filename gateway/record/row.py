@@ -144,20 +144,25 @@ def _who_and_what(call: Call, route: Route | None) -> dict[str, Any]:
 
 
 def _times(call: Call, concluded: Concluded) -> dict[str, Any]:
-    """Give the durations in milliseconds. Overhead is what remains when attempts, queue and waits are taken off."""
     answered = concluded.answered
     decision = answered.admitted.decision
     queued_seconds = answered.queued_seconds or (decision.queued_seconds if isinstance(decision, Refuse) else 0.0)
-    total_ms = (concluded.ended - call.arrived) * 1000
+    return times_of(call.arrived, concluded.ended, queued_seconds, answered.attempts, answered.outcome.first_byte_at)
+
+
+def times_of(
+    arrived: float, ended: float, queued_seconds: float, attempts: tuple[Attempt, ...], first_byte_at: float | None
+) -> dict[str, Any]:
+    """Give the durations in milliseconds. Overhead is what remains when attempts, queue and waits are taken off."""
+    total_ms = (ended - arrived) * 1000
     elsewhere_ms = queued_seconds * 1000 + sum(
         attempt.waited_seconds * 1000 + max((mark.end_ms for mark in attempt.marks), default=0.0)
-        for attempt in answered.attempts
+        for attempt in attempts
     )
-    first = answered.outcome.first_byte_at
     return {
         "queue_ms": round(queued_seconds * 1000, 1),
         "overhead_ms": round(max(0.0, total_ms - elsewhere_ms), 2),
-        "ttft_ms": None if first is None else round((first - call.arrived) * 1000, 1),
+        "ttft_ms": None if first_byte_at is None else round((first_byte_at - arrived) * 1000, 1),
         "total_ms": round(total_ms, 1),
     }
 

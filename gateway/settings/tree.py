@@ -12,6 +12,7 @@ from gateway.settings.caching import Cache, check_backend
 from gateway.settings.doctor import Doctor
 from gateway.settings.fallback import Fallbacks
 from gateway.settings.network import Network, ProviderEntry, check_preconnect, check_proxy
+from gateway.settings.observe import Observe
 from gateway.settings.pacing import Limits, Retry
 from gateway.settings.problems import MisfitError
 from gateway.settings.section import MIB, Section, setting
@@ -180,6 +181,7 @@ class Settings(Section):
     record: Record = Record()
     network: Network = Network()
     diagnose: Diagnose = Diagnose()
+    observe: Observe = Observe()
     doctor: Doctor = Doctor()
     team: Team = Team()
     providers: tuple[ProviderEntry, ...] = setting((), "Providers.", unit="tables", strict=False)

@@ -15,7 +15,7 @@ from gateway.model.cause import Cause
 from gateway.record.capture import SECONDS_MAX
 from gateway.record.filter import CAUSE_PATTERN, STATUS_PATTERN
 from gateway.record.query import MAX_LIMIT
-from gateway.show import checked
+from gateway.show import checked, healthy
 from gateway.show.body import MAX_BODY_BYTES
 from gateway.show.guard import COOKIE
 from gateway.show.overview import SHAPES, SPANS
@@ -120,7 +120,6 @@ _LANGUAGE = (
         examples=["zh-Hans"],
     ),
 )
-_STATE = ref("State")
 _LIVE = {
     "type": "string",
     "description": (
@@ -133,12 +132,12 @@ _LIVE = {
 }
 
 OPERATIONS: Mapping[str, Operation] = {
-    "/healthz": Operation(summary="Whether the process answers", answer=_STATE, is_open=True),
+    "/healthz": Operation(summary="Whether the process answers", answer=ref("State"), is_open=True),
     "/readyz": Operation(
         summary="Whether it is ready for traffic",
-        answer=_STATE,
+        answer=ref("Ready"),
         is_open=True,
-        others={"503": {"description": "Not now.", "content": {_JSON: {"schema": _STATE}}}},
+        others={"503": {"description": "Not now.", "content": {_JSON: {"schema": ref("Ready")}}}},
     ),
     "/api/flows": Operation(
         summary="Flows, newest first",
@@ -294,6 +293,7 @@ OPERATIONS: Mapping[str, Operation] = {
         summary="This document",
         answer=thing("OpenAPI 3.1.", {"openapi": TEXT, "info": {"type": "object"}, "paths": {"type": "object"}}),
     ),
+    "/metrics": Operation(summary="Figures for Prometheus", media_type="text/plain", answer=TEXT),
     "/": Operation(
         summary="The page",
         media_type="text/html",
@@ -335,7 +335,7 @@ def openapi(version: str) -> dict[str, Any]:
         "security": [{"token": []}, {"cookie": []}],
         "paths": paths,
         "components": {
-            "schemas": {**SCHEMAS, **SHAPES, **checked.SHAPES},
+            "schemas": {**SCHEMAS, **SHAPES, **checked.SHAPES, **healthy.SHAPES},
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "description": "`whygate start` prints it."},
                 "cookie": {"type": "apiKey", "in": "cookie", "name": COOKIE, "description": "Set by /?token=..."},

@@ -54,7 +54,7 @@ def ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-_NUMBER: Schema = {"type": "number"}
+NUMBER: Schema = {"type": "number"}
 MS: Schema = {"type": "number", "minimum": 0, "description": "Milliseconds."}
 MOMENT: Schema = {"type": "string", "format": "date-time", "description": "ISO 8601, UTC, with milliseconds."}
 _SLUG: Schema = {"type": "string", "pattern": r"^[a-z][a-z0-9_]*(\.[a-z0-9_]+)?$", "examples": ["rate_limit.tokens"]}
@@ -108,7 +108,7 @@ _DIAGNOSIS = thing(
         "vendor": told(TEXT, "The product on the path that answered; empty when none did."),
         "author": told(TEXT, "Who wrote the answer; empty when nobody did."),
         "waiting_helps": SWITCH,
-        "wait_seconds": maybe(told(_NUMBER, "How long, when somebody said.")),
+        "wait_seconds": maybe(told(NUMBER, "How long, when somebody said.")),
         "facts": _PAIRS,
         "clues": many(ref("Clue"), "What the evidence was made of."),
         "language": told(TEXT, "Of all texts here (ISO 639-1)."),
@@ -152,14 +152,14 @@ _FLOW = thing(
         "tokens_in": maybe(COUNT),
         "tokens_out": maybe(COUNT),
         "tokens_estimated": SWITCH,
-        "cost_usd": maybe(told(_NUMBER, "US dollars, about; null where no price is known. Not in the live feed.")),
-        "saved_usd": maybe(told(_NUMBER, "What an answer from the cache would have cost. Not in the live feed.")),
+        "cost_usd": maybe(told(NUMBER, "US dollars, about; null where no price is known. Not in the live feed.")),
+        "saved_usd": maybe(told(NUMBER, "What an answer from the cache would have cost. Not in the live feed.")),
         "events": {"anyOf": [ref("Events"), {"type": "null"}]},
         "cache": one_of(("none", *WORDS), "What the cache did."),
         "possible_duplicate": told(SWITCH, "The provider may have done the work twice."),
         "fallback": told(TEXT, "Who answered in the provider's place; empty when nobody did."),
         "shadow": maybe(
-            thing("How it would have waited, were limits kept.", {"wait_ms": maybe(_NUMBER), "reason": TEXT})
+            thing("How it would have waited, were limits kept.", {"wait_ms": maybe(NUMBER), "reason": TEXT})
         ),
         "diagnosis": {"anyOf": [ref("Diagnosis"), {"type": "null"}]},
         "request_headers": told(_PAIRS, "Those that are kept."),
@@ -185,59 +185,20 @@ _EVENTS = thing(
     },
 )
 
-_HEALTH = thing(
-    "What the gateway says of itself.",
-    {
-        "state": one_of(("starting", "ready", "draining")),
-        "version": TEXT,
-        "log": thing(
-            "How the record fares.",
-            {
-                "written": COUNT,
-                "dropped": COUNT,
-                "queued": COUNT,
-                "degraded": maybe(told(TEXT, "Why rows are not being written, in words.")),
-                "moved_aside": maybe(told(TEXT, "Where a damaged log was moved to.")),
-            },
-        ),
-        "capture": maybe(
-            thing(
-                "Whole bodies are being kept, of which calls and for how long.",
-                {
-                    "provider": TEXT,
-                    "endpoint": TEXT,
-                    "model": TEXT,
-                    "left_seconds": _NUMBER,
-                    "kept": told(COUNT, "Calls so far."),
-                    "missed": told(COUNT, "Calls whose bodies were not kept: too many waited to be written."),
-                },
-            )
-        ),
-        "connections": told(COUNT, "Apps' connections that are open."),
-        "running": told(COUNT, "Calls that run."),
-        "waiting": told(COUNT, "Calls that wait for a limit."),
-        "tasks": told(COUNT, "Of the event loop. In /api/health alone, as are the next three."),
-        "descriptors": maybe(COUNT),
-        "reservations": COUNT,
-        "pool": thing("Connections to providers.", {"busy": COUNT, "idle": COUNT}),
-    },
-    frozenset({"connections", "running", "waiting", "tasks", "descriptors", "reservations", "pool"}),
-)
-
 _LIMIT = thing(
     "One limit of a scope.",
     {
         "kind": told(TEXT, "What is counted: requests, tokens, concurrency, ..."),
-        "limit": _NUMBER,
-        "window_seconds": maybe(_NUMBER),
-        "burst": maybe(_NUMBER),
+        "limit": NUMBER,
+        "window_seconds": maybe(NUMBER),
+        "burst": maybe(NUMBER),
         "source": told(TEXT, "configured, headers, refusal or observed."),
         "remembered": told(SWITCH, "Known from an earlier run."),
-        "learned_seconds_ago": maybe(_NUMBER),
-        "level": told(_NUMBER, "What is left."),
+        "learned_seconds_ago": maybe(NUMBER),
+        "level": told(NUMBER, "What is left."),
         "level_ratio": {"type": "number", "minimum": 0, "maximum": 1},
-        "refill_per_second": maybe(_NUMBER),
-        "foreign_per_second": told(_NUMBER, "What others spend of it."),
+        "refill_per_second": maybe(NUMBER),
+        "foreign_per_second": told(NUMBER, "What others spend of it."),
         "enforced": SWITCH,
     },
 )
@@ -260,8 +221,8 @@ _SCOPE = thing(
         "queued": COUNT,
         "next_eta_ms": maybe({"type": "integer"}),
         "last_eta_ms": maybe({"type": "integer"}),
-        "demand_per_second": _NUMBER,
-        "next_429_seconds": maybe(told(_NUMBER, "When the provider would refuse, were nobody held back.")),
+        "demand_per_second": NUMBER,
+        "next_429_seconds": maybe(told(NUMBER, "When the provider would refuse, were nobody held back.")),
         "users": many(ref("User")),
     },
 )
@@ -287,7 +248,7 @@ _CACHE_RULE = thing(
         "system_sha256": many(TEXT),
         "header": many(TEXT, "Names; values may be private."),
         "match": many(TEXT, "Places in the body; values may be private."),
-        "ttl_seconds": _NUMBER,
+        "ttl_seconds": NUMBER,
         "shared": told(SWITCH, "Answers may cross from one key to another."),
     },
 )
@@ -305,7 +266,7 @@ _CACHE_SUGGESTION = thing(
         "tokens_in": COUNT,
         "tokens_out": COUNT,
         "varied": told(SWITCH, "Half of them or more ask for an answer that differs each time."),
-        "usd": maybe(told(_NUMBER, "US dollars that it would have saved.")),
+        "usd": maybe(told(NUMBER, "US dollars that it would have saved.")),
         "rule": told(TEXT, "The rule, as TOML."),
     },
 )
@@ -329,7 +290,7 @@ _CACHE_THAT_IS_ON: dict[str, Schema] = {
     "entries": maybe(told(COUNT, "Null while the store cannot be used, like the other counts.")),
     "size_bytes": maybe(COUNT),
     "disk_bytes": maybe(COUNT),
-    "oldest_seconds": maybe(_NUMBER),
+    "oldest_seconds": maybe(NUMBER),
     "contents": many(ref("CacheKind"), "Those with the most bytes first."),
     "results": {"type": "object", "description": "Calls by what the cache did.", "additionalProperties": COUNT},
     "saved": thing(
@@ -338,7 +299,7 @@ _CACHE_THAT_IS_ON: dict[str, Schema] = {
             "calls": COUNT,
             "tokens_in": COUNT,
             "tokens_out": COUNT,
-            "usd": maybe(_NUMBER),
+            "usd": maybe(NUMBER),
             "unpriced_calls": COUNT,
         },
     ),
@@ -378,8 +339,6 @@ SCHEMAS: dict[str, Schema] = {
         "Events are missing: read the list again.",
         {"reason": one_of(("too_old", "dropped", "fast", "slow"))},
     ),
-    "Health": _HEALTH,
-    "State": thing("Whether it answers.", {"state": TEXT}),
     "Limits": _LIMITS,
     "Scope": _SCOPE,
     "Limit": _LIMIT,

@@ -28,6 +28,7 @@ from gateway.show.checked import NO_DOCTOR, Doctor, DoctorViews
 from gateway.show.feed import Feed
 from gateway.show.guard import Guard, error, no_such_flow
 from gateway.show.languages import labelled, needs_words, row_in, text_in, wanted
+from gateway.show.measured import Metrics, MetricsView, no_metrics
 from gateway.show.openapi import MAX_VALUE_CHARS, describe
 from gateway.show.overview import overview_of
 from gateway.show.priced import priced
@@ -61,6 +62,7 @@ def build_page(
     cache: Callable[[], Awaitable[dict[str, Any]]] = ask_nothing,
     clear_cache: Callable[[Wanted], Awaitable[int]] = clear_nothing,
     doctor: Doctor = NO_DOCTOR,
+    metrics: Metrics = no_metrics,
 ) -> Starlette:
     """Give the page as an ASGI application.
 
@@ -76,6 +78,7 @@ def build_page(
         cache: What the cache holds, saved and could save: see `gateway.cache.view`.
         clear_cache: Removes stored answers and gives how many they were.
         doctor: Looks for the cause when somebody asks.
+        metrics: An Accept header -> the figures as text, and its media type.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
@@ -89,8 +92,6 @@ def build_page(
     app = Starlette(
         routes=[
             *views.routes(),
-            Route("/api/flows/{flow_id}/before", BeforeView(Reader.of(recorder)).show),
-            Route("/api/flows/{flow_id}/again", AgainView(Reader.of(recorder)).show),
             Route("/api/causes", causes),
             Route("/api/causes/{slug}", cause),
             Route("/api/overview", overview_of(recorder, doctor.watch)),
@@ -98,6 +99,7 @@ def build_page(
             Route("/api/cache/clear", cached.clear, methods=["POST"]),
             Route("/api/capture", CaptureViews(recorder.capture).change, methods=["POST"]),
             *DoctorViews(doctor).routes(),
+            Route("/metrics", MetricsView(metrics).show),
             Route("/api/openapi.json", describe(version)),
             Route("/api/providers", providers.adopt, methods=["POST"]),
             *(Route(path, serve) for path, serve in _files()),
@@ -137,6 +139,8 @@ class _Views:
             Route("/readyz", self.readyz),
             Route("/api/flows", self.flows),
             Route("/api/flows/{flow_id}", self.flow),
+            Route("/api/flows/{flow_id}/before", BeforeView(self._reader).show),
+            Route("/api/flows/{flow_id}/again", AgainView(self._reader).show),
             Route("/api/live", self.live),
             Route("/api/health", self.health),
             Route("/api/limits", self.limits),

@@ -157,6 +157,7 @@ function drawHealth(health) {
   const parts = [
     log.degraded ? logTrouble(log.degraded) : health.state === "draining" ? t("draining") : "",
     log.dropped ? counted("log.dropped", log.dropped, { n: log.dropped }) : "",
+    health.team?.state === "apart" ? counted("team.apart", health.team.gateways, { n: health.team.gateways, why: clean(health.team.why) }) : "",
   ].filter(Boolean);
   show($("degraded"), parts.length > 0);
   setText($("degraded"), parts.join(" "));

@@ -17,6 +17,7 @@ import pytest
 from gateway.model.cause import Cause
 from gateway.model.diagnosis import Clue, RuledOut
 from gateway.model.flow import FlowRow
+from gateway.show import healthy
 from gateway.show.openapi import OPERATIONS, openapi
 from gateway.show.schemas import SCHEMAS
 from tests.gateway.record.made import a_call, a_concluded, a_diagnosis, a_failed_outcome, a_live, a_row
@@ -178,7 +179,10 @@ def test_live_events_are_as_described(served: Served) -> None:
                 name = line.removeprefix("event: ")
             elif line.startswith("data: "):
                 seen.add(name)
-                schema = {"$ref": f"#/components/schemas/{names[name]}", "components": {"schemas": SCHEMAS}}
+                schema = {
+                    "$ref": f"#/components/schemas/{names[name]}",
+                    "components": {"schemas": SCHEMAS | healthy.SHAPES},
+                }
                 checker = jsonschema_rs.Draft202012Validator(strict(schema))
                 assert [error.message for error in checker.iter_errors(json.loads(line[6:]))] == []
             if seen == names.keys():

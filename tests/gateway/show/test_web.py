@@ -267,7 +267,7 @@ def test_health_says_all_and_the_open_paths_say_their_state_only(served: Served)
         assert client.get("/readyz").status_code == 200
         served.health["state"] = "draining"
         ready, alive = client.get("/readyz"), client.get("/healthz")
-    assert (ready.status_code, ready.json()) == (503, {"state": "draining"})
+    assert (ready.status_code, ready.json()) == (503, {"state": "draining", "degraded": []})
     assert (alive.status_code, alive.json()) == (200, {"state": "draining"})
 
 

@@ -1,0 +1,1 @@
+"""Tests of what others measure the gateway by."""
