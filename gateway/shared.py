@@ -180,9 +180,10 @@ def _read(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise StateError(f"The team's secret cannot be read ({error.strerror})", path, fix) from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise StateError("The team's secret is no plain file", path, fix)
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StateError("The team's secret is no plain file", path, fix)
         text = file.read(SECRET_FILE_BYTES_MAX + 1).rstrip(b"\r\n")
     if len(text) > SECRET_FILE_BYTES_MAX:
         raise StateError(f"The team's secret is larger than {SECRET_FILE_BYTES_MAX:,} bytes", path, fix)

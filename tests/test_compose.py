@@ -22,25 +22,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from redis import Redis
+from redis.exceptions import AuthenticationError
 from ruamel.yaml import YAML
 
 from tests.running import CLEAN, ROOT, GatewayProcess, RawUpstream
 from tests.tools import require_tool
 
 TOKEN, PAGE_TOKEN = "canary-of-compose-0123456789", "canary-of-the-page-0123456789"
+REDIS_PASSWORD = "canary-of-redis-0123456789"
 BUILD_SECONDS, READY_SECONDS = 240, 30
 FILE: dict[str, Any] = YAML(typ="safe", pure=True).load(ROOT / "docker-compose.yml")
 SERVICE: dict[str, Any] = FILE["services"]["whygate"]
-_VARIABLE = re.compile(r"\$\{(\w+)(?::([-?])([^}]*))?\}")
+SERVICES: dict[str, dict[str, Any]] = FILE["services"]
+GIVEN = {"WHYGATE_TOKEN": TOKEN, "WHYGATE_PAGE_TOKEN": PAGE_TOKEN, "WHYGATE_REDIS_PASSWORD": REDIS_PASSWORD}
+"""What has to stand in ``.env``."""
+_VARIABLE = re.compile(r"\$\$|\$\{(\w+)(?::([-?])([^}]*))?\}")
 
 
 def interpolated(text: str, env: dict[str, str]) -> str:
-    """Fill in ``${NAME}``, ``${NAME:-default}`` and ``${NAME:?told when it is missing}`` as compose does."""
+    """Fill in ``${NAME}``, ``${NAME:-default}``, ``${NAME:?told when it is missing}`` and ``$$`` as compose does."""
 
     def fill(found: re.Match[str]) -> str:
+        if found[0] == "$$":
+            return "$"
         if value := env.get(found[1], ""):
             return value
         if found[2] == "?":
@@ -50,8 +59,8 @@ def interpolated(text: str, env: dict[str, str]) -> str:
     return _VARIABLE.sub(fill, text)
 
 
-def environment(env: dict[str, str]) -> dict[str, str]:
-    return {name: interpolated(str(value), env) for name, value in SERVICE["environment"].items()}
+def environment(env: dict[str, str], service: str = "whygate") -> dict[str, str]:
+    return {name: interpolated(str(value), env) for name, value in SERVICES[service]["environment"].items()}
 
 
 def instructions() -> list[tuple[str, str]]:
@@ -96,7 +105,7 @@ class Image:
              "USER": self._user, "CMD": self._cmd}[name](rest)  # fmt: skip
 
     def _from(self, rest: str) -> None:
-        assert re.fullmatch(r"python:3\.\d+-slim", rest)
+        assert re.fullmatch(r"python:3\.\d+\.\d+-slim", rest)
 
     def _env(self, rest: str) -> None:
         self.env |= dict(word.split("=", 1) for word in shlex.split(rest))
@@ -242,12 +251,49 @@ class Container:
         return done.returncode == 0
 
 
+@dataclass
+class RedisContainer:
+    """The service beside it, started."""
+
+    port: int
+    env: dict[str, str]
+    process: subprocess.Popen[bytes]
+
+    def healthy(self) -> bool:
+        """Run the health check as it is written, but for the port."""
+        kind, command = SERVICES["redis"]["healthcheck"]["test"]
+        assert kind == "CMD-SHELL"
+        command = command.replace("redis-cli", f"redis-cli -p {self.port}")
+        return subprocess.run(["sh", "-c", command], env=self.env, capture_output=True, check=False).returncode == 0
+
+
 @pytest.fixture
-def container(image: Image, upstream: RawUpstream, tmp_path: Path) -> Iterator[Container]:
+def redis(tmp_path: Path) -> Iterator[RedisContainer]:
+    """The command of the file with a port that is free here, for this machine alone."""
+    require_tool("redis-server", "apt-get install redis-server")
+    port = free_port()
+    shell, option, script = (interpolated(word, GIVEN) for word in SERVICES["redis"]["command"])
+    assert script.count("redis-server - ") == 1
+    script = script.replace("redis-server - ", f"redis-server - --port {port} --bind 127.0.0.1 ")
+    env = {"PATH": "/usr/bin:/bin"} | environment(GIVEN, "redis")
+    with (tmp_path / "redis.log").open("wb") as log:
+        process = subprocess.Popen([shell, option, script], env=env, stdout=log, stderr=log, start_new_session=True)
+    made = RedisContainer(port, env, process)
+    try:
+        GatewayProcess.until(made.healthy, READY_SECONDS)
+        yield made
+    finally:
+        process.kill()
+        process.wait(5)
+
+
+@pytest.fixture
+def container(image: Image, upstream: RawUpstream, redis: RedisContainer, tmp_path: Path) -> Iterator[Container]:
     """The command of the image under the environment of the file, on ports that are free here."""
-    given = {"WHYGATE_TOKEN": TOKEN, "WHYGATE_PAGE_TOKEN": PAGE_TOKEN}
-    given["WHYGATE_PROVIDERS"] = json.dumps([{"name": "openai", "upstream": f"http://127.0.0.1:{upstream.port}"}])
-    env = image.environment() | environment(given)
+    providers = json.dumps([{"name": "openai", "upstream": f"http://127.0.0.1:{upstream.port}"}])
+    env = image.environment() | environment(GIVEN | {"WHYGATE_PROVIDERS": providers})
+    assert "@redis:6379/" in env["WHYGATE_TEAM__REDIS"]
+    env["WHYGATE_TEAM__REDIS"] = env["WHYGATE_TEAM__REDIS"].replace("redis:6379", f"127.0.0.1:{redis.port}")
     env["WHYGATE_STATE"] = str(image.inside(env["WHYGATE_STATE"]))
     for listener in ("LISTEN", "PAGE"):
         name = f"WHYGATE_{listener}__ADDRESS"
@@ -305,6 +351,7 @@ def test_its_commands_build_run_check_and_end_the_gateway(container: Container, 
             refused = app.post(container.url("LISTEN") + url, json={"stream": True}, headers=headers)
             assert (refused.status_code, refused.headers["x-whygate-cause"]) == (401, "proxy.unauthorized")
         assert app.get(container.url("PAGE") + "/api/flows").status_code == 401
+        _what_it_tells_prometheus(app, container)
         told: list[str] = []
 
         def ask() -> None:
@@ -320,12 +367,25 @@ def test_its_commands_build_run_check_and_end_the_gateway(container: Container, 
         assert told[0].rstrip().endswith("data: [DONE]")
     assert container.process.wait(10) == 0, container.log.read_text()
     assert not container.healthy()
-    log = container.log.read_text()
-    assert "whygate is ready" in log
-    assert TOKEN not in log
+    _what_it_has_printed(container)
     bundle = (image.workdir / "ca" / "bundle.pem").read_text()
     assert (image.workdir / "state" / "ca.pem").read_text().strip() in bundle
     assert "PRIVATE KEY" not in bundle
+
+
+def _what_it_tells_prometheus(app: httpx2.Client, container: Container) -> None:
+    """It asks under the service's name, with the page's token."""
+    headers = {"host": "whygate:8081", "authorization": f"Bearer {PAGE_TOKEN}"}
+    held = app.get(container.url("PAGE") + "/api/cache", headers=headers).raise_for_status().json()
+    assert (held["backend"], held["degraded"]) == ("redis", None)
+
+
+def _what_it_has_printed(container: Container) -> None:
+    log = container.log.read_text()
+    assert "whygate is ready" in log
+    assert TOKEN not in log
+    assert REDIS_PASSWORD not in log
+    assert "Redis cannot be used" not in log
 
 
 def _who_it_runs_as(container: Container) -> None:
@@ -347,11 +407,10 @@ def _what_it_can_write(container: Container) -> None:
     assert {file.name for file in (image.workdir / "ca").iterdir()} == {"bundle.pem"}
 
 
-@pytest.mark.parametrize("missing", ["WHYGATE_TOKEN", "WHYGATE_PAGE_TOKEN"])
+@pytest.mark.parametrize("missing", GIVEN)
 def test_it_says_what_is_missing(missing: str) -> None:
-    env = {"WHYGATE_TOKEN": TOKEN, "WHYGATE_PAGE_TOKEN": PAGE_TOKEN}
     with pytest.raises(LookupError) as caught:
-        environment({name: value for name, value in env.items() if name != missing})
+        environment({name: value for name, value in GIVEN.items() if name != missing})
     assert caught.value.args[0] == missing
     assert ".env" in caught.value.args[1]
 
@@ -360,27 +419,102 @@ def test_what_it_sets_is_a_setting() -> None:
     """Every variable is read, and with nothing else given they are as the comments say."""
     from gateway.settings import load
 
-    env = environment({"WHYGATE_TOKEN": TOKEN, "WHYGATE_PAGE_TOKEN": PAGE_TOKEN})
-    settings = load(None, env)
+    settings = load(None, environment(GIVEN))
     assert (settings.listen.secret, settings.page.secret) == (TOKEN, PAGE_TOKEN)
     assert settings.listen.address.is_everywhere
     assert settings.listen.allow_hosts == ()
-    more = load(None, environment(env | {"WHYGATE_TOKEN": TOKEN, "WHYGATE_PAGE_TOKEN": PAGE_TOKEN,
-                                         "WHYGATE_ALLOW_HOSTS": "a.example,*.b.example:8443"}))  # fmt: skip
+    assert settings.team.redis is not None
+    assert urlsplit(settings.team.redis.get_secret_value()).password == REDIS_PASSWORD
+    more = load(None, environment(GIVEN | {"WHYGATE_ALLOW_HOSTS": "a.example,*.b.example:8443"}))
     assert more.listen.allow_hosts == ("a.example", "*.b.example:8443")
 
 
-def test_it_is_locked_down() -> None:
-    assert SERVICE["read_only"] is True
-    assert SERVICE["cap_drop"] == ["ALL"]
-    assert SERVICE["security_opt"] == ["no-new-privileges:true"]
-    assert SERVICE["init"] is True
-    assert int(SERVICE["user"].split(":")[0]) >= 1000
-    assert all(port.startswith("127.0.0.1:") for port in SERVICE["ports"])
-    assert {volume.split(":")[0] for volume in SERVICE["volumes"]} == set(FILE["volumes"])
-    assert not {"privileged", "network_mode", "pid", "cap_add"} & set(SERVICE)
-    assert [mount for mount in SERVICE["volumes"] if mount.startswith(("/", "."))] == []
-    assert SERVICE["mem_limit"]
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_is_locked_down(name: str) -> None:
+    service = SERVICES[name]
+    # compose cannot put a file that is not on the host into a read-only container (docker/compose#12031)
+    inline = any("content" in FILE["configs"][config["source"]] for config in service.get("configs", ()))
+    assert service["read_only"] is not inline
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["init"] is True
+    assert int(service["user"].split(":")[0]) >= 400, "not root"
+    assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ()))
+    assert {volume.split(":")[0] for volume in service.get("volumes", ())} <= set(FILE["volumes"])
+    assert not {"privileged", "pid", "cap_add"} & set(service)
+    assert service.get("network_mode") in {None, "service:whygate"}
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service["healthcheck"]["test"]
+    assert service["restart"] == "unless-stopped"
+    assert service["logging"]["options"]["max-size"]
+
+
+def test_images_are_named_by_exact_version() -> None:
+    images = {name: interpolated(service["image"], {}) for name, service in SERVICES.items()}
+    assert images.pop("whygate") == images.pop("provider") == "whygate"
+    assert SERVICES["whygate"]["build"] == SERVICES["provider"]["build"]
+    assert set(images) == {"redis", "prometheus", "grafana"}
+    assert all(re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+(-alpine)?", image) for image in images.values()), images
+
+
+def test_the_gateway_alone_reaches_redis_and_profiles_are_asked_for() -> None:
+    near = {name: set(service.get("networks", ())) for name, service in SERVICES.items()}
+    assert [name for name, networks in near.items() if "redis" in networks] == ["whygate", "redis"]
+    assert near["redis"] == {"redis"}
+    assert near["prometheus"] == {"figures"}
+    assert FILE["networks"]["redis"]["internal"] is FILE["networks"]["figures"]["internal"] is True
+    assert "ports" not in SERVICES["redis"]
+    by_default = [name for name, service in SERVICES.items() if "profiles" not in service]
+    assert by_default == ["whygate", "redis"]
+    assert {service["profiles"][0] for service in SERVICES.values() if "profiles" in service} == {"observe", "demo"}
+
+
+def test_redis_keeps_twice_the_cache_and_nothing_on_disk(redis: RedisContainer) -> None:
+    from gateway.settings import load
+
+    with Redis(port=redis.port, password=REDIS_PASSWORD) as client:
+        found: dict[str, str] = client.config_get("*")
+    assert found["save"] == ""
+    assert (found["appendonly"], found["maxmemory-policy"]) == ("no", "noeviction")
+    assert int(found["maxmemory"]) >= 2 * load(None, environment(GIVEN)).cache.max_bytes
+    with Redis(port=redis.port) as stranger, pytest.raises(AuthenticationError):
+        stranger.ping()
+    assert REDIS_PASSWORD not in Path(f"/proc/{redis.process.pid}/cmdline").read_text()
+    redis.env["REDISCLI_AUTH"] = "another"
+    assert not redis.healthy()
+
+
+def test_the_simulated_provider_runs_as_the_file_says(tmp_path: Path) -> None:
+    port = free_port()
+    program, *words = SERVICES["provider"]["command"]
+    assert program == ".venv/bin/whygate"
+    words = [word.replace("9080", str(port)) for word in words]
+    kind, _, *check = SERVICES["provider"]["healthcheck"]["test"]
+    assert kind == "CMD"
+    check = [sys.executable, *(word.replace("9080", str(port)) for word in check)]
+    process = subprocess.Popen([sys.executable, "-m", "gateway", *words], cwd=ROOT, env=CLEAN, start_new_session=True,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+
+    def healthy() -> bool:
+        return subprocess.run(check, env=CLEAN, capture_output=True, check=False).returncode == 0
+
+    try:
+        GatewayProcess.until(healthy, READY_SECONDS)
+    finally:
+        process.kill()
+        process.wait(5)
+    assert not healthy()
+
+
+def test_prometheus_asks_the_page_with_its_token() -> None:
+    text = interpolated(FILE["configs"]["prometheus"]["content"], GIVEN)
+    (job,) = YAML(typ="safe", pure=True).load(text)["scrape_configs"]
+    assert job["authorization"] == {"type": "Bearer", "credentials": PAGE_TOKEN}
+    (host, _, port) = job["static_configs"][0]["targets"][0].partition(":")
+    env = environment(GIVEN)
+    assert (host, port) == ("whygate", env["WHYGATE_PAGE__ADDRESS"].rpartition(":")[2])
+    assert host in env["WHYGATE_PAGE__ALLOWED_HOSTS"].split(",")
 
 
 def test_running_answers_have_the_time_that_the_settings_give_them() -> None:
@@ -403,7 +537,6 @@ def test_the_client_reads_the_file() -> None:
     if not there:
         pytest.skip("docker has no compose plugin here: apt-get install docker-compose-plugin")
     command = [docker, "compose", "-f", str(ROOT / "docker-compose.yml"), "config", "--format", "json"]
-    tokens = {"WHYGATE_TOKEN": TOKEN, "WHYGATE_PAGE_TOKEN": PAGE_TOKEN}
-    done = subprocess.run(command, capture_output=True, check=True, env=CLEAN | tokens)
+    done = subprocess.run(command, capture_output=True, check=True, env=CLEAN | GIVEN)
     assert json.loads(done.stdout)["services"]["whygate"]["read_only"] is True
     assert subprocess.run(command, capture_output=True, check=False, env=CLEAN).returncode

@@ -166,6 +166,10 @@ MISTAKES = {
         "[network]\npreconnect=['openai', 'azure']",
         "expected providers that have a host of their own (azure has none, or another for each customer; an upstream in",
     ),
+    "answers in a Redis that is not there": (
+        "[cache]\nbackend='redis'",
+        "cache.backend = 'redis': expected another one (\"auto\"), or the address of a Redis as [team] redis",
+    ),
     "a connection ahead to nowhere": ("[network]\npreconnect=['openai_compatible']", "openai_compatible has none"),
     "a provider's name that is none": ("[network]\npreconnect=['https://x']", "network.preconnect[0] = 'https://x'"),
     "provider says nothing": ("[[providers]]\nname='a'", "at least one of hosts, upstream, upstream_ca_file"),
