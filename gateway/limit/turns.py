@@ -44,7 +44,7 @@ class Turns:
         self._until, self._why = -math.inf, Block(0.0, "")
         self._fixes: list[tuple[str, float, float]] = []
         self._pause: tuple[float, str] | None = None
-        self._runs = False
+        self._runs = self._telling = False
         self._divided = 1.0
         self.crowding = 1.0
 
@@ -83,7 +83,8 @@ class Turns:
             if more := true.of(kind) - counted.of(kind):
                 self._fixes.append((meter.id, granted_ms, float(more)))
         del self._fixes[:-FIXES_MAX]
-        if self._fixes and self._task is None:
+        if self._fixes and not self._telling:
+            self._telling = True
             asyncio.get_running_loop().call_later(FIX_SECONDS, self._tell)
 
     def paused(self, seconds: float, reason: str) -> None:
@@ -128,6 +129,7 @@ class Turns:
         await self._sharing.counter.ask(self._question([], now, told=tuple(told)))
 
     def _tell(self) -> None:
+        self._telling = False
         if (self._fixes or self._pause) and self._sharing.together:
             self.wake()
 

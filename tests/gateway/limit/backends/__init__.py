@@ -1,1 +1,1 @@
-"""See the module of the same name."""
+"""Tests; the tree mirrors the source."""
