@@ -61,7 +61,7 @@ class Lane(HttpToolsProtocol):
         tenant: Who asked by CONNECT; without an origin each request says for itself who asks.
     """
 
-    def __init__(  # noqa: PLR0917
+    def __init__(
         self, lanes: Lanes, instance: "GatewayInstance", origin: Origin | None, client: connection.Client,
         tenant: str = DEFAULT,
     ) -> None:  # fmt: skip
@@ -239,7 +239,12 @@ class Lane(HttpToolsProtocol):
         target, denied = self._let_in(target, origin)
         state["origin"], state["signed_in"] = origin, self.lanes.entrance.is_locked
         tenant = state["tenant"] = self._tenant
-        if denied is None and self._messages == 1 and not parser.should_upgrade() and self.lanes.interceptions.may_carry(tenant):
+        if (
+            denied is None
+            and self._messages == 1
+            and not parser.should_upgrade()
+            and self.lanes.interceptions.may_carry(tenant)
+        ):
             place = self.lanes.edited(origin, target)
             if place is not None and (self.cycle is None or self.cycle.response_complete):
                 raise EditedError(place)

@@ -25,16 +25,19 @@ from gateway.draining import drain
 from gateway.egress.network import Ways
 from gateway.egress.send import AiohttpUpstream
 from gateway.egress.warm import keep_warm
+from gateway.identify.credential import Credentials
 from gateway.loop import run
+from gateway.memory import Memory
 from gateway.model.clock import SystemClock
 from gateway.model.event import EventSink
 from gateway.page import Page, page_of
 from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
-from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
 from gateway.stages import Stages
 from gateway.state import Runtime, State
+from gateway.team import TeamParts
+from gateway.tenants import Team
 from gateway.trust import upstream_roots
 from gateway.upgrade import upgrade
 
@@ -66,6 +69,7 @@ def serve(
     settings: Settings,
     state: State,
     *,
+    team: Team,
     on_ready: Callable[[Runtime], None],
     end_with_runs: bool = False,
     ui: Ui | None = None,
@@ -73,6 +77,7 @@ def serve(
     """Run a gateway until a signal ends it. Blocks.
 
     Args:
+        team: Who uses it.
         on_ready: Called once, when both listeners answer.
         end_with_runs: End when no ``whygate run`` is left.
         ui: Show calls there, too.
@@ -91,7 +96,7 @@ def serve(
     with state.lock():
         authority = load_or_create(state)
         secret = state.fingerprint_key()
-        running = Running(settings, state, authority, secret, on_ready, end_with_runs=end_with_runs, ui=ui)
+        running = Running(settings, state, authority, secret, on_ready, team=team, end_with_runs=end_with_runs, ui=ui)
         return run(running.main())
 
 
@@ -106,12 +111,14 @@ class Running:
         secret: bytes,
         on_ready: Callable[[Runtime], None],
         *,
+        team: Team,
         end_with_runs: bool,
         ui: Ui | None,
     ) -> None:
         self._settings, self._state, self._authority, self._secret = settings, state, authority, secret
         self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
         self._clock = SystemClock()
+        self._team = TeamParts(team, self._clock)
         self._clients = Clients(self._clock)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -149,19 +156,20 @@ class Running:
                 capture=recorder.capture.wants,
                 look=checkups.look,
                 incident=checkups.incident,
+                team=self._team,
             )
             shelf = stages.cache
             if shelf is not None:
                 await shelf.open()
-            remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
-            remembered.load()
+            memory = Memory(self._state, stages.gate, self._team, self._clock)
             proxy, lanes = self._proxy(sink, stages, feed, checkups.look_at)
             async with asyncio.TaskGroup() as tasks:
-                aside = [remembered.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
+                aside = [checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
                 aside += [shelf.run()] if shelf is not None else []
+                aside += memory.load()
                 keeping = [tasks.create_task(work) for work in aside]
                 try:
-                    pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups)
+                    pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups, team=self._team.team)
                     await self._serve(tasks, proxy, lanes, stages, partial(pages, clients=self._clients))
                 finally:
                     for task in keeping:
@@ -176,7 +184,7 @@ class Running:
                 await shelf.close()
             await upstream.close()
             recorder.close()
-        remembered.save()
+        memory.save()
         return 0
 
     def _egress(self) -> Egress:
@@ -207,7 +215,7 @@ class Running:
         edited = self._settings.listen.edit
         lanes = Lanes(
             app=Gateway(stages) if feed is None else feed.hearing(Gateway(stages)),
-            entrance=Entrance(self._settings.listen.secret, identifier.place),
+            entrance=Entrance(Credentials(self._team.team.tokens), identifier.place),
             is_provider=identifier.is_provider,
             store=store,
             scratch=self._state.directory,
@@ -217,7 +225,10 @@ class Running:
             tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, stages.barred, reports.second_look),
             websockets=WebSockets(reports.websocket, keep_messages=feed is not None),
             interceptions=Interceptions(
-                identifier.place, reports.intercepted, None if feed is None else feed.speak_http
+                identifier.place,
+                reports.intercepted,
+                None if feed is None else feed.speak_http,
+                stages.tenancy.may_go_uncounted,
             ),
             dial=upstream.stream,
         )
@@ -270,6 +281,7 @@ class Running:
             page=str(page_address.from_here),
             token=token,
             listen_token=self._settings.listen.secret,
+            asks_for_token=bool(self._team.team.tokens),
             started_at=_now_text(self._clock.wall()),
             ends_with_runs=self._end_with_runs,
         )

@@ -30,7 +30,7 @@ from gateway.egress.warm import Target
 from gateway.identify.estimate import Estimates
 from gateway.identify.identify import Identifier
 from gateway.identify.locate import Locator, Place, home_of, parted
-from gateway.limit.gate import Gate, LimitRule
+from gateway.limit.gate import LimitRule
 from gateway.model.call import Origin
 from gateway.model.clock import Clock
 from gateway.model.diagnosis import Diagnosis
@@ -41,6 +41,9 @@ from gateway.model.route import Route
 from gateway.providers import openai_compatible
 from gateway.settings import Settings
 from gateway.stages import Stages, Surer, all_well, anywhere, never, no_look, unseen
+from gateway.team import TeamParts
+from gateway.tenants import Team
+from gateway.tenants import limit_rules as rules_of
 
 
 class Egress(NamedTuple):
@@ -143,30 +146,15 @@ def fallbacks(settings: Settings) -> tuple[Fallback, ...]:
 
 def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
     """Give the configured limits."""
-    return tuple(
-        LimitRule(
-            provider=rule.provider,
-            model=rule.model,
-            per_second=rule.per_second,
-            per_minute=rule.rpm,
-            per_hour=rule.rph,
-            per_day=rule.rpd,
-            tokens_per_minute=rule.tpm,
-            tokens_per_day=rule.tpd,
-            concurrency=rule.concurrency,
-            burst=rule.burst,
-            together=rule.together,
-        )
-        for rule in settings.limits.rules
-    )
+    return rules_of(settings.limits.rules)
 
 
 def cache_backend(settings: Settings) -> str:
-    """Give the name of the kind of store: a file, unless others reach the gateway or the settings say otherwise."""
+    """Give the name of the kind of store: a file, unless several use the gateway or the settings say otherwise."""
     chosen = settings.cache.backend
     if chosen != "auto":
         return chosen
-    return "sqlite" if settings.listen.address.is_loopback else "memory"
+    return "sqlite" if settings.listen.address.is_loopback and not settings.team.tenants else "memory"
 
 
 def shelf(settings: Settings, clock: Clock, secret: bytes, directory: Path | None) -> Shelf | None:
@@ -221,6 +209,7 @@ def compose(
     capture: Callable[[Route | None], bool] = never,
     look: Callable[[Route, Diagnosis, NetFailure | None], Surer | None] = no_look,
     incident: Callable[[str], str] = all_well,
+    team: TeamParts | None = None,
 ) -> Stages:
     """Put the stages together.
 
@@ -230,6 +219,7 @@ def compose(
     for language in {LANGUAGES[0], settings.diagnose.language}:
         words(language)  # read now, not when the first call fails
     limits, retry, estimates = settings.limits, settings.retry, Estimates()
+    team = team or TeamParts(Team(), clock)
     return Stages(
         clock=clock,
         instance=secrets.token_hex(8),
@@ -243,9 +233,8 @@ def compose(
         ),
         estimates=estimates,
         cache=shelf(settings, clock, secret, directory),
-        gate=Gate(
+        gate=team.gate(
             limit_rules(settings),
-            clock,
             queue_max=limits.queue_max,
             queue_max_bytes=limits.queue_max_bytes,
             shadow=limits.shadow,
@@ -267,4 +256,5 @@ def compose(
         incident=incident,
         barred=anywhere if bounds is None else bounds.bars,
         fallbacks=fallbacks(settings),
+        tenancy=team.tenancy,
     )

@@ -82,8 +82,8 @@ class Tenancy:
             return None
         what = f"the model {route.model[:80]} of {route.provider.name}" if route.model else "a call without a model"
         return refused(
-            f"the tenant {tenant.name} has a budget in dollars, and no price is known for {what}; [team] prices_file can"
-            " name one"
+            f"the tenant {tenant.name} has a budget in dollars, and no price is known for {what}; [team] prices_file"
+            " can name one"
         )
 
 

@@ -57,7 +57,11 @@ def start(  # noqa: PLR0917  (its options)
         flags["page.address"] = (page, "--page")
     if no_cache:
         flags["cache.enabled"] = (False, "--no-cache")
-    settings = resolve_settings(config, flags).settings
+    resolved = resolve_settings(config, flags)
+    settings = resolved.settings
+    from gateway.tenants import team_of  # noqa: PLC0415  (knows the gate)
+
+    team = team_of(settings, os.environ, resolved.origins["team.tenants"])
     directory = open_state(state)
     # Only now, when nothing is left to complain about: over a second of imports.
     from gateway.light import lighten  # noqa: PLC0415
@@ -74,6 +78,7 @@ def start(  # noqa: PLR0917  (its options)
         code = serve(
             settings,
             directory,
+            team=team,
             on_ready=lambda runtime: announce(runtime, settings, "".join(links), say),
             end_with_runs=end_with_runs,
             ui=None if ui is None else Ui(ui, tuple(ui_options or ()), links.append),
@@ -130,6 +135,11 @@ def _elsewhere(settings: Settings) -> str:
 
 def _token(runtime: Runtime) -> list[str]:
     """Say that apps need the credential and where it is filled in, without showing it."""
+    if runtime.asks_for_token and not runtime.listen_token:
+        return [
+            "  Token       each tenant's own, from every app: http://whygate:TOKEN@HOST:PORT,",
+            "              or /~TOKEN before the path of a base URL; it opens the page, too",
+        ]
     if not runtime.listen_token:
         return []
     return [

@@ -39,7 +39,7 @@ def not_allowed(tenant: Tenant, call: Call, route: Route, *, upgrade: bool = Fal
         )
     if "*" in tenant.models:
         return None
-    named = list(_models(call, route))
+    named = list(_models(route))
     closed = next((model for model in named if not tenant.may_use(model)), None)
     if closed is not None or len(named) > _NAMED_MAX:
         asked = f"the model {closed[:80]}" if closed is not None else f"more than {_NAMED_MAX} models"
@@ -87,7 +87,7 @@ def _without_key(target: bytes, provider: Provider) -> bytes:
     return path + (mark + b"&".join(kept) if kept else b"")
 
 
-def _models(call: Call, route: Route) -> Iterator[str]:
+def _models(route: Route) -> Iterator[str]:
     """Give every model that a call names."""
     for field, value in (route.document or {}).items():
         if field.lower() in {"model", "models"}:  # some servers read names in any case

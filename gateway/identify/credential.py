@@ -1,6 +1,4 @@
-"""Credentials of the listener: how an app presents one, whose it is, and how it is taken out before anything else
-looks. Pure.
-"""
+"""The listener's credentials: how an app presents one, whose it is, and how it is taken out. Pure."""
 
 import hashlib
 import hmac

@@ -84,7 +84,7 @@ class Cache(Section):
     backend: Literal["auto", "sqlite", "memory"] = setting(
         "auto",
         "Where answers are kept: in a file of the state directory, readable by you alone, which survives restarts, or"
-        " in memory. auto takes the file, and memory where others reach the gateway.",
+        " in memory. auto takes the file, and memory where others reach the gateway or there are tenants.",
         unit='"auto", "sqlite" or "memory"',
     )
     ttl_seconds: int = setting(

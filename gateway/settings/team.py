@@ -51,8 +51,9 @@ class Team(Section):
     )
     prices_file: Path | None = setting(
         None,
-        "What models cost, instead of the table that comes with the gateway: a CSV file with the same columns (provider,"
-        " model, input_usd, output_usd, source, read; US dollars per million tokens; the first row that fits counts).",
+        "What models cost, instead of the table that comes with the gateway: a CSV file with the same columns"
+        " (provider, model, input_usd, output_usd, source, read; US dollars per million tokens; the first that"
+        " fits counts).",
         unit="path",
         example='"/etc/whygate/prices.csv"',
         strict=False,

@@ -58,8 +58,8 @@ class TenantEntry(Section):
     )
     models: tuple[Glob, ...] = setting(
         ("*",),
-        "Models that it may ask for, as its apps name them. With such a list, a call that changes something and names no"
-        " model that can be read (uploads, batches) is refused, too.",
+        "Models that it may ask for, as its apps name them. With such a list, a call that changes something and names"
+        " no model that can be read (uploads, batches) is refused, too.",
         unit="list of globs",
         example='["gpt-4o-mini*", "claude-haiku-*"]',
         strict=False,

@@ -70,7 +70,8 @@ TO_LANE = [
 
 
 class _Tunnels:
-    def begin(self, app: asyncio.Transport, client: str, host: str, port: int, early: Any) -> None:
+    def begin(self, app: asyncio.Transport, client: str, host: str, port: int, early: Any, tenant: str) -> None:  # noqa: PLR0917
+        assert tenant == "default"
         app.write(f"tunnel to {host}:{port}".encode() + early())
 
 
