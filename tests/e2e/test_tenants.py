@@ -109,7 +109,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 
 
 def ask(sdk: openai.OpenAI, prompt: str, **more: Any) -> Any:
-    words = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": prompt}], "temperature": 0} | more
+    words: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": prompt}], "temperature": 0} | more
     with sdk:
         return sdk.chat.completions.with_raw_response.create(**words)
 
@@ -143,11 +143,11 @@ async def test_a_kept_connection_may_serve_one_tenant_after_the_other_by_base_ur
 
 
 def test_a_tunnel_is_of_its_tenant_too(shared: Shared) -> None:
-    with httpx2.Client(
-        proxy=f"http://whygate:{TOKENS['beta']}@127.0.0.1:{shared.gateway.port}", trust_env=False
-    ) as app:
-        with pytest.raises(httpx2.HTTPError):
-            app.get("https://127.0.0.1:9/")
+    with (
+        httpx2.Client(proxy=f"http://whygate:{TOKENS['beta']}@127.0.0.1:{shared.gateway.port}", trust_env=False) as app,
+        pytest.raises(httpx2.HTTPError),
+    ):
+        app.get("https://127.0.0.1:9/")
     found = shared.gateway.until(lambda: shared.gateway.flows(kind="tunnel", tenant="beta"))
     assert found[0]["host"] == "127.0.0.1:9"
 
