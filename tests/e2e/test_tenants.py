@@ -109,7 +109,11 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 
 
 def ask(sdk: openai.OpenAI, prompt: str, **more: Any) -> Any:
-    words: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": prompt}], "temperature": 0} | more
+    words: dict[str, Any] = {
+        "model": "gpt-4o-mini",
+        "messages": [{"role": "user", "content": prompt}],
+        "temperature": 0,
+    } | more
     with sdk:
         return sdk.chat.completions.with_raw_response.create(**words)
 
