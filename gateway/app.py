@@ -128,15 +128,7 @@ class Running:
     async def main(self) -> int:
         """Start, serve, drain, stop."""
         settings = self._settings
-        recorder = Recorder(
-            self._state.flows_db,
-            self._clock,
-            max_age_days=settings.record.max_age_days,
-            max_bytes=settings.record.max_bytes,
-            bodies=settings.record.bodies,
-            name=self._clients.name,
-        )
-        _start_log(recorder, self._state)
+        recorder = self._recorder()
         dialer, out, bounds, _ = self._egress()
         upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
         checkups = self._checkups(out, recorder)
@@ -186,6 +178,19 @@ class Running:
             recorder.close()
         memory.save()
         return 0
+
+    def _recorder(self) -> Recorder:
+        record = self._settings.record
+        recorder = Recorder(
+            self._state.flows_db,
+            self._clock,
+            max_age_days=record.max_age_days,
+            max_bytes=record.max_bytes,
+            bodies=record.bodies,
+            name=self._clients.name,
+        )
+        _start_log(recorder, self._state)
+        return recorder
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)

@@ -196,6 +196,17 @@ def cache_rules(settings: Settings) -> tuple[CacheRule, ...]:
     )
 
 
+def identifier(settings: Settings, secret: bytes, estimates: Estimates) -> Identifier:
+    """Give what gives calls their meaning."""
+    return Identifier(
+        Locator(providers(settings), openai_compatible.PROVIDER),
+        secret,
+        estimates,
+        pure_add=settings.retry.pure_add,
+        pure_remove=settings.retry.pure_remove,
+    )
+
+
 def compose(
     settings: Settings,
     clock: Clock,
@@ -224,13 +235,7 @@ def compose(
         clock=clock,
         instance=secrets.token_hex(8),
         secret=secret,
-        identifier=Identifier(
-            Locator(providers(settings), openai_compatible.PROVIDER),
-            secret,
-            estimates,
-            pure_add=retry.pure_add,
-            pure_remove=retry.pure_remove,
-        ),
+        identifier=identifier(settings, secret, estimates),
         estimates=estimates,
         cache=shelf(settings, clock, secret, directory),
         gate=team.gate(

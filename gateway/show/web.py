@@ -94,8 +94,7 @@ def build_page(
     app = Starlette(
         routes=[
             *views.routes(),
-            Route("/api/flows/{flow_id}/before", BeforeView(Reader.of(recorder)).show),
-            Route("/api/flows/{flow_id}/again", AgainView(Reader.of(recorder)).show),
+            *_about_one(Reader.of(recorder)),
             Route("/api/causes", causes),
             Route("/api/causes/{slug}", cause),
             Route("/api/overview", overview_of(recorder, doctor.watch)),
@@ -112,6 +111,13 @@ def build_page(
     )
     app.state.feed = feed
     return app
+
+
+def _about_one(reader: Reader) -> list[Route]:
+    return [
+        Route("/api/flows/{flow_id}/before", BeforeView(reader).show),
+        Route("/api/flows/{flow_id}/again", AgainView(reader).show),
+    ]
 
 
 def _whole_health(recorder: Recorder, version: str, health: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -61,6 +61,7 @@ async def make(server: Server) -> AsyncIterator[Callable[[], tuple[RedisBudgets,
     yield one
     for link in links:
         await link.close()
+        await link._redis.connection_pool.disconnect()
 
 
 async def well(link: RedisLink) -> None:
