@@ -42,3 +42,19 @@ class CloseDelimitedCycle(RequestResponseCycle):
             self.expected_content_length = len(message.get("body", b""))
             self._reset_on_close(on=False)
         await super().send(message)
+
+
+def unreadable(why: str, flow_id: str) -> bytes:
+    """Give the whole answer to a request that cannot be read."""
+    text = why.replace("\\", "\\\\").replace('"', '\\"')
+    text = "".join(c if c.isprintable() else "?" for c in text)
+    body = (
+        f'{{"error":{{"message":"whygate could not read this request: {text}. Nothing was sent on; '
+        f'check what wrote it.","type":"whygate_error","param":null,"code":"client.malformed_request"}}}}'
+    ).encode()
+    return (
+        b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+        b"x-whygate-cause: client.malformed_request\r\n"
+        b"x-whygate-flow-id: %b\r\nx-should-retry: false\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
+        % (flow_id.encode(), len(body), body)
+    )

@@ -1,4 +1,4 @@
-"""Who is let in: apps present the listener's credential, and whoever does not is told how.
+"""Who is let in, and as whom: apps present a credential of the listener's, and whoever does not is told how.
 
 The answer to a proxy's client is 407 with a challenge on a connection that stays open: Java, .NET and curl with
 ``--proxy-anyauth`` send their credential only when they are asked, and on the same connection. Under a base URL it is
@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.identify.credential import HEADER, PROXY_HEADER, Credential, from_proxy_headers, split_target
+from gateway.identify.credential import HEADER, PROXY_HEADER, Credentials, from_proxy_headers, split_target
 from gateway.identify.locate import Place
 from gateway.model.call import Headers, Origin
 from gateway.model.cause import Cause
 from gateway.model.provider import Provider
+from gateway.model.tenant import DEFAULT
 from gateway.providers import openai
 from gateway.reply import verdict
 from gateway.rows import refused_verdict
@@ -44,42 +45,41 @@ class Entrance:
     """Looks at credentials.
 
     Args:
-        token: What every app must present; empty when everybody may come in.
+        credentials: What apps must present; none when everybody may come in.
         place: Says which provider a base URL's path means.
     """
 
-    def __init__(self, token: str, place: Callable[[Origin | None, bytes], Place | None]) -> None:
-        self._credential = Credential(token) if token else None
+    def __init__(self, credentials: Credentials, place: Callable[[Origin | None, bytes], Place | None]) -> None:
+        self._credentials = credentials
         self._place = place
 
     @property
     def is_locked(self) -> bool:
         """Whether a credential is asked for."""
-        return self._credential is not None
+        return bool(self._credentials)
 
-    def of_proxy(self, headers: Iterable[tuple[bytes, bytes]], host: str) -> Denied | None:
-        """Look at a proxy's client: CONNECT, or a whole URL. None lets it in.
+    def of_proxy(self, headers: Iterable[tuple[bytes, bytes]], host: str) -> str | Denied:
+        """Look at a proxy's client: CONNECT, or a whole URL. Give the tenant's name, or what it is answered.
 
         Args:
             headers: Names in lower case.
         """
-        if self._credential is None:
-            return None
+        if not self._credentials:
+            return DEFAULT
         values = [value for name, value in headers if name == PROXY_HEADER]
-        if self._credential.is_in(from_proxy_headers(values)):
-            return None
-        return _denied(407, host, openai.PROVIDER, presented=bool(values))
+        found = self._credentials.whose(from_proxy_headers(values))
+        return found or _denied(407, host, openai.PROVIDER, presented=bool(values))
 
-    def of_base_url(self, headers: Iterable[tuple[bytes, bytes]], target: bytes) -> tuple[bytes, Denied | None]:
-        """Look at a request under a base URL; give its target without the credential, and None to let it in."""
+    def of_base_url(self, headers: Iterable[tuple[bytes, bytes]], target: bytes) -> tuple[bytes, str | Denied]:
+        """Look at a request under a base URL; give its target without the credential, and the tenant as `of_proxy`."""
         in_path, rest = split_target(target)
-        if self._credential is None:
-            return rest, None
+        if not self._credentials:
+            return rest, DEFAULT
         given = [value.strip() for name, value in headers if name == HEADER]
         if in_path is not None:
             given.append(in_path)
-        if self._credential.is_in(given):
-            return rest, None
+        if (found := self._credentials.whose(given)) is not None:
+            return rest, found
         place = self._place(None, rest)
         host = place.upstream.host if place is not None else ""
         provider = place.provider if place is not None else openai.PROVIDER

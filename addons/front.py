@@ -25,6 +25,7 @@ from addons.lanes import HANDSHAKE_SECONDS, Lanes, Refusal
 from addons.tunnels import ESTABLISHED
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
+from gateway.model.tenant import DEFAULT
 
 if TYPE_CHECKING:
     from addons.mode import GatewayInstance
@@ -57,6 +58,7 @@ class Front(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._secure: Origin | None = None
         self._denials = 0
+        self._tenant = DEFAULT
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first bytes, but not for ever."""
@@ -105,12 +107,16 @@ class Front(asyncio.Protocol):
         host, port = request[1].strip(b"[]").decode("latin-1").lower(), int(request[2])
         end = self._buffer.index(b"\r\n\r\n")
         head, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
-        if self._lanes.entrance.is_locked and (denied := self._lanes.entrance.of_proxy(_fields(head), host)):
-            self._deny(denied, host, head)
-            return
+        if self._lanes.entrance.is_locked:
+            found = self._lanes.entrance.of_proxy(_fields(head), host)
+            if isinstance(found, Denied):
+                self._deny(found, host, head)
+                return
+            self._tenant = found
         if not self._lanes.is_provider(host, port):
             client = name_of(self._transport)
-            self._task = self._lanes.tunnels.begin(self._transport, client, host, port, lambda: self._buffer)
+            early = lambda: self._buffer  # noqa: E731
+            self._task = self._lanes.tunnels.begin(self._transport, client, host, port, early, self._tenant)
             return
         self._secure = Origin("https", host, port)
         self._transport.write(ESTABLISHED)
@@ -152,7 +158,7 @@ class Front(asyncio.Protocol):
         self._transport.pause_reading()
         loop = asyncio.get_running_loop()
         if _offers_only_http2(hello):
-            intercept(self._lanes, self._instance, self._transport, hello, origin)
+            intercept(self._lanes, self._instance, self._transport, hello, origin, self._tenant)
         else:
             self._task = loop.create_task(self._decrypt(origin, hello))
 
@@ -175,7 +181,7 @@ class Front(asyncio.Protocol):
     async def _decrypt(self, origin: Origin, early: bytes) -> None:
         loop = asyncio.get_running_loop()
         client, transport = self._client(), self._transport
-        lane = Lane(self._lanes, self._instance, origin, client)
+        lane = Lane(self._lanes, self._instance, origin, client, self._tenant)
         # start_tls has set its protocol and begun the handshake by the next turn; what was read already belongs there.
         loop.call_soon(_feed, transport, early)
         try:
@@ -206,6 +212,7 @@ class Front(asyncio.Protocol):
                 cause=Cause.CLIENT_MALFORMED_REQUEST if reason in NOT_TLS else Cause.CLIENT_CA_NOT_TRUSTED,
                 detail=words,
                 status=None,
+                tenant=self._tenant,
             )
         )
 

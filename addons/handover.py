@@ -64,26 +64,28 @@ def give_websocket(lane: "Lane", call: Call, found: Switched, early: bytes) -> N
     lane.lanes.websockets.begun(flow, call, found.route)
 
 
-def give_request(lane: "Lane", data: bytes, place: Place) -> None:
+def give_request(lane: "Lane", data: bytes, place: Place, tenant: str) -> None:
     """Give a connection away at a request's first byte.
 
     Args:
         data: The request so far.
         place: Where it goes.
+        tenant: Who asks.
     """
     handler = _take(lane.lanes, lane.instance, lane.transport, data, None)
     _as_decrypted(handler, lane)
     context = handler.layer.context
     _aim(context, place.upstream)
     handler.layer = lane.lanes.interceptions.speak_http(context)
-    lane.lanes.interceptions.begun(handler.client.id, place)
+    lane.lanes.interceptions.begun(handler.client.id, tenant, place)
 
 
-def intercept(
-    lanes: "Lanes", instance: "GatewayInstance", transport: asyncio.Transport, data: bytes, origin: Origin
+def intercept(  # noqa: PLR0917
+    lanes: "Lanes", instance: "GatewayInstance", transport: asyncio.Transport, data: bytes, origin: Origin, tenant: str
 ) -> None:
     """Give a connection away at its first TLS byte."""
     handler = _take(lanes, instance, transport, data, None)
+    lanes.interceptions.begun(handler.client.id, tenant)
     context = handler.layer.context
     _aim(context, origin)
     stack = LayerStack()  # the client's side looks for the server's below it

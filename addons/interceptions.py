@@ -1,7 +1,7 @@
 """Requests that mitmproxy carries: of clients that speak HTTP/2 alone, and of routes that the user edits.
 
 They reach the provider and have a row and a verdict. What the path does besides (pacing, retrying, the cache) is not
-done for them.
+done for them. So a tenant whose calls have to be counted or bounded cannot use this way.
 """
 
 import time
@@ -21,11 +21,17 @@ from gateway.asgi import new_id
 from gateway.excerpt import MAX_BYTES
 from gateway.identify.locate import Place
 from gateway.model.call import Headers, Origin
+from gateway.model.cause import Cause
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.provider import Provider
+from gateway.model.tenant import DEFAULT
 
 _NOT_SENT_ON = ("proxy-connection", "proxy-authorization")
 _OURS = "x-whygate-"
+_NOT_COUNTED = (
+    "a client that speaks HTTP/2 alone cannot be used by a tenant with a budget, limits, a key or a list of what is"
+    " allowed, because its calls are not counted. Use one that also speaks HTTP/1.1, or a base URL."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,7 @@ class Intercepted:
     headers: Headers
     body: bytes
     failure: NetFailure | None
+    tenant: str = DEFAULT
 
 
 class Interceptions:
@@ -61,6 +68,7 @@ class Interceptions:
         place: Says where a request to a provider goes.
         ended: Told of each request once, when it is over.
         http: Makes the layer that speaks HTTP, where that is not mitmproxy's own.
+        may_carry: Whether a tenant may use this way.
     """
 
     name = "interceptions"
@@ -70,16 +78,20 @@ class Interceptions:
         place: Callable[[Origin | None, bytes], Place | None],
         ended: Callable[[Intercepted], None],
         http: Callable[[Context, HTTPMode], HttpLayer] | None = None,
+        may_carry: Callable[[str], bool] = lambda _tenant: True,
     ) -> None:
-        self._place, self._ended, self._http = place, ended, http or HttpLayer
+        self._place, self._ended, self._http, self.may_carry = place, ended, http or HttpLayer, may_carry
+        self._tenants: dict[str, str] = {}
         self._providers: WeakKeyDictionary[HTTPFlow, Provider] = WeakKeyDictionary()
         self._starts: WeakKeyDictionary[HTTPFlow, bytearray] = WeakKeyDictionary()
         self._edited: dict[str, Place] = {}
         self._failures: dict[str, NetFailure] = {}
 
-    def begun(self, client_id: str, place: Place) -> None:
-        """Remember where the request of an edited route goes."""
-        self._edited[client_id] = place
+    def begun(self, client_id: str, tenant: str, place: Place | None = None) -> None:
+        """Remember who asks, and where the request of an edited route goes."""
+        self._tenants[client_id] = tenant
+        if place is not None:
+            self._edited[client_id] = place
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Speak HTTP behind the TLS of a client that was handed over."""
@@ -101,6 +113,11 @@ class Interceptions:
             flow.response = Response.make(404, body, {"content-type": "application/json"})
             return
         self._providers[flow] = place.provider
+        if not self.may_carry(self._tenants.get(flow.client_conn.id, DEFAULT)):
+            body = place.provider.write_error(403, Cause.PROXY_NOT_ALLOWED.value, f"whygate: {_NOT_COUNTED}")
+            headers = {"content-type": "application/json", "x-whygate-cause": Cause.PROXY_NOT_ALLOWED.value}
+            flow.response = Response.make(403, body, headers | {"x-should-retry": "false"})
+            return
         # Also where this is the same: setting it sets Host, which by a base URL names this gateway.
         request.scheme, request.host, request.port = place.upstream
         request.path = place.target.decode("utf-8", "surrogateescape")
@@ -148,6 +165,7 @@ class Interceptions:
     def client_disconnected(self, client: connection.Client) -> None:
         """Forget it."""
         self._edited.pop(client.id, None)
+        self._tenants.pop(client.id, None)
         self._failures.pop(client.id, None)
 
     def _report(self, flow: HTTPFlow, failure: NetFailure | None) -> None:
@@ -167,5 +185,6 @@ class Interceptions:
                 headers=tuple((n.lower(), v) for n, v in answer.headers.fields) if answer else (),
                 body=bytes(self._starts.pop(flow, b"")) or ((answer.raw_content or b"")[:MAX_BYTES] if answer else b""),
                 failure=failure,
+                tenant=self._tenants.get(flow.client_conn.id, DEFAULT),
             )
         )

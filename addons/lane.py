@@ -18,7 +18,7 @@ from httptools import HttpRequestParser
 from mitmproxy import connection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from addons.answers import CloseDelimitedCycle, answer_head
+from addons.answers import CloseDelimitedCycle, answer_head, unreadable
 from addons.entrance import Denied
 from addons.handover import give_request, give_websocket
 from addons.head import HEAD_BYTES, HEAD_FIELDS, MalformedError, check_head
@@ -28,6 +28,7 @@ from gateway.identify.credential import PRESENTING, without
 from gateway.identify.locate import Place
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
+from gateway.model.tenant import DEFAULT
 from gateway.upgrade import Declined
 
 if TYPE_CHECKING:
@@ -57,11 +58,13 @@ class Lane(HttpToolsProtocol):
         lanes: What all lanes share.
         origin: The provider that the client asked for by CONNECT; None where each request names its own.
         client: mitmproxy's view of this client, for a hand-over.
+        tenant: Who asked by CONNECT; without an origin each request says for itself who asks.
     """
 
     def __init__(
-        self, lanes: Lanes, instance: "GatewayInstance", origin: Origin | None, client: connection.Client
-    ) -> None:
+        self, lanes: Lanes, instance: "GatewayInstance", origin: Origin | None, client: connection.Client,
+        tenant: str = DEFAULT,
+    ) -> None:  # fmt: skip
         state = {"origin": origin, "lane": self, "watch": self.watch, "unwatch": self.unwatch}
         super().__init__(lanes.config, lanes.state, state)
         self.lanes, self.instance, self.origin, self.client_conn = lanes, instance, origin, client
@@ -77,6 +80,7 @@ class Lane(HttpToolsProtocol):
         self._messages = 0
         self._switching: asyncio.Task[None] | None = None
         self._denied: Denied | None = None
+        self._tenant = tenant
 
     def secured(self, transport: asyncio.Transport) -> None:
         """Begin, after TLS: ``start_tls`` calls no connection_made, and data may have come before it returned."""
@@ -234,7 +238,13 @@ class Lane(HttpToolsProtocol):
         target, origin = self._aim(target)
         target, denied = self._let_in(target, origin)
         state["origin"], state["signed_in"] = origin, self.lanes.entrance.is_locked
-        if denied is None and self._messages == 1 and not parser.should_upgrade():
+        tenant = state["tenant"] = self._tenant
+        if (
+            denied is None
+            and self._messages == 1
+            and not parser.should_upgrade()
+            and self.lanes.interceptions.may_carry(tenant)
+        ):
             place = self.lanes.edited(origin, target)
             if place is not None and (self.cycle is None or self.cycle.response_complete):
                 raise EditedError(place)
@@ -271,21 +281,27 @@ class Lane(HttpToolsProtocol):
 
     def _let_in(self, target: bytes, origin: Origin | None) -> tuple[bytes, Denied | None]:
         """Ask for the credential where CONNECT has not, and take it out, so that nothing behind the lane holds it."""
-        entrance, denied = self.lanes.entrance, None
+        found: str | Denied = self._tenant
         if origin is None:
-            target, denied = entrance.of_base_url(self.headers, target)
+            target, found = self.lanes.entrance.of_base_url(self.headers, target)
         elif self.origin is None:
-            denied = entrance.of_proxy(self.headers, origin.host)
+            found = self.lanes.entrance.of_proxy(self.headers, origin.host)
         self.headers[:] = [field for field in self.headers if field[0] not in PRESENTING]
-        if denied is not None:
+        if isinstance(found, Denied):
             host = origin.host if origin is not None else ""
-            self._refused(host, Cause.PROXY_UNAUTHORIZED, denied.why, denied.status)
-        return target, denied
+            self._tenant = DEFAULT
+            self._refused(host, Cause.PROXY_UNAUTHORIZED, found.why, found.status)
+            return target, found
+        self._tenant = found
+        return target, None
 
     def _refused(self, host: str, cause: Cause, why: str, status: int) -> str:
         at, client = time.time(), f"{self.client[0]}:{self.client[1]}" if self.client else "unknown"
         flow_id = new_id(at)
-        refusal = Refusal(at=at, client=client, host=host, cause=cause, detail=why, status=status, flow_id=flow_id)
+        tenant = DEFAULT if self.origin is None else self._tenant  # by a base URL, that of the request before
+        refusal = Refusal(
+            at=at, client=client, host=host, cause=cause, detail=why, status=status, flow_id=flow_id, tenant=tenant
+        )
         self.lanes.refused(refusal)
         return flow_id
 
@@ -316,7 +332,7 @@ class Lane(HttpToolsProtocol):
             self.connections.discard(self)
             if self._head_timer is not None:
                 self._head_timer.cancel()
-            give_request(self, without(self._raw), edited.place)
+            give_request(self, without(self._raw), edited.place, self._tenant)
             return
         while error is not None and not isinstance(error, MalformedError):
             error = error.__context__
@@ -335,22 +351,8 @@ class Lane(HttpToolsProtocol):
                 # Its request will never be whole: the application is told that the client left, and that it has a row.
                 cycle.disconnected = cycle.scope["state"]["malformed"] = True
                 cycle.message_event.set()
-            self._say_400(msg, flow_id)
-
-    def _say_400(self, why: str, flow_id: str) -> None:
-        text = why.replace("\\", "\\\\").replace('"', '\\"')
-        text = "".join(c if c.isprintable() else "?" for c in text)
-        body = (
-            f'{{"error":{{"message":"whygate could not read this request: {text}. Nothing was sent on; '
-            f'check what wrote it.","type":"whygate_error","param":null,"code":"client.malformed_request"}}}}'
-        ).encode()
-        self.transport.write(
-            b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
-            b"x-whygate-cause: client.malformed_request\r\n"
-            b"x-whygate-flow-id: %b\r\nx-should-retry: false\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%b"
-            % (flow_id.encode(), len(body), body)
-        )
-        self.transport.close()
+            self.transport.write(unreadable(msg, flow_id))
+            self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
         """Ask the provider for it; when it says yes, the connection becomes mitmproxy's."""

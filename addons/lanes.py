@@ -25,6 +25,7 @@ from gateway.egress.timeline import Timeline
 from gateway.identify.locate import Place
 from gateway.model.call import Call, Origin
 from gateway.model.cause import Cause
+from gateway.model.tenant import DEFAULT
 from gateway.upgrade import Declined, Switched
 
 CONTEXT_LIFE_SECONDS = 86_400.0
@@ -48,6 +49,7 @@ class Refusal:
         status: What we answered, None when nothing could be said.
         method: CONNECT where that was asked, empty when it is not known or does not matter.
         flow_id: Of its row, empty to be given one.
+        tenant: Whose it was, as far as that is known.
     """
 
     at: float
@@ -58,6 +60,7 @@ class Refusal:
     status: int | None
     method: str = ""
     flow_id: str = ""
+    tenant: str = DEFAULT
 
 
 class Lanes:

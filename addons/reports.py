@@ -64,6 +64,7 @@ class Reports:
                 path="",
                 status=refusal.status,
                 diagnosis=diagnosis,
+                tenant=refusal.tenant,
             )
         )
 
@@ -82,6 +83,7 @@ class Reports:
                 path="",
                 status=status,
                 diagnosis=self._verdict(tunnel),
+                tenant=tunnel.tenant,
             )
         )
 
@@ -112,6 +114,7 @@ class Reports:
             path=(call.target if route is None else route.target).decode("latin-1"),
             status=ended.status,
             diagnosis=diagnosis,
+            tenant=call.tenant,
         )
         if route is not None:
             row = replace(
@@ -150,6 +153,7 @@ class Reports:
             path=ended.target,
             status=ended.status,
             diagnosis=diagnosis,
+            tenant=ended.tenant,
         )
         provider = ended.provider
         if provider is not None:

@@ -19,6 +19,7 @@ from gateway.egress.resolve import BarredError, NotAllowedError
 from gateway.egress.timeline import Timeline
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.failure import NetCode, NetFailure, Phase
+from gateway.model.tenant import DEFAULT
 
 DIAL_SECONDS = 25.0
 """For all of it: name, addresses one after the other, the proxy's answer."""
@@ -57,6 +58,7 @@ class Tunnel:
     client_left: bool = False
     status: int | None = None
     bytes_down: int = 0
+    tenant: str = DEFAULT
 
     @property
     def authority(self) -> str:
@@ -86,16 +88,25 @@ class Tunnels:
         self._dial, self._closed, self._refusal, self._barred, self._look = dial, closed, refusal, barred, look
         self._running: set[asyncio.Task[None]] = set()
 
-    def begin(
-        self, app: asyncio.Transport, client: str, host: str, port: int, early: Callable[[], bytes]
+    def begin(  # noqa: PLR0917
+        self,
+        app: asyncio.Transport,
+        client: str,
+        host: str,
+        port: int,
+        early: Callable[[], bytes],
+        tenant: str = DEFAULT,
     ) -> "asyncio.Task[None] | None":
         """Carry a tunnel in a task of its own. Until the far side is reached, whoever holds ``app`` cancels it.
 
         Args:
             app: The app's connection.
             early: Gives what has come behind the head of CONNECT by the time the far side is reached.
+            tenant: Who asked.
         """
-        tunnel = Tunnel(client=client, host=host, port=port, started_at=time.time(), started=time.monotonic())
+        tunnel = Tunnel(
+            client=client, host=host, port=port, started_at=time.time(), started=time.monotonic(), tenant=tenant
+        )
         task = asyncio.get_running_loop().create_task(self._carry(tunnel, app, early))
         if task.done():  # eager tasks may be over by now
             return None

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import secrets
@@ -25,18 +24,22 @@ from gateway.draining import drain
 from gateway.egress.network import Ways
 from gateway.egress.send import AiohttpUpstream
 from gateway.egress.warm import keep_warm
+from gateway.identify.credential import Credentials
 from gateway.loop import run
+from gateway.memory import Memory
 from gateway.model.clock import SystemClock
 from gateway.model.event import EventSink
 from gateway.observed import Observed
 from gateway.page import Page, page_of
 from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
-from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
-from gateway.shared import Team, own_secret
+from gateway.shared import Shared, own_secret
 from gateway.stages import Stages
+from gateway.starting import listening, open_log, quietly
 from gateway.state import Runtime, State
+from gateway.team import TeamParts
+from gateway.tenants import Team
 from gateway.trust import upstream_roots
 from gateway.upgrade import upgrade
 
@@ -68,6 +71,7 @@ def serve(
     settings: Settings,
     state: State,
     *,
+    team: Team,
     on_ready: Callable[[Runtime], None],
     end_with_runs: bool = False,
     ui: Ui | None = None,
@@ -75,6 +79,7 @@ def serve(
     """Run a gateway until a signal ends it. Blocks.
 
     Args:
+        team: Who uses it.
         on_ready: Called once, when both listeners answer.
         end_with_runs: End when no ``whygate run`` is left.
         ui: Show calls there, too.
@@ -93,7 +98,7 @@ def serve(
     with state.lock():
         authority = load_or_create(state)
         secret = own_secret(settings, state)
-        running = Running(settings, state, authority, secret, on_ready, end_with_runs=end_with_runs, ui=ui)
+        running = Running(settings, state, authority, secret, on_ready, team=team, end_with_runs=end_with_runs, ui=ui)
         return run(running.main())
 
 
@@ -108,13 +113,15 @@ class Running:
         secret: bytes,
         on_ready: Callable[[Runtime], None],
         *,
+        team: Team,
         end_with_runs: bool,
         ui: Ui | None,
     ) -> None:
         self._settings, self._state, self._authority = settings, state, authority
         self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
         self._clock = SystemClock()
-        self._team = Team(settings, self._clock, secret)
+        self._shared = Shared(settings, self._clock, secret)
+        self._team = TeamParts(team, self._clock, store=self._shared.budgets())
         self._clients = Clients(self._clock)
         self._observed = Observed(settings, os.environ, insist=not end_with_runs)
         self._stopping = asyncio.Event()
@@ -125,48 +132,50 @@ class Running:
     async def main(self) -> int:
         """Start, serve, drain, stop."""
         settings = self._settings
-        recorder = self._recorder()
+        recorder = open_log(settings.record, self._state, self._clock, self._clients.name)
         async with contextlib.AsyncExitStack() as owned:
             owned.callback(recorder.close)
             owned.callback(self._observed.close)
-            owned.push_async_callback((team := self._team).close)
+            owned.push_async_callback((shared := self._shared).close)
             dialer, out, bounds, _ = self._egress()
             upstream = AiohttpUpstream(dialer, probes=settings.diagnose.probes != "off")
             owned.push_async_callback(upstream.close)
             checkups = self._checkups(out, recorder)
             owned.push_async_callback(checkups.close)
             owned.callback(self._clients.close)
-            await team.meet()
+            await shared.meet()
             feed = _feed(recorder) if self._ui is not None else None
             sink = self._observed.over(recorder, feed)
             stages = compose(
                 settings,
                 self._clock,
-                team.secret,
+                shared.secret,
                 sink,
                 upstream,
                 bounds=bounds,
                 seen=self._clients.seen,
                 directory=self._state.directory,
-                link=team.link,
+                link=shared.link,
                 capture=recorder.capture.wants,
                 look=checkups.look,
                 incident=checkups.incident,
-                sharing=team.sharing,
+                sharing=shared.sharing,
+                team=self._team,
             )
             self._observed.begin(stages)
-            self._observed.parts |= team.parts()
-            remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
+            self._observed.parts |= shared.parts()
+            memory = Memory(self._state, stages.gate, self._team, self._clock)
             if stages.cache is not None:
                 await stages.cache.open()
                 owned.push_async_callback(stages.cache.close)
-            remembered.load()
+            keeping = [*memory.load()]
             proxy, lanes = self._proxy(sink, stages, feed, checkups.look_at)
-            aside = [remembered.run(), team.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
+            aside = [*keeping, shared.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
             aside += [stages.cache.run()] if stages.cache is not None else []
             pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups, clients=self._clients)
+            pages = partial(pages, team=self._team.team)
             await self._beside(aside, proxy, lanes, stages, partial(pages, metrics=self._observed.metrics))
-        remembered.save()
+        memory.save()
         return 0
 
     async def _beside(
@@ -184,19 +193,6 @@ class Running:
                     proxy.shutdown()
         except* StartError as errors:
             raise errors.exceptions[0] from None
-
-    def _recorder(self) -> Recorder:
-        kept = self._settings.record
-        recorder = Recorder(
-            self._state.flows_db,
-            self._clock,
-            max_age_days=kept.max_age_days,
-            max_bytes=kept.max_bytes,
-            bodies=kept.bodies,
-            name=self._clients.name,
-        )
-        _start_log(recorder, self._state)
-        return recorder
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)
@@ -226,7 +222,7 @@ class Running:
         edited = self._settings.listen.edit
         lanes = Lanes(
             app=Gateway(stages) if feed is None else feed.hearing(Gateway(stages)),
-            entrance=Entrance(self._settings.listen.secret, identifier.place),
+            entrance=Entrance(Credentials(self._team.team.tokens), identifier.place),
             is_provider=identifier.is_provider,
             store=store,
             scratch=self._state.directory,
@@ -236,7 +232,10 @@ class Running:
             tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, stages.barred, reports.second_look),
             websockets=WebSockets(reports.websocket, keep_messages=feed is not None),
             interceptions=Interceptions(
-                identifier.place, reports.intercepted, None if feed is None else feed.speak_http
+                identifier.place,
+                reports.intercepted,
+                None if feed is None else feed.speak_http,
+                stages.tenancy.may_go_uncounted,
             ),
             dial=upstream.stream,
         )
@@ -273,8 +272,8 @@ class Running:
     async def _serve(
         self, tasks: asyncio.TaskGroup, proxy: master.Master, lanes: Lanes, stages: Stages, open_page: OpenPage
     ) -> None:
-        proxy_task = tasks.create_task(_quietly(proxy.run()))
-        listen = await self._listening(proxy, proxy_task)
+        proxy_task = tasks.create_task(quietly(proxy.run()))
+        listen = await listening(proxy, proxy_task, self._settings.listen.address)
         token = self._settings.page.secret or secrets.token_urlsafe(24)
         page, page_socket, page_address = open_page(token=token, health=partial(self._health, lanes, stages))
         page_task = tasks.create_task(page.serve(sockets=[page_socket]))
@@ -289,6 +288,7 @@ class Running:
             page=str(page_address.from_here),
             token=token,
             listen_token=self._settings.listen.secret,
+            asks_for_token=bool(self._team.team.tokens),
             started_at=_now_text(self._clock.wall()),
             ends_with_runs=self._end_with_runs,
         )
@@ -306,26 +306,13 @@ class Running:
             page.config.loaded_app.state.feed.close()  # live streams end; the server would wait for them
             page.should_exit = True
 
-    async def _listening(self, proxy: master.Master, task: "asyncio.Task[Any]") -> Address:
-        server = proxy.addons.get("proxyserver")
-        while not task.done():
-            addresses = server.listen_addrs()
-            if addresses:
-                return Address(addresses[0][0], addresses[0][1])
-            for instance in server.servers:
-                if instance.last_exception is not None:
-                    proxy.shutdown()
-                    raise port_error(instance.last_exception, self._settings.listen.address, "--listen")
-            await asyncio.sleep(0.002)
-        raise port_error(OSError(errno.EIO, "the listener ended"), self._settings.listen.address, "--listen")
-
     def _health(self, lanes: Lanes, stages: Stages) -> dict[str, Any]:
         return {
             "state": "draining" if self._draining else "ready",
             "connections": len(lanes.state.connections),
             "running": len(lanes.state.tasks),
             "waiting": stages.gate.waiting,
-            "team": self._team.view(),
+            "team": self._shared.view(),
         }
 
     async def _until_stopped(self, runtime: Runtime) -> None:
@@ -370,23 +357,6 @@ def _feed(sink: EventSink) -> "Feed":
     from addons.feed import Feed  # noqa: PLC0415 - imported by who has a UI alone
 
     return Feed(sink)
-
-
-def _start_log(recorder: Recorder, state: State) -> None:
-    from gateway.record.backends.sqlite import StoreError  # noqa: PLC0415
-
-    try:
-        recorder.start()
-    except StoreError as error:
-        raise StartError(
-            str(error), str(state.flows_db), f"Move it away: mv {state.flows_db} {state.flows_db}.old"
-        ) from error
-
-
-async def _quietly(work: Coroutine[Any, Any, None]) -> None:
-    # mitmproxy's master ends by SystemExit when its listener failed; the reason is read from the listener.
-    with contextlib.suppress(SystemExit):
-        await work
 
 
 def _now_text(epoch_seconds: float) -> str:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mutabl
 from typing import Any
 
 from gateway.model.call import Call, Mode, Origin
+from gateway.model.tenant import DEFAULT
 from gateway.path import abandoned, serve
 from gateway.stages import Stages
 
@@ -205,6 +206,7 @@ def call_of(scope: Scope, arrived_at: float, arrived: float, body: bytes, *, com
         body=body,
         body_complete=complete,
         signed_in=bool(state.get("signed_in")),
+        tenant=state.get("tenant") or DEFAULT,
     )
 
 

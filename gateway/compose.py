@@ -30,7 +30,7 @@ from gateway.egress.warm import Target
 from gateway.identify.estimate import Estimates
 from gateway.identify.identify import Identifier
 from gateway.identify.locate import Locator, Place, home_of, parted
-from gateway.limit.gate import Gate, LimitRule
+from gateway.limit.gate import LimitRule
 from gateway.limit.sharing import Sharing
 from gateway.model.call import Origin
 from gateway.model.clock import Clock
@@ -42,6 +42,9 @@ from gateway.model.route import Route
 from gateway.providers import openai_compatible
 from gateway.settings import Settings
 from gateway.stages import Stages, Surer, all_well, anywhere, never, no_look, unseen
+from gateway.team import TeamParts
+from gateway.tenants import Team
+from gateway.tenants import limit_rules as rules_of
 
 if TYPE_CHECKING:
     from gateway.redis_link import RedisLink
@@ -147,22 +150,7 @@ def fallbacks(settings: Settings) -> tuple[Fallback, ...]:
 
 def limit_rules(settings: Settings) -> tuple[LimitRule, ...]:
     """Give the configured limits."""
-    return tuple(
-        LimitRule(
-            provider=rule.provider,
-            model=rule.model,
-            per_second=rule.per_second,
-            per_minute=rule.rpm,
-            per_hour=rule.rph,
-            per_day=rule.rpd,
-            tokens_per_minute=rule.tpm,
-            tokens_per_day=rule.tpd,
-            concurrency=rule.concurrency,
-            burst=rule.burst,
-            together=rule.together,
-        )
-        for rule in settings.limits.rules
-    )
+    return rules_of(settings.limits.rules)
 
 
 def cache_backend(settings: Settings) -> str:
@@ -172,7 +160,7 @@ def cache_backend(settings: Settings) -> str:
         return chosen
     if settings.team.redis is not None:
         return "redis"
-    return "sqlite" if settings.listen.address.is_loopback else "memory"
+    return "sqlite" if settings.listen.address.is_loopback and not settings.team.tenants else "memory"
 
 
 def shelf(
@@ -216,6 +204,17 @@ def cache_rules(settings: Settings) -> tuple[CacheRule, ...]:
     )
 
 
+def identifier(settings: Settings, secret: bytes, estimates: Estimates) -> Identifier:
+    """Give what gives calls their meaning."""
+    return Identifier(
+        Locator(providers(settings), openai_compatible.PROVIDER),
+        secret,
+        estimates,
+        pure_add=settings.retry.pure_add,
+        pure_remove=settings.retry.pure_remove,
+    )
+
+
 def compose(
     settings: Settings,
     clock: Clock,
@@ -231,27 +230,22 @@ def compose(
     look: Callable[[Route, Diagnosis, NetFailure | None], Surer | None] = no_look,
     incident: Callable[[str], str] = all_well,
     sharing: Sharing | None = None,
+    team: TeamParts | None = None,
 ) -> Stages:
     """Put the stages together. The cache may keep a file in ``directory``, or what it shares beyond ``link``."""
     for language in {LANGUAGES[0], settings.diagnose.language}:
         words(language)  # read now, not when the first call fails
     limits, retry, estimates = settings.limits, settings.retry, Estimates()
+    team = team or TeamParts(Team(), clock)
     return Stages(
         clock=clock,
         instance=secrets.token_hex(8),
         secret=secret,
-        identifier=Identifier(
-            Locator(providers(settings), openai_compatible.PROVIDER),
-            secret,
-            estimates,
-            pure_add=retry.pure_add,
-            pure_remove=retry.pure_remove,
-        ),
+        identifier=identifier(settings, secret, estimates),
         estimates=estimates,
         cache=shelf(settings, clock, secret, directory, link),
-        gate=Gate(
+        gate=team.gate(
             limit_rules(settings),
-            clock,
             queue_max=limits.queue_max,
             queue_max_bytes=limits.queue_max_bytes,
             shadow=limits.shadow,
@@ -274,4 +268,5 @@ def compose(
         incident=incident,
         barred=anywhere if bounds is None else bounds.bars,
         fallbacks=fallbacks(settings),
+        tenancy=team.tenancy,
     )

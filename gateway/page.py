@@ -11,6 +11,7 @@ import uvicorn
 from gateway.cache.view import view as cache_view
 from gateway.checkups import Checkups
 from gateway.clients import Clients
+from gateway.limit.team import scopes_of
 from gateway.limit.view import view
 from gateway.ports import bind
 from gateway.record.recorder import Recorder
@@ -19,6 +20,7 @@ from gateway.show.cached import clear_nothing
 from gateway.show.measured import Metrics
 from gateway.show.web import build_page
 from gateway.stages import Stages
+from gateway.tenants import Team
 from gateway.version import version
 from gateway.vitals import vitals
 
@@ -52,6 +54,7 @@ def page_of(
     health: Callable[[], dict[str, Any]],
     checkups: Checkups,
     metrics: Metrics,
+    team: Team,
 ) -> Page:
     """Put the page together, and take its port.
 
@@ -65,7 +68,8 @@ def page_of(
         token=token,
         health=health,
         adopt=stages.identifier.adopt,
-        limits=lambda: view(stages.gate, clients.name),
+        limits=lambda: scopes_of(stages.gate, lambda gate: view(gate, clients.name)),
+        readers=team.readers,
         allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *settings.page.allowed_hosts}),
         version=version(),
         vitals=partial(vitals, stages.gate, stages.upstream),

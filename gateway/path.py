@@ -46,6 +46,7 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
     Raises:
         asyncio.CancelledError: The app left, and its task was cancelled; the row is written before it is raised.
     """
+    call = stages.tenancy.equip(call, stages.identifier.place)
     live = Live(call=call)
     stages.sink.opened(live)
     admitted: Admitted | None = None
@@ -68,6 +69,7 @@ async def serve(stages: Stages, call: Call, reply: Reply, rest: AsyncIterator[by
 
 def abandoned(stages: Stages, call: Call) -> None:
     """Write the row of a call whose app left before it had asked all of it."""
+    call = stages.tenancy.equip(call, stages.identifier.place)
     live = Live(call=call)
     stages.sink.opened(live)
     admitted = _unknown(call)
@@ -83,6 +85,7 @@ async def admit(stages: Stages, call: Call) -> Admitted:
         unknown = _unknown(call)
         carried = Forward() if call.mode is Mode.PROXY else unknown.decision  # a forward proxy serves every host
         return replace(unknown, decision=refused or refusal_abroad(call, stages.barred) or carried)
+    refused = refused or stages.tenancy.refusal(call, route)
     if refused is not None:
         return Admitted(call=call, route=route, decision=refused)
     decision: Forward | ServeCached = Forward()
@@ -91,7 +94,8 @@ async def admit(stages: Stages, call: Call) -> Admitted:
             decision = await stages.cache.decide(call, route)
         except Exception:
             logger.exception("call %s: the cache cannot say anything about it", call.id)  # so it is asked
-    return Admitted(call=call, route=route, decision=decision)
+    over = await stages.tenancy.reserve(call, route, asks=isinstance(decision, Forward))
+    return Admitted(call=call, route=route, decision=over or decision)
 
 
 async def forward(
@@ -127,6 +131,7 @@ def conclude(stages: Stages, live: Live, answered: Answered) -> Concluded:
                 internal_error=outcome.internal_error,
             )
         )
+    stages.tenancy.settle(answered)
     if answered.attempts:
         stages.recent.note(happened(answered, diagnosis.cause.value if diagnosis is not None else None, now))
     word = _cache_word(stages, answered, diagnosis)

@@ -7,19 +7,29 @@ a prompt that the provider has in its own cache are not known here. The figures 
 (pydantic, MIT) had of the pages named in ``source``.
 
 A provider that resells others' models (OpenRouter), names deployments as one likes (Azure) or has another list for each
-country (Z.AI) has no rows: nothing is known then, and nothing is guessed.
+country (Z.AI) has no rows: nothing is known then, and nothing is guessed. A table of one's own (`read_table`, `use`)
+takes the place of this one for the whole process.
 """
 
 import csv
+import math
 import re
+from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib import resources
+from pathlib import Path
 from typing import NamedTuple
 
 _COLUMNS = ["provider", "model", "input_usd", "output_usd", "source", "read"]
 _DATE = re.compile(r"[-@](?:\d{4}-\d{2}-\d{2}|\d{8})$")
 _MILLION = 1_000_000
+_TABLE_BYTES_MAX = 4_194_304
+_own: list[tuple["Price", ...]] = []
+
+
+class TableError(ValueError):
+    """A table of prices that cannot be used; the message says which line, and what is expected there."""
 
 
 class Price(NamedTuple):
@@ -65,18 +75,69 @@ def find(provider: str, model: str) -> Price | None:
     )
 
 
-@cache
 def prices() -> tuple[Price, ...]:
-    """Give all rows, in the order in which they are tried.
+    """Give all rows that are in force, in the order in which they are tried."""
+    return _own[0] if _own else _shipped()
+
+
+def use(rows: tuple[Price, ...] | None) -> None:
+    """Put a table in the place of the one that ships with the program; None puts that one back."""
+    _own[:] = [] if rows is None else [rows]
+    find.cache_clear()
+
+
+def read_table(path: Path) -> tuple[Price, ...]:
+    """Read a table of one's own.
 
     Raises:
-        ValueError: The table is not as it has to be; it ships with the program, so a test finds that.
+        TableError: It cannot be read, or a line of it is not as it has to be.
     """
-    text = resources.files("gateway").joinpath("prices.csv").read_text("utf-8")
-    header, *rows = csv.reader(text.splitlines())
-    if header != _COLUMNS:
-        raise ValueError(f"prices.csv: expected the columns {_COLUMNS}, not {header}")
-    return tuple(
-        Price(provider, model, float(input_usd), float(output_usd), source, read)
-        for provider, model, input_usd, output_usd, source, read in rows
-    )
+    try:
+        with path.expanduser().open("rb") as file:
+            text = file.read(_TABLE_BYTES_MAX + 1).decode("utf-8-sig")
+    except OSError as error:
+        raise TableError(f"a file that can be read ({error.strerror or type(error).__name__})") from error
+    except UnicodeDecodeError as error:
+        raise TableError("a text in UTF-8") from error
+    if len(text) > _TABLE_BYTES_MAX:
+        raise TableError(f"at most {_TABLE_BYTES_MAX:,} bytes")
+    return _rows(text)
+
+
+@cache
+def _shipped() -> tuple[Price, ...]:
+    # It ships with the program, so a test finds what is wrong with it.
+    return _rows(resources.files("gateway").joinpath("prices.csv").read_text("utf-8"))
+
+
+def _rows(text: str) -> tuple[Price, ...]:
+    reader = csv.reader(text.splitlines(), strict=True)
+    found: list[Price] = []
+    try:
+        if (header := next(reader, [])) != _COLUMNS:
+            raise TableError(f"line 1: expected the columns {','.join(_COLUMNS)}")
+        found.extend(_row(cells, reader.line_num) for cells in reader if cells)
+    except csv.Error as error:
+        raise TableError(f"line {reader.line_num}: expected comma-separated values ({error})") from error
+    if not found:
+        raise TableError(f"at least one row below {','.join(header)}")
+    return tuple(found)
+
+
+def _row(cells: list[str], line: int) -> Price:
+    if len(cells) != len(_COLUMNS):
+        raise TableError(f"line {line}: expected {len(_COLUMNS)} columns, found {len(cells)}")
+    provider, model, input_usd, output_usd, source, read = (cell.strip() for cell in cells)
+    if not provider or not model:
+        raise TableError(f"line {line}: expected a provider and a model")
+    try:
+        amounts = float(input_usd), float(output_usd)
+    except ValueError:
+        amounts = (math.nan, math.nan)
+    if not all(math.isfinite(amount) and amount >= 0 for amount in amounts):
+        raise TableError(f"line {line}: expected US dollars per million tokens, 0 or more, in input_usd and output_usd")
+    try:
+        date.fromisoformat(read)
+    except ValueError:
+        raise TableError(f"line {line}: expected in read the date on which it was read, as 2026-11-22") from None
+    return Price(provider, model, *amounts, source, read)

@@ -11,6 +11,7 @@ from gateway.model.decision import Refuse
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.failure import NetFailure
 from gateway.model.flow import FlowRow, Kind, State
+from gateway.model.tenant import DEFAULT
 from gateway.record.row import utc_text
 from gateway.testimony import surroundings
 
@@ -69,6 +70,7 @@ def foreign_row(
     path: str,
     status: int | None,
     diagnosis: Diagnosis | None,
+    tenant: str = DEFAULT,
 ) -> FlowRow:
     """Give the finished row of something that the path did not carry; its ``seq`` is given by the record."""
     words: dict[str, Any] | None = asdict(diagnosis) if diagnosis is not None else None
@@ -81,7 +83,7 @@ def foreign_row(
         started_at=utc_text(started_at),
         ended_at=utc_text(started_at + seconds),
         client=client,
-        tenant="default",
+        tenant=tenant,
         method=method,
         host=host,
         path=path,

@@ -20,6 +20,7 @@ from gateway.state import State
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from gateway.budgets_redis import RedisBudgets
     from gateway.limit.sharing import Sharing
     from gateway.redis_link import RedisLink
 
@@ -60,7 +61,7 @@ def own_secret(settings: Settings, state: State) -> bytes:
     return state.fingerprint_key() if path is None else _read(path)
 
 
-class Team:
+class Shared:
     """What one gateway has of its team; it may be alone.
 
     Args:
@@ -78,6 +79,8 @@ class Team:
         self.sharing = None if self.link is None else _sharing(self.link, settings, clock)
         self._has_file = settings.team.secret_file is not None
         self._name = f"{settings.team.redis_prefix}secret"
+        self._prefix = settings.team.redis_prefix
+        self._budgets: RedisBudgets | None = None
         self._is_shared = False
 
     async def meet(self) -> None:
@@ -111,6 +114,8 @@ class Team:
             tasks.create_task(self.link.run())
             if self.sharing is not None:
                 tasks.create_task(self.sharing.run())
+            if self._budgets is not None:
+                tasks.create_task(self._budgets.run())
             while await healed.wait():
                 healed.clear()
                 await self._leave()
@@ -127,6 +132,15 @@ class Team:
         """Say, for the figures, whether it does not work as it should; nothing where this gateway is alone."""
         sharing = self.sharing
         return {} if sharing is None else {"team": lambda: not sharing.together}
+
+    def budgets(self) -> "RedisBudgets | None":
+        """Give where budgets are counted for all gateways, None where this one is alone. `run` runs it, too."""
+        if self.link is None:
+            return None
+        from gateway.budgets_redis import RedisBudgets  # noqa: PLC0415 - as the link
+
+        self._budgets = RedisBudgets(self.link, self._prefix)
+        return self._budgets
 
     async def close(self) -> None:
         """Leave the team, and close every connection."""

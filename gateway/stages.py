@@ -19,6 +19,7 @@ from gateway.model.event import EventSink
 from gateway.model.failure import NetFailure
 from gateway.model.fallback import Fallback
 from gateway.model.route import Route
+from gateway.tenancy import NOBODY, Tenancy
 
 
 def anywhere(_host: str, _port: int) -> str | None:
@@ -74,6 +75,7 @@ class Stages:
         look: Begins a second look at what a call failed of, and returns at once; None where there is none.
         incident: Provider's name -> what its status page says goes on, empty when nothing is known.
         fallbacks: Who answers when a provider does not; the first that fits a call counts.
+        tenancy: What is open to whom, and how much of it.
     """
 
     clock: Clock
@@ -100,3 +102,4 @@ class Stages:
     look: Callable[[Route, Diagnosis, NetFailure | None], Surer | None] = no_look
     incident: Callable[[str], str] = all_well
     fallbacks: tuple[Fallback, ...] = ()
+    tenancy: Tenancy = NOBODY

@@ -224,7 +224,8 @@ class Runtime:
         token: What the page API wants as a Bearer token.
         started_at: ISO 8601, UTC, milliseconds, ``Z``.
         ends_with_runs: Whether it ends with its last ``whygate run``, and its page with it.
-        listen_token: What apps must present to the proxy, empty when nothing.
+        listen_token: What apps must present to the proxy, empty when nothing, or when only tenants have one.
+        asks_for_token: Whether apps must present one.
     """
 
     pid: int
@@ -234,6 +235,7 @@ class Runtime:
     started_at: str
     ends_with_runs: bool = False
     listen_token: str = field(default="", repr=False)
+    asks_for_token: bool = False
 
     @property
     def listen_url(self) -> str:

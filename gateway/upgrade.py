@@ -62,6 +62,7 @@ class Declined:
 
 async def upgrade(stages: Stages, call: Call) -> Switched | Declined:
     """Ask for the upgrade. Cancelling it leaves nothing behind."""
+    call = stages.tenancy.equip(call, stages.identifier.place)
     route = stages.identifier.route(call)
     refused = refusal(call, stages.instance)
     if route is None:
@@ -70,6 +71,7 @@ async def upgrade(stages: Stages, call: Call) -> Switched | Declined:
         if refused is None and call.mode is Mode.BASE_URL:
             why = f"no provider is known for {call.path}"
             refused = Refuse(cause=Cause.REQUEST_INVALID_URL, status=404, why=why)
+    refused = refused or await stages.tenancy.upgrade(call, route)
     if refused is not None:
         return _refused(stages, call, route, refused)
     timeline = Timeline()

@@ -40,7 +40,8 @@ def keys_of(call: Call, route: Route, secret: bytes, *, lent: bool = False) -> K
 
     Args:
         secret: Keeps the keys of two installations apart, and what was asked out of them.
-        lent: Leave out whose credential it is. What one key alone may read never has a key that is lent.
+        lent: Leave out whose credential it is, but for the tenant: nothing crosses from one to another. What one key
+            alone may read never has a key that is lent.
     """
     provider = route.provider
     target = _without_credential(route.target, provider) if lent else route.target
@@ -54,7 +55,7 @@ def keys_of(call: Call, route: Route, secret: bytes, *, lent: bool = False) -> K
     ]
     whose = [route.tenant.encode(), route.key.encode(), route.scope.encode(), *_headers(call, provider.key_headers)]
     flight = _digest(secret, [b"own", *whose, *asked])
-    return Keys(_digest(secret, [b"lent", *asked]) if lent else flight, flight)
+    return Keys(_digest(secret, [b"lent", route.tenant.encode(), *asked]) if lent else flight, flight)
 
 
 def _headers(call: Call, names: tuple[bytes, ...]) -> list[bytes]:

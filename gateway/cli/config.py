@@ -1,5 +1,6 @@
 """``whygate config``: what is set, where it comes from, and whether it can be used."""
 
+import os
 from typing import Any
 
 import typer
@@ -31,6 +32,9 @@ def check(config: ConfigOption = None) -> None:
     Example:  whygate config check --config whygate.toml
     """
     resolved = resolve_settings(config)
+    from gateway.tenants import team_of  # noqa: PLC0415  (knows the gate)
+
+    team_of(resolved.settings, os.environ, resolved.origins["team.tenants"])
     given = sum(origin != DEFAULT for origin in resolved.origins.values())
     typer.echo(f"The settings are good; {given} keys are set, {len(resolved.origins) - given} keep their default.")
 

@@ -40,6 +40,12 @@ def changes_for(runtime: Runtime, bundle: Path, truststore: Path, env: Mapping[s
         env: What the app would have had; nothing in it is lost but proxies and certificate files.
     """
     changes = Changes()
+    if runtime.asks_for_token and not runtime.listen_token:
+        changes.notes.append(
+            "this gateway serves tenants, and their tokens are not known here, so calls will be refused (407, 401): put"
+            f" yours into the proxy's address, http://whygate:TOKEN@{runtime.listen}, or into base URLs as"
+            f" {runtime.listen_url}/~TOKEN/..."
+        )
     changes.variables.update(dict.fromkeys(PROXY_VARIABLES, runtime.proxy_url))
     no_proxy = _no_proxy(env)
     changes.variables.update(NO_PROXY=no_proxy, no_proxy=no_proxy)

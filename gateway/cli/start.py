@@ -6,7 +6,7 @@ import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,9 @@ from gateway.cli.speaking import Tell, tell_ready, telling
 from gateway.model.provider import Provider
 from gateway.settings import Settings
 from gateway.state import Runtime
+
+if TYPE_CHECKING:
+    from gateway.tenants import Team
 
 _WIDTH, _INDENT = 80, 18
 """Of a usual terminal; and what stands before the other base URLs."""
@@ -59,9 +62,14 @@ def start(  # noqa: PLR0917  (its options)
         flags["page.address"] = (page, "--page")
     if no_cache:
         flags["cache.enabled"] = (False, "--no-cache")
-    settings = resolve_settings(config, flags).settings
-    with telling(settings) as tell:
-        raise typer.Exit(_run(settings, state, ui, tuple(ui_options or ()), tell, end_with_runs=end_with_runs))
+    resolved = resolve_settings(config, flags)
+    from gateway.tenants import team_of  # noqa: PLC0415  (knows the gate)
+
+    with telling(resolved.settings) as tell:
+        team = team_of(resolved.settings, os.environ, resolved.origins["team.tenants"])
+        settings = resolved.settings
+        code = _run(settings, state, ui, tuple(ui_options or ()), tell, team=team, end_with_runs=end_with_runs)
+        raise typer.Exit(code)
 
 
 def _run(
@@ -71,6 +79,7 @@ def _run(
     ui_options: tuple[str, ...],
     tell: Tell | None,
     *,
+    team: "Team",
     end_with_runs: bool,
 ) -> int:
     directory = open_state(state)
@@ -96,6 +105,7 @@ def _run(
         return serve(
             settings,
             directory,
+            team=team,
             on_ready=ready,
             end_with_runs=end_with_runs,
             ui=None if ui is None else Ui(ui, ui_options, links.append),
@@ -151,6 +161,11 @@ def _elsewhere(settings: Settings) -> str:
 
 def _token(runtime: Runtime) -> list[str]:
     """Say that apps need the credential and where it is filled in, without showing it."""
+    if runtime.asks_for_token and not runtime.listen_token:
+        return [
+            "  Token       each tenant's own, from every app: http://whygate:TOKEN@HOST:PORT,",
+            "              or /~TOKEN before the path of a base URL; it opens the page, too",
+        ]
     if not runtime.listen_token:
         return []
     return [

@@ -1,9 +1,11 @@
-"""The listener's own credential: how an app presents it, and how it is taken out before anything else looks. Pure."""
+"""The listener's credentials: how an app presents one, whose it is, and how it is taken out. Pure."""
 
+import hashlib
 import hmac
 from base64 import b64decode
 from binascii import Error
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import islice
 
 HEADER = b"x-whygate-token"
 PROXY_HEADER = b"proxy-authorization"
@@ -13,22 +15,42 @@ PRESENTING = frozenset({HEADER, PROXY_HEADER})
 PATH_MARK = b"/~"
 """Begins the path of a base URL that holds the credential. No provider's name begins so."""
 
+_PRESENTED_MAX = 8
+"""Of one request. Each is compared with every token there is."""
 
-class Credential:
-    """What every app must present.
+
+class Credentials:
+    """Who may come in.
 
     Args:
-        token: Letters, digits, ``-._~``.
+        tokens: Tenant's name -> its token: letters, digits, ``-._~``. Empty where everybody may.
     """
 
-    __slots__ = ("_token",)
+    __slots__ = ("_tokens",)
 
-    def __init__(self, token: str) -> None:
-        self._token = token.encode("ascii")
+    def __init__(self, tokens: Mapping[str, str]) -> None:
+        self._tokens = tuple((name, _digest(token.encode("ascii"))) for name, token in tokens.items())
 
-    def is_in(self, given: Iterable[bytes]) -> bool:
-        """Whether one of some texts is the token. Takes the same time however much of one is right."""
-        return any(hmac.compare_digest(text, self._token) for text in given)
+    def __bool__(self) -> bool:
+        """Whether a credential is asked for."""
+        return bool(self._tokens)
+
+    def whose(self, given: Iterable[bytes]) -> str | None:
+        """Give the tenant whose token is the first of some texts that is one; None when none is.
+
+        Takes the same time whoever is meant, and however much of a token is right.
+        """
+        found: str | None = None
+        for text in islice(given, _PRESENTED_MAX):
+            asked = _digest(text)
+            fits = [name for name, token in self._tokens if hmac.compare_digest(asked, token)]
+            found = found or next(iter(fits), None)
+        return found
+
+
+def _digest(text: bytes) -> bytes:
+    """Give all texts one length, so that none tells its own."""
+    return hashlib.sha256(text).digest()
 
 
 def from_proxy_headers(values: Iterable[bytes]) -> list[bytes]:

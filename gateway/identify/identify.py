@@ -67,7 +67,7 @@ class Identifier:
             upstream=place.upstream,
             target=place.target,
             pure=call.method == "POST" and self._is_pure(place, document, known=exact and endpoint.pure),
-            tenant="default",
+            tenant=call.tenant,
             key=key,
             scope=self._fingerprint(credential + b"\0" + named) if named.strip(b"\0") else key,
             model=model,

@@ -36,7 +36,7 @@ def nowhere(call: Call) -> Route:
         upstream=call.origin,
         target=call.target,
         pure=False,
-        tenant="default",
+        tenant=call.tenant,
         key="none",
         scope="none",
         model="",

@@ -7,7 +7,7 @@ up for later, and what is next stays next, so that a heavy call is never overtak
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,6 +69,8 @@ class FairQueue[T: Waiting]:
         self._virtual = 0.0
         self._number = 0
         self._length = 0
+        self.shares: Mapping[str, float] = {}
+        """Tenant -> its weight; 1 for who is not named. With 2 it is served twice as much."""
 
     def __len__(self) -> int:
         return self._length
@@ -113,8 +115,9 @@ class FairQueue[T: Waiting]:
         item, _ = line.first.popitem(last=False)
         self._count(line, item, -1)
         # Time goes on for all who wait together; else whoever is new would always come first.
-        self._virtual = max(self._virtual, line.start) + item.weight / (2 * len(self._lines))
-        line.start += item.weight
+        weight = item.weight / self.shares.get(tenant, 1.0)
+        self._virtual = max(self._virtual, line.start) + weight / (2 * len(self._lines))
+        line.start += weight
         if len(line):
             self._rank(tenant, line)
         else:
@@ -166,12 +169,12 @@ class FairQueue[T: Waiting]:
         if len(self._lines) == (own is not None):
             return before
         requests, tokens_in, tokens_out = before
-        share = requests + cost.requests
+        share = (requests + cost.requests) / self.shares.get(tenant, 1.0)
         for name, line in self._lines.items():
             if name == tenant:
                 continue
             others = line.cost
-            part = min(1.0, share / others.requests)
+            part = min(1.0, share * self.shares.get(name, 1.0) / others.requests)
             requests += round(others.requests * part)
             tokens_in += round(others.tokens_in * part)
             tokens_out += round(others.tokens_out * part)

@@ -43,6 +43,7 @@ class Call:
         target: Path and query, byte for byte.
         body: The bytes read so far: all of them when ``body_complete``, else the first part of a streamed upload.
         signed_in: The app presented the listener's credential, which no web page knows.
+        tenant: Whose credential that was.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Call:
     body: bytes
     body_complete: bool = True
     signed_in: bool = False
+    tenant: str = "default"
     index: Mapping[bytes, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from gateway.record.backends.sqlite import FlowStore, Ready, StoreError, open_re
 from gateway.record.capture import BODY_BYTES, PENDING_BYTES, Capture
 from gateway.record.ring import Finished, Ring, nobody_known
 from gateway.record.row import utc_text
-from gateway.record.tally import MINUTES_KEPT, MinuteCount, Tally
+from gateway.record.tally import MINUTES_KEPT, MinuteCount, Tallies
 from gateway.sqlite_file import is_damage, move_aside
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Recorder(EventSink):
         """
         self.path = path
         self.ring = Ring(name)
-        self._tally = Tally()
+        self._tally = Tallies()
         self.capture = Capture(clock)
         self._clock = clock
         self._max_age_seconds = max_age_days * DAY_SECONDS
@@ -148,9 +148,9 @@ class Recorder(EventSink):
             "moved_aside": str(self._moved_aside) if self._moved_aside else None,
         }
 
-    def overview(self, *, minutes: int, bucket_minutes: int) -> dict[str, Any]:
-        """Give what was counted of late: see `Tally.view`. From any thread."""
-        return self._tally.view(self._clock.wall(), minutes=minutes, bucket_minutes=bucket_minutes)
+    def overview(self, *, minutes: int, bucket_minutes: int, tenant: str | None = None) -> dict[str, Any]:
+        """Give what was counted of late, of one tenant or of all: see `Tally.view`. From any thread."""
+        return self._tally.view(self._clock.wall(), minutes=minutes, bucket_minutes=bucket_minutes, tenant=tenant)
 
     def suspect(self, error: BaseException) -> None:
         """Tell that a reader met an error; when it means damage, the writer looks into it."""

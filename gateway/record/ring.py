@@ -46,6 +46,7 @@ class Recent(NamedTuple):
     number: int
     id: str
     json: bytes
+    tenant: str = ""
 
 
 def nobody_known(_: str) -> str | None:
@@ -108,7 +109,7 @@ class Ring:
         self.ready.append(item)
         self.ready_bytes += item.size_bytes
         self.recent_total += 1
-        self.recent.append(Recent(self.recent_total, item.row.id, item.json))
+        self.recent.append(Recent(self.recent_total, item.row.id, item.json, item.row.tenant))
 
     def forget_oldest_ready(self) -> None:
         """Take the oldest waiting row out: committed, or given up."""

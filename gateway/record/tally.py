@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 from gateway.model.cause import Fault
 from gateway.model.flow import FlowRow
+from gateway.model.tenant import DEFAULT
 from gateway.record.row import utc_text
 
 MINUTES_KEPT = 24 * 60
 NAMES_MAX = 100
+TENANTS_MAX = 500
 LATELY_SECONDS = 900
 SAMPLES = 200
 _TO_THE_MINUTE = len("2026-11-22T16:12")
@@ -110,6 +112,33 @@ class Tally:
     def _bound(self) -> None:
         while len(self._minutes) > MINUTES_KEPT + 60:
             del self._minutes[min(self._minutes)]
+
+
+class Tallies:
+    """Counts of everybody, and of each tenant by itself since the start."""
+
+    def __init__(self) -> None:
+        self._all = Tally()
+        self._own: dict[str, Tally] = {}
+
+    def load(self, counts: Iterable[MinuteCount]) -> None:
+        """See `Tally.load`; the log's counts know no tenants."""
+        self._all.load(counts)
+
+    def add(self, row: FlowRow) -> None:
+        """See `Tally.add`."""
+        self._all.add(row)
+        if row.tenant not in {"", DEFAULT}:
+            tally = self._own.get(row.tenant)
+            if tally is None and len(self._own) < TENANTS_MAX:
+                tally = self._own[row.tenant] = Tally()
+            if tally is not None:
+                tally.add(row)
+
+    def view(self, now: float, *, minutes: int, bucket_minutes: int, tenant: str | None = None) -> dict[str, Any]:
+        """See `Tally.view`. ``tenant`` alone, None for everybody."""
+        tally = self._all if tenant is None else self._own.get(tenant) or Tally()
+        return tally.view(now, minutes=minutes, bucket_minutes=bucket_minutes)
 
 
 def _of(uses: dict[str, _Use], name: str, told: dict[str, Any]) -> _Use:

@@ -85,7 +85,7 @@ class Cache(Section):
         "auto",
         "Where answers are kept: in a file of the state directory, readable by you alone, which survives restarts, in"
         " memory, or in [team] redis, where every gateway with the same secret finds them. auto takes Redis where one"
-        " is set, else the file, and memory where others reach the gateway.",
+        " is set, else the file, and memory where others reach the gateway or there are tenants.",
         unit='"auto", "sqlite", "memory" or "redis"',
     )
     ttl_seconds: int = setting(

@@ -1,12 +1,16 @@
 """Settings of a team: what several gateways share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, SecretStr, model_validator
 
+from gateway.settings.problems import MisfitError
 from gateway.settings.section import Section, setting
+from gateway.settings.tenants import TenantEntry
+
+TENANTS_MAX = 500
 
 
 def _redis(value: SecretStr) -> SecretStr:
@@ -60,3 +64,25 @@ class Team(Section):
         example='"/run/secrets/whygate"',
         strict=False,
     )
+    prices_file: Path | None = setting(
+        None,
+        "What models cost, instead of the table that comes with the gateway: a CSV file with the same columns"
+        " (provider, model, input_usd, output_usd, source, read; US dollars per million tokens; the first that"
+        " fits counts).",
+        unit="path",
+        example='"/etc/whygate/prices.csv"',
+        strict=False,
+    )
+    tenants: tuple[TenantEntry, ...] = setting(
+        (), "Who uses the gateway, each with a credential of its own.", unit="tables", strict=False
+    )
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [entry.name for entry in self.tenants]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise MisfitError("tenants", f"a name of its own for each tenant (twice: {', '.join(twice)})")
+        if len(names) > TENANTS_MAX:
+            raise MisfitError("tenants", f"{TENANTS_MAX} tenants at most")
+        return self

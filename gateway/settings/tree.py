@@ -32,14 +32,14 @@ def _text(secret: SecretStr | None) -> str:
     return "" if secret is None else secret.get_secret_value()
 
 
-def _token_for(address: Address, token: SecretStr | None, variable: str, what: str) -> None:
+def _locked(key: str, address: Address, *, token: bool, variable: str, what: str) -> None:
     """Check that strangers find a lock wherever they find us."""
-    if token is None and not address.is_loopback:
+    if not token and not address.is_loopback:
         message = (
             f"an address that only this machine reaches (127.0.0.1, [::1] or localhost), or a token beside it: {what}."
             f" Set {variable} to a random text of at least {TOKEN_MIN} characters (openssl rand -hex 24)"
         )
-        raise MisfitError("address", message)
+        raise MisfitError(key, message)
 
 
 class Listen(Section):
@@ -48,15 +48,16 @@ class Listen(Section):
     address: ListenAddress = setting(
         Address("127.0.0.1", 8080),
         "Where apps reach the gateway. Loopback, because whoever reaches it can use your network through it; any other"
-        " address needs a token, and then only providers and allow_hosts are reached through it. Port 0 takes any"
-        " free port.",
+        " address needs a token or [[team.tenants]], and then only providers and allow_hosts are reached through it."
+        " Port 0 takes any free port.",
         unit="HOST:PORT",
     )
     token: TokenInAddresses | None = setting(
         None,
         "What every app must present: as the password in its proxy address (http://whygate:TOKEN@HOST:8080), as the"
         " first part of a base URL's path (http://HOST:8080/~TOKEN/openai/v1), or in the header x-whygate-token."
-        " None by default, because on loopback only your own programs come. `whygate env` and `run` fill it in.",
+        " None by default, because on loopback only your own programs come. `whygate env` and `run` fill it in. Where"
+        " there are [[team.tenants]], whoever presents this one is the tenant default.",
         unit="text, 16 to 256 letters, digits, - . _ ~",
         example='"a-long-random-text"',
     )
@@ -86,12 +87,6 @@ class Listen(Section):
         example='["openai/v1/chat/*"]',
         strict=False,
     )
-
-    @model_validator(mode="after")
-    def _is_locked(self) -> Self:
-        what = "without one, strangers could use your network and your keys"
-        _token_for(self.address, self.token, "[listen] token (WHYGATE_LISTEN__TOKEN)", what)
-        return self
 
     @property
     def secret(self) -> str:
@@ -126,7 +121,13 @@ class Page(Section):
     @model_validator(mode="after")
     def _is_locked(self) -> Self:
         what = "the one that is made at each start is known to the gateway's terminal alone"
-        _token_for(self.address, self.token, "[page] token (WHYGATE_PAGE__TOKEN)", what)
+        _locked(
+            "address",
+            self.address,
+            token=self.token is not None,
+            variable="[page] token (WHYGATE_PAGE__TOKEN)",
+            what=what,
+        )
         return self
 
     @property
@@ -192,6 +193,13 @@ class Settings(Section):
         if self.listen.address == self.page.address and self.page.address.port:
             message = f"listen.address and page.address that differ (both are {self.page.address})"
             raise ValueError(message)
+        _locked(
+            "listen.address",
+            self.listen.address,
+            token=self.listen.token is not None or bool(self.team.tenants),
+            variable="[listen] token (WHYGATE_LISTEN__TOKEN)",
+            what="without one, strangers could use your network and your keys ([[team.tenants]] have one each)",
+        )
         check_proxy(self.network, self.listen.address)
         names = [entry.name for entry in self.providers]
         twice = sorted({name for name in names if names.count(name) > 1})

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from gateway.record.query import Reader
 from gateway.record.reproduce import curl, python
 from gateway.show.guard import no_such_flow
+from gateway.show.viewer import reader_for
 
 
 class AgainView:
@@ -19,7 +20,7 @@ class AgainView:
 
     async def show(self, request: Request) -> Response:
         """Give ``{curl, python}``; the key stands in both as the provider's usual variable."""
-        row = await asyncio.to_thread(self._reader.get, request.path_params["flow_id"][:64])
+        row = await asyncio.to_thread(reader_for(request, self._reader).get, request.path_params["flow_id"][:64])
         if row is None:
             return no_such_flow()
         return Response(orjson.dumps({"curl": curl(row), "python": python(row)}), media_type="application/json")

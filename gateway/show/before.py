@@ -12,6 +12,7 @@ from gateway.record.query import FlowFilter, Reader
 from gateway.show.guard import no_such_flow
 from gateway.show.languages import labelled, row_in, wanted
 from gateway.show.priced import priced
+from gateway.show.viewer import reader_for
 
 _PAGE_ROWS = 200
 _PAGES_MAX = 5
@@ -30,7 +31,9 @@ class BeforeView:
         Both are empty for a call that did not fail, and where no good one is left in the log.
         """
         language = wanted(request)
-        found = await asyncio.to_thread(_compared, self._reader, request.path_params["flow_id"][:64])
+        found = await asyncio.to_thread(
+            _compared, reader_for(request, self._reader), request.path_params["flow_id"][:64]
+        )
         if found is None:
             return no_such_flow()
         if found["last_good"] is not None:

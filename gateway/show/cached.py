@@ -9,10 +9,12 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from gateway.cache.backend import Wanted
 from gateway.show.body import read_object, refused
 from gateway.show.guard import error
+from gateway.unreachable import UnreachableError
 
 _TEXTS = ("model", "key")
 _AGE = "older_than_seconds"
@@ -39,6 +41,10 @@ class CacheViews:
     def __init__(self, ask: Callable[[], Awaitable[dict[str, Any]]], clear: Callable[[Wanted], Awaitable[int]]) -> None:
         self._ask, self._clear = ask, clear
 
+    def routes(self) -> list[Route]:
+        """Give where it answers."""
+        return [Route("/api/cache", self.show), Route("/api/cache/clear", self.clear, methods=["POST"])]
+
     async def show(self, _: Request) -> Response:
         """Give what it holds, saved and could save."""
         return _json(await self._ask())
@@ -53,8 +59,8 @@ class CacheViews:
             return refused(_EXPECTED)
         try:
             cleared = await self._clear(wanted)
-        except (OSError, sqlite3.Error):
-            return error(503, "cache_unavailable", "The cache's file cannot be used now, so nothing was cleared.")
+        except (OSError, sqlite3.Error, UnreachableError):
+            return error(503, "cache_unavailable", "The cache cannot be used now, so nothing was cleared.")
         return _json({"cleared": cleared})
 
 

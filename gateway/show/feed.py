@@ -17,6 +17,7 @@ from gateway.model.flow import FlowRow
 from gateway.record.query import without_body
 from gateway.record.recorder import Recorder
 from gateway.record.ring import RECENT_ROWS
+from gateway.show.viewer import ADMIN, Viewer, health_for
 
 LOOK_SECONDS = 0.2
 HEALTH_SECONDS = 5.0
@@ -33,19 +34,28 @@ class Event(NamedTuple):
     number: int
     name: str
     data: str
+    tenant: str = ""
+    """Whose flow it is."""
 
 
 class Watcher:
     """One subscriber with a bounded queue. Falling behind empties it and leaves one `gap`."""
 
-    def __init__(self) -> None:
+    def __init__(self, viewer: Viewer = ADMIN) -> None:
         """Begin with nothing to read."""
+        self._viewer = viewer
         self._events: deque[Event] = deque()
         self._news = asyncio.Event()
         self._closed = False
 
     def put(self, event: Event) -> None:
-        """Add an event; never waits."""
+        """Add an event, if it is for this subscriber; never waits."""
+        if self._viewer.tenant is not None:
+            if event.name == "flow" and event.tenant != self._viewer.tenant:
+                return
+            if event.name == "health":
+                health = health_for(self._viewer, orjson.loads(event.data))
+                event = event._replace(data=orjson.dumps(health).decode())
         if len(self._events) >= QUEUE_EVENTS:
             self._events.clear()
             event = Event(event.number, "gap", '{"reason":"slow"}')
@@ -89,9 +99,9 @@ class Feed:
         self._health_at = 0.0
 
     @contextlib.contextmanager
-    def watch(self, last_number: int | None = None) -> Iterator[Watcher]:
+    def watch(self, last_number: int | None = None, viewer: Viewer = ADMIN) -> Iterator[Watcher]:
         """Follow from now on, or from an event number when what came after it is still known, else with a `gap`."""
-        watcher = Watcher()
+        watcher = Watcher(viewer)
         if not self._watchers:
             self._resume()
         self._replay(watcher, last_number)
@@ -127,7 +137,8 @@ class Feed:
     def _replay(self, watcher: Watcher, last_number: int | None) -> None:
         if last_number is None:
             for live in tuple(self._ring.running.values()):
-                watcher.put(Event(self._number, "flow", _text(self._ring.row_of(live))))
+                row = self._ring.row_of(live)
+                watcher.put(Event(self._number, "flow", _text(row), row.tenant))
             return
         oldest = self._kept[0].number if self._kept else self._number + 1
         if oldest - 1 <= last_number <= self._number:
@@ -162,7 +173,8 @@ class Feed:
             if seen.get(live.seq) == live.rev:
                 continue
             seen[live.seq] = live.rev
-            self._send("flow", _text(self._ring.row_of(live)))
+            row = self._ring.row_of(live)
+            self._send("flow", _text(row), row.tenant)
             sent += 1
             if sent == RUNNING_PER_LOOK:
                 break
@@ -178,11 +190,11 @@ class Feed:
         for item in tuple(self._ring.recent):
             if item.number > self._recent_seen:
                 self._recent_seen = item.number
-                self._send("flow", item.json.decode())
+                self._send("flow", item.json.decode(), item.tenant)
 
-    def _send(self, name: str, data: str) -> None:
+    def _send(self, name: str, data: str, tenant: str = "") -> None:
         self._number += 1
-        event = Event(self._number, name, data)
+        event = Event(self._number, name, data, tenant)
         self._kept.append(event)
         for watcher in self._watchers:
             watcher.put(event)

@@ -4,14 +4,17 @@ import hashlib
 import hmac
 import secrets
 from base64 import b64encode
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.show.viewer import ADMIN, Viewer, admit
 
 COOKIE = "whygate_token"
 OPEN_PATHS = frozenset({"/healthz", "/readyz"})
@@ -63,12 +66,23 @@ class Refusal(NamedTuple):
 class Guard:
     """ASGI middleware in front of the page."""
 
-    def __init__(self, app: ASGIApp, *, token: str, allowed_hosts: frozenset[str]) -> None:
-        """Guard ``app``. A host without a port in ``allowed_hosts`` stands for every port of it."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str,
+        allowed_hosts: frozenset[str],
+        readers: Mapping[str, tuple[str, bool]] | None = None,
+    ) -> None:
+        """Guard ``app``. A host without a port in ``allowed_hosts`` stands for every port of it.
+
+        Args:
+            readers: Tenant's name -> its token, and whether it sees everything, as ``token`` does.
+        """
         self._app = app
-        self._token = token.encode()
-        # Cookies are sent to every port of a host, so they hold a derived value and not the token itself.
-        self._cookie = hmac.digest(self._token, b"whygate page cookie", hashlib.sha256).hex()
+        self._tickets = [_Ticket.of(token, ADMIN)]
+        for name, (theirs, sees_all) in (readers or {}).items():
+            self._tickets.append(_Ticket.of(theirs, ADMIN if sees_all else Viewer(name)))
         self._hosts = frozenset(host.lower() for host in allowed_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,13 +109,17 @@ class Guard:
         if path in OPEN_PATHS:
             return None
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[-1]
-        if path == "/" and scope["method"] == "GET" and given and _same(given.encode(), self._token):
+        if path == "/" and scope["method"] == "GET" and given and (ticket := self._ticket(given.encode())):
             response = RedirectResponse("/", status_code=303)
-            response.set_cookie(COOKIE, self._cookie, httponly=True, samesite="strict", path="/")
+            response.set_cookie(COOKIE, ticket.cookie.decode(), httponly=True, samesite="strict", path="/")
             return response
         writes = scope["method"] not in _READS
         by_page = scope["path"] in RUN_PATHS and headers.get("origin") is not None  # it is our own, or it was refused
-        if self._bears(headers) or ((not writes or by_page) and self._remembers(headers)):
+        shown = self._bears(headers) or (self._remembers(headers) if not writes or by_page else None)
+        if shown is not None:
+            if not shown.may_ask(scope["method"], path):
+                return _not_for_members(shown)
+            admit(scope, shown)
             return None
         if not writes and "text/html" in headers.get("accept", ""):
             return HTMLResponse(_LOCKED_PAGE, 401, {"content-security-policy": _LOCKED_POLICY})
@@ -143,16 +161,49 @@ class Guard:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         return host in self._hosts or name in self._hosts or name.strip("[]") in self._hosts
 
-    def _bears(self, headers: Headers) -> bool:
+    def _bears(self, headers: Headers) -> Viewer | None:
         scheme, _, given = headers.get("authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and _same(given.strip().encode(), self._token)
+        ticket = self._ticket(given.strip().encode()) if scheme.lower() == "bearer" else None
+        return None if ticket is None else ticket.viewer
 
-    def _remembers(self, headers: Headers) -> bool:
+    def _remembers(self, headers: Headers) -> Viewer | None:
         try:
             morsel = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
         except CookieError:
-            return False
-        return morsel is not None and _same(morsel.value.encode(), self._cookie.encode())
+            return None
+        given = b"" if morsel is None else morsel.value.encode()
+        found = [ticket.viewer for ticket in self._tickets if _same(given, ticket.cookie)]
+        return found[0] if found else None
+
+    def _ticket(self, given: bytes) -> "_Ticket | None":
+        """Give whose token it is. Takes the same time whosever it is."""
+        asked = hashlib.sha256(given).digest()
+        found = [ticket for ticket in self._tickets if _same(asked, ticket.token)]
+        return found[0] if found else None
+
+
+class _Ticket(NamedTuple):
+    """One who may see the page: a digest of the token, what its browser keeps, and what it sees."""
+
+    token: bytes
+    cookie: bytes
+    viewer: Viewer
+
+    @classmethod
+    def of(cls, token: str, viewer: Viewer) -> Self:
+        """Make it."""
+        # Cookies are sent to every port of a host, so they hold a derived value and not the token itself.
+        cookie = hmac.digest(token.encode(), b"whygate page cookie", hashlib.sha256).hex()
+        return cls(hashlib.sha256(token.encode()).digest(), cookie.encode(), viewer)
+
+
+def _not_for_members(viewer: Viewer) -> Response:
+    return error(
+        403,
+        "admin_only",
+        f"This is the token of the tenant {viewer.tenant}, which sees its own calls and changes nothing here. Use the"
+        " page's token, or that of a tenant with admin = true.",
+    )
 
 
 def error(status: int, code: str, message: str) -> Response:

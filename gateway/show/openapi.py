@@ -32,7 +32,7 @@ _URL_PATTERN = r"^https?://[^\s/?#@\\]+(/[^\s?#\\]*)?$"
 _REFUSALS: Mapping[int, str] = {
     400: "A value or the body is not what is expected; the message says what is.",
     401: "The token is missing or wrong.",
-    403: "Another site asked (by Origin or Sec-Fetch-Site).",
+    403: "Another site asked (by Origin or Sec-Fetch-Site), or a tenant whom this is not open to.",
     404: "There is no such thing.",
     413: f"The body is longer than {MAX_BODY_BYTES:,} bytes.",
     415: "The body is not application/json.",
@@ -274,7 +274,7 @@ OPERATIONS: Mapping[str, Operation] = {
             },
         },
         answer=thing("Done.", {"cleared": told(COUNT, "Answers that were removed.")}),
-        refusals={503: "The cache's file cannot be used now; nothing was removed."},
+        refusals={503: "The cache cannot be used now; nothing was removed."},
     ),
     "/api/providers": Operation(
         summary="Take on a provider by its base URL",
@@ -325,7 +325,8 @@ def openapi(version: str) -> dict[str, Any]:
             "version": version,
             "summary": "What the gateway saw, decided and knows.",
             "description": (
-                "All but /healthz and /readyz need the page's token. A browser's cookie opens what only reads; what"
+                "All but /healthz and /readyz need the page's token, or a tenant's, which shows its own calls alone."
+                " A browser's cookie opens what only reads; what"
                 " changes something needs the token itself. Other methods than those here are answered with 405,"
                 " HEAD with what GET would say in its head."
             ),

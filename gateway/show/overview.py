@@ -15,6 +15,7 @@ from gateway.record.filter import BadFilterError
 from gateway.record.recorder import Recorder
 from gateway.show.languages import wanted
 from gateway.show.schemas import COUNT, MOMENT, MS, TEXT, Schema, maybe, one_of, thing
+from gateway.show.viewer import viewer_of
 
 SPANS = {"1h": (60, 1), "6h": (360, 5), "24h": (1440, 20)}
 """How far back -> minutes, and minutes that are put together in one bar."""
@@ -98,7 +99,10 @@ def overview_of(recorder: Recorder, status: Status = SILENT) -> Callable[[Reques
         if span not in SPANS:
             raise BadFilterError(f"span={span[:40]!r}: expected one of {', '.join(SPANS)}")
         minutes, bucket = SPANS[span]
-        told = await asyncio.to_thread(partial(recorder.overview, minutes=minutes, bucket_minutes=bucket))
+        tenant = viewer_of(request).tenant
+        told = await asyncio.to_thread(
+            partial(recorder.overview, minutes=minutes, bucket_minutes=bucket, tenant=tenant)
+        )
         for host in told["hosts"]:
             name = host["provider"]
             said = status.said(name)

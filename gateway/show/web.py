@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
 from importlib import resources
 from typing import Any
@@ -32,11 +33,13 @@ from gateway.show.measured import Metrics, MetricsView, no_metrics
 from gateway.show.openapi import MAX_VALUE_CHARS, describe
 from gateway.show.overview import overview_of
 from gateway.show.priced import priced
+from gateway.show.viewer import Viewer, health_for, limits_for, reader_for, viewer_of
 
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _FILTERS = ("cause", "fault", "status", "provider", "model", "tenant", "app", "kind", "q")
 _QUERY = frozenset({*_FILTERS, "since", "until", "cursor", "limit", "lang"})
 MAX_WATCHERS = 32
+MAX_WATCHERS_OF_A_TENANT = 8
 
 
 def adopt_nothing(_: str) -> str | None:
@@ -63,6 +66,7 @@ def build_page(
     clear_cache: Callable[[Wanted], Awaitable[int]] = clear_nothing,
     doctor: Doctor = NO_DOCTOR,
     metrics: Metrics = no_metrics,
+    readers: Mapping[str, tuple[str, bool]] | None = None,
 ) -> Starlette:
     """Give the page as an ASGI application.
 
@@ -79,6 +83,7 @@ def build_page(
         clear_cache: Removes stored answers and gives how many they were.
         doctor: Looks for the cause when somebody asks.
         metrics: An Accept header -> the figures as text, and its media type.
+        readers: Tenant's name -> its token, and whether it sees everything; others see their own calls alone.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
@@ -88,23 +93,21 @@ def build_page(
     whole_health = partial(_whole_health, recorder, version, health)
     feed = Feed(recorder, whole_health)
     views = _Views(Reader.of(recorder), feed, whole_health, limits, vitals)
-    providers, cached = _Providers(adopt), CacheViews(cache, clear_cache)
     app = Starlette(
         routes=[
             *views.routes(),
+            *CacheViews(cache, clear_cache).routes(),
+            *DoctorViews(doctor).routes(),
+            Route("/api/overview", overview_of(recorder, doctor.watch)),
+            Route("/api/capture", CaptureViews(recorder.capture).change, methods=["POST"]),
+            Route("/api/providers", _Providers(adopt).adopt, methods=["POST"]),
             Route("/api/causes", causes),
             Route("/api/causes/{slug}", cause),
-            Route("/api/overview", overview_of(recorder, doctor.watch)),
-            Route("/api/cache", cached.show),
-            Route("/api/cache/clear", cached.clear, methods=["POST"]),
-            Route("/api/capture", CaptureViews(recorder.capture).change, methods=["POST"]),
-            *DoctorViews(doctor).routes(),
-            Route("/metrics", MetricsView(metrics).show),
             Route("/api/openapi.json", describe(version)),
-            Route("/api/providers", providers.adopt, methods=["POST"]),
+            Route("/metrics", MetricsView(metrics).show),
             *(Route(path, serve) for path, serve in _files()),
         ],
-        middleware=[Middleware(Guard, token=token, allowed_hosts=allowed_hosts)],
+        middleware=[Middleware(Guard, token=token, allowed_hosts=allowed_hosts, readers=readers or {})],
         exception_handlers={404: _not_found, 500: _broken, BadFilterError: _bad_value},
     )
     app.state.feed = feed
@@ -130,7 +133,7 @@ class _Views:
         self._reader = reader
         self._feed = feed
         self._health, self._limits, self._vitals = health, limits, vitals
-        self._watching = 0
+        self._watching: Counter[str | None] = Counter()
 
     def routes(self) -> list[Route]:
         """Give where each is answered."""
@@ -159,13 +162,16 @@ class _Views:
         if not (limit.isascii() and limit.isdigit() and len(limit) <= 6):
             raise BadFilterError(f"limit={limit!r}: expected a number from 1 to {MAX_LIMIT}")
         cursor = query.get("cursor")
-        page = await asyncio.to_thread(_page_json, self._reader, asked, cursor, int(limit), language)
+        page = await asyncio.to_thread(
+            _page_json, reader_for(request, self._reader), asked, cursor, int(limit), language
+        )
         return labelled(Response(page, media_type="application/json"), language)
 
     async def flow(self, request: Request) -> Response:
         """One flow with its body."""
         language = wanted(request)
-        found = await asyncio.to_thread(_one, self._reader, request.path_params["flow_id"][:64], language)
+        reader = reader_for(request, self._reader)
+        found = await asyncio.to_thread(_one, reader, request.path_params["flow_id"][:64], language)
         if found is None:
             return no_such_flow()
         return labelled(_json(found), language)
@@ -174,31 +180,35 @@ class _Views:
         """Give the live feed."""
         language = wanted(request)
         last = request.headers.get("last-event-id", "")
-        if self._watching >= MAX_WATCHERS:
-            return error(503, "too_many_watchers", f"{MAX_WATCHERS} pages are open already: close one.")
+        viewer = viewer_of(request)
+        most = MAX_WATCHERS if viewer.tenant is None else min(MAX_WATCHERS, MAX_WATCHERS_OF_A_TENANT)
+        if self._watching[viewer.tenant] >= most:
+            return error(503, "too_many_watchers", f"{most} pages are open already: close one.")
         number = int(last) if last.isascii() and last.isdigit() and len(last) <= 18 else None
-        events = self._events(number if last else None, language)
+        events = self._events(number if last else None, language, viewer)
         return labelled(EventSourceResponse(events, ping=15, sep="\n", send_timeout=30), language)
 
-    async def _events(self, last_number: int | None, language: str | None) -> AsyncIterator[ServerSentEvent]:
-        self._watching += 1
+    async def _events(
+        self, last_number: int | None, language: str | None, viewer: Viewer
+    ) -> AsyncIterator[ServerSentEvent]:
+        self._watching[viewer.tenant] += 1
         try:
-            with self._feed.watch(last_number) as watcher:
+            with self._feed.watch(last_number, viewer) as watcher:
                 async for event in watcher:
                     data = event.data
                     if language is not None and event.name == "flow" and needs_words(data, language):
                         data = await asyncio.to_thread(text_in, data, language)
                     yield ServerSentEvent(data=data, event=event.name, id=str(event.number), sep="\n")
         finally:
-            self._watching -= 1
+            self._watching[viewer.tenant] -= 1
 
-    async def health(self, _: Request) -> Response:
+    async def health(self, request: Request) -> Response:
         """All that the gateway says of itself."""
-        return _json({**self._health(), **self._vitals()})
+        return _json(health_for(viewer_of(request), {**self._health(), **self._vitals()}))
 
-    async def limits(self, _: Request) -> Response:
+    async def limits(self, request: Request) -> Response:
         """Every limit that is known, with what is left of it."""
-        return _json(self._limits())
+        return _json(limits_for(viewer_of(request), self._limits()))
 
     async def healthz(self, _: Request) -> Response:
         """Alive: the process answers, whatever its state."""

@@ -8,6 +8,7 @@ import pytest
 from addons.entrance import Entrance
 from addons.front import Front
 from addons.lanes import Lanes
+from gateway.identify.credential import Credentials
 
 PROVIDERS = frozenset({"api.openai.com:443", "api.anthropic.com:443", "llm.corp.example:8443"})
 
@@ -69,7 +70,8 @@ TO_LANE = [
 
 
 class _Tunnels:
-    def begin(self, app: asyncio.Transport, client: str, host: str, port: int, early: Any) -> None:
+    def begin(self, app: asyncio.Transport, client: str, host: str, port: int, early: Any, tenant: str) -> None:  # noqa: PLR0917
+        assert tenant == "default"
         app.write(f"tunnel to {host}:{port}".encode() + early())
 
 
@@ -83,7 +85,7 @@ class _Front(Front):
 async def _answer(head: str) -> bytes:
     lanes = object.__new__(Lanes)
     lanes.is_provider = lambda host, port: f"{host}:{port}" in PROVIDERS
-    lanes.entrance = Entrance("", lambda _origin, _target: None)
+    lanes.entrance = Entrance(Credentials({}), lambda _origin, _target: None)
     lanes.tunnels = cast("Any", _Tunnels())
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Front(cast("Any", None), lanes), "127.0.0.1", 0)

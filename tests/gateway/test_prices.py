@@ -2,13 +2,14 @@
 
 import datetime as dt
 import re
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from gateway._discover import discover
 from gateway.model.provider import Provider
-from gateway.prices import Price, cost, find, prices
+from gateway.prices import Price, TableError, cost, find, prices, read_table, use
 
 
 @pytest.mark.parametrize("price", prices(), ids=lambda price: f"{price.provider}/{price.model}")
@@ -72,3 +73,41 @@ def test_what_is_not_known_is_not_guessed(
 
 def test_an_empty_call_costs_nothing() -> None:
     assert cost("openai", "gpt-4o", 0, 0) == 0.0
+
+
+HEAD = "provider,model,input_usd,output_usd,source,read"
+
+
+def test_a_table_of_ones_own_takes_the_place_of_the_shipped_one(tmp_path: Path) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text(f"\ufeff{HEAD}\r\nazure,my-*,1,2,the contract,2026-11-22\r\n\r\n", "utf-8")
+    use(read_table(file))
+    try:
+        assert cost("azure", "my-gpt", 1_000_000, 1_000_000) == pytest.approx(3.0)
+        assert cost("openai", "gpt-4o", 1, 1) is None
+    finally:
+        use(None)
+    assert cost("openai", "gpt-4o", 1, 1) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "line 1: expected the columns provider,model"),
+        ("provider;model", "line 1: expected the columns"),
+        (HEAD, "at least one row"),
+        (f"{HEAD}\nopenai,x,1,2,s", "line 2: expected 6 columns, found 5"),
+        (f"{HEAD}\nopenai,x,1,2,s,2026-11-22\nopenai,,1,2,s,2026-11-22", "line 3: expected a provider and a model"),
+        (f"{HEAD}\nopenai,x,nan,2,s,2026-11-22", "line 2: expected US dollars per million tokens"),
+        (f"{HEAD}\nopenai,x,1,-2,s,2026-11-22", "line 2: expected US dollars"),
+        (f"{HEAD}\nopenai,x,1,2,s,yesterday", "line 2: expected in read the date"),
+        (f'{HEAD}\nopenai,"x,1', "line 2: expected comma-separated values"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_told_with_the_line(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "prices.csv"
+    file.write_text(text)
+    with pytest.raises(TableError, match=re.escape(told)):
+        read_table(file)
+    with pytest.raises(TableError, match="can be read"):
+        read_table(tmp_path)

@@ -62,7 +62,7 @@ def test_what_is_commented_out_in_the_shipped_file_is_valid_too(tmp_path: Path) 
     pem = ROOT / "tests" / "nothing.pem"
     lines = [line[1:] if line.startswith("#") and line[1:2] not in {" ", ""} else line for line in
              render_default_toml().splitlines()]  # fmt: skip
-    left_out = ("text = ",)  # a fallback has either a text or an upstream
+    left_out = ("text = ", "token_file = ")  # a fallback has either a text or an upstream, a tenant one token
     document = tomllib.loads("\n".join(x for x in lines if "ca_file" not in x and not x.startswith(left_out)))
     assert document["limits"]["rules"][0]["provider"] == "openai"
     settings = Settings.model_validate(document)

@@ -13,7 +13,7 @@ from gateway.files import StateError
 from gateway.model.clock import SystemClock
 from gateway.ports import StartError
 from gateway.settings import Settings
-from gateway.shared import Team, open_link, own_secret
+from gateway.shared import Shared, open_link, own_secret
 from gateway.state import State
 from tests.redis_server import RedisServer, redis_server
 
@@ -32,8 +32,8 @@ def settings_for(server: RedisServer, **team: object) -> Settings:
 
 
 @asynccontextmanager
-async def a_team(server: RedisServer, own: bytes = OWN, **changes: object) -> AsyncIterator[Team]:
-    made = Team(settings_for(server, **changes), SystemClock(), own)
+async def a_team(server: RedisServer, own: bytes = OWN, **changes: object) -> AsyncIterator[Shared]:
+    made = Shared(settings_for(server, **changes), SystemClock(), own)
     try:
         yield made
     finally:
@@ -47,7 +47,7 @@ def left(server: RedisServer) -> bytes | None:
 
 
 async def test_who_has_no_redis_is_alone_and_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    team = Team(Settings(), SystemClock(), OWN)
+    team = Shared(Settings(), SystemClock(), OWN)
     await team.meet()
     await team.run()
     await team.close()

@@ -20,6 +20,7 @@ from gateway.cache.backends._entries import is_meant, size_bytes
 from gateway.cache.backends.memory import MemoryStore
 from gateway.cache.seal import DamagedError, seal, unseal
 from gateway.model.decision import Label, StoredReply
+from gateway.unreachable import UnreachableError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -42,7 +43,7 @@ DAMAGED_IN_A_ROW_MAX = 1_000
 logger = logging.getLogger("whygate")
 
 
-class UnusableError(Exception):
+class UnusableError(UnreachableError):
     """What lies in Redis under our names cannot be used, or there is too much to ask at once."""
 
 

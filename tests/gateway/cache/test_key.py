@@ -206,8 +206,14 @@ LENT = _keys(lent=True)
 
 def test_a_lent_answer_has_one_key_for_every_credential_and_its_own_flight() -> None:
     other = _with(CALL, b"authorization", b"Bearer sk-other")
-    keys = _keys(other, replace(ROUTE, key="00000000", scope="11111111", tenant="other"), lent=True)
+    keys = _keys(other, replace(ROUTE, key="00000000", scope="11111111"), lent=True)
     assert keys.answer == LENT.answer
+    assert keys.flight != LENT.flight
+
+
+def test_nothing_is_lent_from_one_tenant_to_another() -> None:
+    keys = _keys(CALL, replace(ROUTE, tenant="other"), lent=True)
+    assert keys.answer != LENT.answer
     assert keys.flight != LENT.flight
 
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.identify.credential import Credential, from_proxy_headers, split_target, without
+from gateway.identify.credential import Credentials, from_proxy_headers, split_target, without
 
 TOKEN = "a-long-random-text~1"
 BASIC = b64encode(f"whygate:{TOKEN}".encode())
+THEIRS = Credentials({"default": TOKEN, "research": TOKEN[::-1]})
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ BASIC = b64encode(f"whygate:{TOKEN}".encode())
     ],
 )
 def test_a_proxys_client_presents_it_as_password_or_bearer(value: bytes) -> None:
-    assert Credential(TOKEN).is_in(from_proxy_headers([value]))
+    assert THEIRS.whose(from_proxy_headers([value])) == "default"
 
 
 @pytest.mark.parametrize(
@@ -47,8 +48,8 @@ def test_a_proxys_client_presents_it_as_password_or_bearer(value: bytes) -> None
     ],
 )
 def test_nothing_else_is_it(value: bytes) -> None:
-    assert not Credential(TOKEN).is_in(from_proxy_headers([value]))
-    assert not Credential(TOKEN).is_in([])
+    assert THEIRS.whose(from_proxy_headers([value])) is None
+    assert THEIRS.whose([]) is None
 
 
 @pytest.mark.parametrize(

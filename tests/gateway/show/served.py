@@ -22,6 +22,8 @@ from gateway.show.web import build_page, no_limits
 from tests.gateway.record.made import until
 
 TOKEN = "t-0123456789abcdef"
+READERS = {"alpha": ("token-of-alpha-0123456789", False), "boss": ("token-of-boss-0123456789", True)}
+"""Tenants: name -> token, and whether it sees everything."""
 
 
 class FakeDoctor:
@@ -109,6 +111,7 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
         cache=ask_cache,
         clear_cache=clear_cache,
         doctor=doctor,
+        readers=READERS,
     )
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)

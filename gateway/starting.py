@@ -1,0 +1,68 @@
+"""How a gateway begins: the log is opened, and the listener is waited for."""
+
+import asyncio
+import contextlib
+import errno
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from mitmproxy import master
+
+from gateway.model.clock import Clock
+from gateway.ports import StartError, port_error
+from gateway.record.recorder import Recorder
+from gateway.settings import Address, Record
+from gateway.state import State
+
+
+def open_log(kept: Record, state: State, clock: Clock, name: Callable[[str], str | None]) -> Recorder:
+    """Open the log of calls.
+
+    Args:
+        name: ``address:port`` of an app's connection -> what runs there, None when nobody knows.
+
+    Raises:
+        StartError: It cannot be used.
+    """
+    from gateway.record.backends.sqlite import StoreError  # noqa: PLC0415
+
+    recorder = Recorder(
+        state.flows_db,
+        clock,
+        max_age_days=kept.max_age_days,
+        max_bytes=kept.max_bytes,
+        bodies=kept.bodies,
+        name=name,
+    )
+    try:
+        recorder.start()
+    except StoreError as error:
+        raise StartError(
+            str(error), str(state.flows_db), f"Move it away: mv {state.flows_db} {state.flows_db}.old"
+        ) from error
+    return recorder
+
+
+async def listening(proxy: master.Master, task: "asyncio.Task[Any]", wanted: Address) -> Address:
+    """Wait until apps are listened to, and give where.
+
+    Raises:
+        StartError: The address cannot be had.
+    """
+    server = proxy.addons.get("proxyserver")
+    while not task.done():
+        addresses = server.listen_addrs()
+        if addresses:
+            return Address(addresses[0][0], addresses[0][1])
+        for instance in server.servers:
+            if instance.last_exception is not None:
+                proxy.shutdown()
+                raise port_error(instance.last_exception, wanted, "--listen")
+        await asyncio.sleep(0.002)
+    raise port_error(OSError(errno.EIO, "the listener ended"), wanted, "--listen")
+
+
+async def quietly(work: Coroutine[Any, Any, None]) -> None:
+    """Run mitmproxy's master, which ends by SystemExit when its listener failed; `listening` says why."""
+    with contextlib.suppress(SystemExit):
+        await work
