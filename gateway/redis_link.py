@@ -22,7 +22,7 @@ ASK_SECONDS = 0.05
 """A call that is held by a sick server waits so long at most, and three in a row at most."""
 
 FAILURES_MAX = 3
-LATE_SECONDS, TRUST_SECONDS = 0.02, 1.0
+LATE_SECONDS, TRUST_SECONDS = 0.005, 1.0
 """Who looks at the clock so late was busy itself, and that says nothing of a server that answered so lately."""
 
 LOOK_SECONDS, LOOK_LIMIT_SECONDS = 0.5, 1.0
