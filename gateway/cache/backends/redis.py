@@ -31,6 +31,8 @@ TURN_SECONDS, GET_SECONDS = 0.015, 0.03
 """How long a call waits for its turn, and then for Redis. Together less than the shelf allows, so that a failure is
 counted by who owns the way to Redis."""
 PUT_SECONDS, PUT_BYTES_PER_SECOND = 0.05, 50_000_000
+ANSWER_BYTES_MAX = 2_097_152
+"""A larger one would not come back in time (4 MiB take 20 ms on one machine), and Redis would seem to be slow."""
 REST_SECONDS = 1.0
 """For one step of what no call waits for."""
 AT_ONCE_MAX = 16
@@ -109,13 +111,14 @@ class RedisStore:
         return None if reply is None or now >= reply.kept_until else reply
 
     async def put(self, key: bytes, reply: StoredReply) -> None:
-        """See `Store`."""
+        """See `Store`. One larger than `ANSWER_BYTES_MAX` is treated as one larger than all room."""
         about = About.of(reply)
-        sealed = await asyncio.to_thread(seal, self._secret, key, reply) if len(reply.body) > 2**18 else None
-        sealed = sealed or seal(self._secret, key, reply)
+        fits = about.size_bytes <= min(self._max_bytes, ANSWER_BYTES_MAX)
+        sealed = seal(self._secret, key, reply) if fits else b""
+        size = about.size_bytes if fits else self._max_bytes + 1
         lives = min(max(0.0, reply.kept_until - reply.stored_at) * 1000 + GRACE_MS, LIVES_MS_MAX)
         times = (repr(reply.kept_until), repr(reply.stored_at))
-        words = (key, sealed, int(lives), about.written(), about.size_bytes, *times, self._max_bytes, scripts.STEP)
+        words = (key, sealed, int(lives), about.written(), size, *times, self._max_bytes, scripts.STEP)
         seconds = PUT_SECONDS + len(sealed) / PUT_BYTES_PER_SECOND
         while await self._run(scripts.PUT, *words, seconds=seconds) < 0:
             pass
