@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 from gateway.limit.block import Block
 from gateway.limit.cost import TOKENS, Cost
+from gateway.limit.heirs import Heirs
 from gateway.limit.refusal import Refusal
 from gateway.limit.rule import LimitRule
 from gateway.limit.scope import Scope, ScopeKey, Taken, Waiter, home_of
@@ -60,8 +61,8 @@ class Permit:
     """
 
     __slots__ = (
-        "_answered", "_cost", "_gate", "_is_good", "_released", "_route", "_scope", "_sent_at", "_taken", "_user",
-        "queued_seconds", "shadow",
+        "_answered", "_cost", "_gate", "_is_good", "_moves", "_released", "_route", "_scope", "_sent_at", "_taken",
+        "_user", "queued_seconds", "shadow",
     )  # fmt: skip
 
     def __init__(
@@ -76,7 +77,7 @@ class Permit:
         waited: float = 0.0,
     ) -> None:
         self._gate, self._route, self._scope, self._user, self._cost = gate, route, scope, user, cost
-        self._taken = taken
+        self._taken, self._moves = taken, gate.heirs.moves
         self._sent_at: float | None = None
         self._answered = self._is_good = self._released = False
         scope.users.of(user).in_flight += 1
@@ -87,6 +88,7 @@ class Permit:
         """Say that the request is on its way. Connecting took a while; it counts from now on."""
         if self._sent_at is None:
             self._sent_at = now = self._gate.clock.now()
+            self._home()
             for taken in self._taken:
                 taken.meter.sent(taken.hold, now)
 
@@ -145,13 +147,11 @@ class Permit:
                 taken.meter.settle(taken.hold, cost.of(taken.kind), now)
 
     def _home(self) -> Scope:
-        home = home_of(self._scope)
-        if home is not self._scope:
-            # The configured meters come first, in the order of the rules, and have been taken over with their holds.
-            ours = [one._replace(meter=held.meter) for one, held in zip(self._taken, home.configured, strict=False)]
-            self._taken = [*ours, *self._taken[len(home.configured) :]]
-            self._scope = home
-        return home
+        """Give the scope that counts it now, and find the meters that do."""
+        if self._moves != self._gate.heirs.moves:
+            self._taken, self._moves = self._gate.heirs.now(self._taken), self._gate.heirs.moves
+        self._scope = home_of(self._scope)
+        return self._scope
 
 
 class Gate:
@@ -172,17 +172,23 @@ class Gate:
         queue_max_bytes: int,
         shadow: bool = False,
     ) -> None:
-        self.rules, self.clock, self.shadow = tuple(rules), clock, shadow
+        self.clock, self.shadow = clock, shadow
         self.queue_max, self.queue_max_bytes = queue_max, queue_max_bytes
         self.scopes: OrderedDict[ScopeKey, Scope] = OrderedDict()
         self.accounts: OrderedDict[tuple[str, str, str], str] = OrderedDict()
-        self._groups: dict[tuple[str, str], str] = {}
-        self._patterns = {rule.model for rule in self.rules if rule.together}
+        self.heirs = Heirs()
+        self.govern(rules)
         self.waiting = 0
         self.waiting_bytes = 0
         self.draining = False
         self.cut = False
         """Whether the gateway itself cuts what still runs: a drain that lasted too long, or a second signal."""
+
+    def govern(self, rules: Sequence[LimitRule]) -> None:
+        """Take on the rules for scopes to come; those that are there have to be told: see `gateway.limit.renew`."""
+        self.rules = tuple(rules)
+        self._groups: dict[tuple[str, str], str] = {}
+        self._patterns = {rule.model for rule in self.rules if rule.together}
 
     @property
     def reservations(self) -> int:
@@ -203,7 +209,7 @@ class Gate:
         if self.draining:
             return _draining()
         now = self.clock.now()
-        scope, cost = self._scope(route), Cost(1, route.input_tokens, route.output_tokens)
+        scope, cost = self.scope_at(self._scope_key(route)), Cost(1, route.input_tokens, route.output_tokens)
         user = User(route.tenant, route.key, live.call.client)
         scope.users.asked(user, cost.of(TOKENS), now)
         too_large = scope.too_large(cost, DOUBT)
@@ -241,7 +247,8 @@ class Gate:
             self.waiting_bytes -= size_bytes
             home_of(waiter.scope).users.got(user)
         if taken is None:
-            return _draining(self.clock.now() - now)
+            large = None if self.draining else home_of(waiter.scope).too_large(cost, DOUBT)
+            return _draining(self.clock.now() - now) if large is None else _too_large(large, cost)
         return Permit(self, route, home_of(waiter.scope), user, taken, cost=cost, waited=self.clock.now() - now)
 
     def _waited_in_vain(self, waiter: Waiter, held: Block, now: float, began: float) -> Refuse:
@@ -275,6 +282,8 @@ class Gate:
             scope, named = self.scopes.pop(key), key._replace(account=after.account)
             home = self.scopes.get(named)
             if home is not None:
+                pairs = zip(scope.configured, home.configured, strict=True)
+                self.heirs.pass_on(((theirs.meter, ours.meter) for theirs, ours in pairs), anybody_holds=True)
                 home.join(scope)
             else:
                 scope.key = named
@@ -285,18 +294,16 @@ class Gate:
         """Give the scope, making it when it is new."""
         scope = self.scopes.get(key)
         if scope is None:
-            together = key.model in self._patterns
-            rules = [
-                rule for rule in self.rules if rule.fits(key.provider, key.model) or (together and _is_part(rule, key))
-            ]
-            scope = self.scopes[key] = Scope(key, rules, self.clock)
+            scope = self.scopes[key] = Scope(key, self.rules_of(key), self.clock)
             self._forget_idle()
         else:
             self.scopes.move_to_end(key)
         return scope
 
-    def _scope(self, route: Route) -> Scope:
-        return self.scope_at(self._scope_key(route))
+    def rules_of(self, key: ScopeKey) -> list[LimitRule]:
+        """Give the rules that hold in a scope."""
+        together = key.model in self._patterns
+        return [rule for rule in self.rules if rule.fits(key.provider, key.model) or (together and _is_part(rule, key))]
 
     def _scope_key(self, route: Route) -> ScopeKey:
         provider = route.provider.name
