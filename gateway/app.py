@@ -31,6 +31,7 @@ from gateway.model.event import EventSink
 from gateway.page import Page, page_of
 from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
+from gateway.reloading import Hangup, Parts, Reloading
 from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
 from gateway.stages import Stages
@@ -67,6 +68,7 @@ def serve(
     state: State,
     *,
     on_ready: Callable[[Runtime], None],
+    read_again: Callable[[], Settings] | None = None,
     end_with_runs: bool = False,
     ui: Ui | None = None,
 ) -> int:
@@ -74,6 +76,7 @@ def serve(
 
     Args:
         on_ready: Called once, when both listeners answer.
+        read_again: Gives the settings as they stand in their sources on SIGHUP, which ends the gateway without it.
         end_with_runs: End when no ``whygate run`` is left.
         ui: Show calls there, too.
 
@@ -91,7 +94,9 @@ def serve(
     with state.lock():
         authority = load_or_create(state)
         secret = state.fingerprint_key()
-        running = Running(settings, state, authority, secret, on_ready, end_with_runs=end_with_runs, ui=ui)
+        running = Running(
+            settings, state, authority, secret, on_ready, read_again=read_again, end_with_runs=end_with_runs, ui=ui
+        )
         return run(running.main())
 
 
@@ -106,11 +111,15 @@ class Running:
         secret: bytes,
         on_ready: Callable[[Runtime], None],
         *,
+        read_again: Callable[[], Settings] | None,
         end_with_runs: bool,
         ui: Ui | None,
     ) -> None:
         self._settings, self._state, self._authority, self._secret = settings, state, authority, secret
         self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
+        self._read_again = read_again or (lambda: settings)
+        self._hears_hangups = read_again is not None and hasattr(signal, "SIGHUP")
+        self._reloading: Reloading
         self._clock = SystemClock()
         self._clients = Clients(self._clock)
         self._stopping = asyncio.Event()
@@ -155,18 +164,14 @@ class Running:
                 await shelf.open()
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
             remembered.load()
-            proxy, lanes = self._proxy(sink, stages, feed, checkups.look_at)
-            async with asyncio.TaskGroup() as tasks:
-                aside = [remembered.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
-                aside += [shelf.run()] if shelf is not None else []
-                keeping = [tasks.create_task(work) for work in aside]
-                try:
-                    pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups)
-                    await self._serve(tasks, proxy, lanes, stages, partial(pages, clients=self._clients))
-                finally:
-                    for task in keeping:
-                        task.cancel()
-                    proxy.shutdown()
+            app = Gateway(stages)
+            parts = Parts(app=app, recorder=recorder, checkups=checkups, bounds=bounds, shelf=shelf)
+            self._reloading = Reloading(self._read_again, settings, parts, self._clock)
+            proxy, lanes = self._proxy(sink, app, feed, checkups.look_at)
+            aside = [remembered.run(), self._reloading.run(), checkups.watch.run()]
+            aside += [keep_warm(dialer, opened_ahead(settings)), *([shelf.run()] if shelf is not None else [])]
+            pages = partial(page_of, settings, recorder, app=app, checkups=checkups, clients=self._clients)
+            await self._beside(aside, proxy, lanes, stages, pages)
         except* StartError as errors:
             raise errors.exceptions[0] from None
         finally:
@@ -178,6 +183,25 @@ class Running:
             recorder.close()
         remembered.save()
         return 0
+
+    async def _beside(
+        self,
+        aside: list[Coroutine[Any, Any, None]],
+        proxy: master.Master,
+        lanes: Lanes,
+        stages: Stages,
+        open_page: OpenPage,
+    ) -> None:
+        """Serve, with other work beside it that ends with it."""
+        async with asyncio.TaskGroup() as tasks:
+            keeping = [tasks.create_task(work) for work in aside]
+            try:
+                with self._signals():
+                    await self._serve(tasks, proxy, lanes, stages, open_page)
+            finally:
+                for task in keeping:
+                    task.cancel()
+                proxy.shutdown()
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)
@@ -197,28 +221,25 @@ class Running:
         )
 
     def _proxy(
-        self, sink: EventSink, stages: Stages, feed: "Feed | None", look_at: LookAt
+        self, sink: EventSink, app: Gateway, feed: "Feed | None", look_at: LookAt
     ) -> tuple[master.Master, Lanes]:
         listen = self._settings.listen.address
         store = certificate_store(self._authority.certificate_pem, self._authority.key_pem)
         reports = Reports(sink.recorded, self._clock, look_at)
         opts = options.Options(listen_host=listen.host, listen_port=listen.port, confdir=str(self._state.directory))
-        identifier, upstream = stages.identifier, stages.upstream
-        edited = self._settings.listen.edit
+        upstream, barred = app.stages.upstream, app.stages.barred
         lanes = Lanes(
-            app=Gateway(stages) if feed is None else feed.hearing(Gateway(stages)),
-            entrance=Entrance(self._settings.listen.secret, identifier.place),
-            is_provider=identifier.is_provider,
+            app=app if feed is None else feed.hearing(app),
+            entrance=Entrance(self._settings.listen.secret, app.place),
+            is_provider=app.is_provider,
             store=store,
             scratch=self._state.directory,
             refused=reports.refused,
-            upgrade=partial(upgrade, stages),
-            edited=partial(edited_place, identifier, edited) if edited else lambda _origin, _target: None,
-            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, stages.barred, reports.second_look),
+            upgrade=lambda call: upgrade(app.stages, call),
+            edited=lambda origin, target: edited_place(app.place, self._reloading.settings.listen.edit, origin, target),
+            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, barred, reports.second_look),
             websockets=WebSockets(reports.websocket, keep_messages=feed is not None),
-            interceptions=Interceptions(
-                identifier.place, reports.intercepted, None if feed is None else feed.speak_http
-            ),
+            interceptions=Interceptions(app.place, reports.intercepted, None if feed is None else feed.speak_http),
             dial=upstream.stream,
         )
         proxy = self._master(opts, chain(lanes, store), feed)
@@ -275,13 +296,13 @@ class Running:
         )
         runtime.write(self._state)
         try:
-            with self._signals():
-                if self._ui is not None:
-                    await self._open(self._ui, proxy, proxy_task)
-                self._on_ready(runtime)
-                await self._until_stopped(runtime)
-                self._draining = True
-                await drain(proxy, lanes, stages.gate, self._settings.listen.drain_seconds, self._hurry)
+            if self._ui is not None:
+                await self._open(self._ui, proxy, proxy_task)
+            self._on_ready(runtime)
+            await self._until_stopped(runtime)
+            self._draining = True
+            seconds = self._reloading.settings.listen.drain_seconds
+            await drain(proxy, lanes, stages.gate, seconds, self._hurry)
         finally:
             runtime.remove(self._state)
             page.config.loaded_app.state.feed.close()  # live streams end; the server would wait for them
@@ -306,6 +327,7 @@ class Running:
             "connections": len(lanes.state.connections),
             "running": len(lanes.state.tasks),
             "waiting": stages.gate.waiting,
+            "reload": self._reloading.view(),
         }
 
     async def _until_stopped(self, runtime: Runtime) -> None:
@@ -318,9 +340,11 @@ class Running:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        caught = (signal.SIGTERM, signal.SIGINT)
-        for number in caught:
-            loop.add_signal_handler(number, self._stop)
+        caught: dict[signal.Signals, Callable[[], None]] = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop}
+        if self._hears_hangups:
+            caught[signal.SIGHUP] = Hangup(self._reloading.ask, self._stop)
+        for number, act in caught.items():
+            loop.add_signal_handler(number, act)
         try:
             yield
         finally:

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from gateway.identify.locate import Place
 from gateway.model.call import Call, Mode, Origin
 from gateway.path import abandoned, serve
 from gateway.stages import Stages
@@ -39,10 +40,26 @@ class ClientLeftError(Exception):
 
 
 class Gateway:
-    """The application."""
+    """The application.
+
+    Attributes:
+        stages: Those for calls to come. A call that has arrived keeps what it found here.
+    """
 
     def __init__(self, stages: Stages) -> None:
-        self._stages = stages
+        self.stages = stages
+
+    def place(self, origin: Origin | None, target: bytes) -> Place | None:
+        """See `Identifier.place`; so are the next two, each by the stages of the moment."""
+        return self.stages.identifier.place(origin, target)
+
+    def is_provider(self, host: str, port: int) -> bool:
+        """Whether calls to a host and port are decrypted."""
+        return self.stages.identifier.is_provider(host, port)
+
+    def adopt(self, url: str) -> str | None:
+        """Take on a provider by its base URL."""
+        return self.stages.identifier.adopt(url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -50,12 +67,13 @@ class Gateway:
             return
         task = asyncio.current_task()
         assert task is not None
-        arrived_at, arrived = self._stages.clock.wall(), self._stages.clock.now()
+        stages = self.stages
+        arrived_at, arrived = stages.clock.wall(), stages.clock.now()
         body, more = await _read(receive)
         if body is None:
             if (scope.get("state") or {}).get("malformed"):
                 return  # the server could not read it, and has said so in a row
-            abandoned(self._stages, call_of(scope, arrived_at, arrived, b"", complete=False))
+            abandoned(stages, call_of(scope, arrived_at, arrived, b"", complete=False))
             return
         reply = AsgiReply(send)
         watch = _Watch(receive, task, reply, scope.get("state") or {})
@@ -66,9 +84,9 @@ class Gateway:
             await reply.start(204, [(CANARY, canary)])
             await reply.end()
             return
-        self._stages.seen(call.client)
+        stages.seen(call.client)
         try:
-            await serve(self._stages, call, reply, watch.upload() if more else None)
+            await serve(stages, call, reply, watch.upload() if more else None)
         except asyncio.CancelledError:
             if not reply.left:
                 raise

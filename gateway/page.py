@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
+from gateway.asgi import Gateway
 from gateway.cache.view import view as cache_view
 from gateway.checkups import Checkups
 from gateway.clients import Clients
@@ -17,7 +18,6 @@ from gateway.record.recorder import Recorder
 from gateway.settings import Address, Settings
 from gateway.show.cached import clear_nothing
 from gateway.show.web import build_page
-from gateway.stages import Stages
 from gateway.version import version
 from gateway.vitals import vitals
 
@@ -46,7 +46,7 @@ def page_of(
     recorder: Recorder,
     *,
     token: str,
-    stages: Stages,
+    app: Gateway,
     clients: Clients,
     health: Callable[[], dict[str, Any]],
     checkups: Checkups,
@@ -57,12 +57,13 @@ def page_of(
         StartError: The port is taken.
     """
     address = settings.page.address
-    sock, shelf = bind(address), stages.cache
-    app = build_page(
+    sock, stages = bind(address), app.stages
+    shelf = stages.cache
+    page = build_page(
         recorder,
         token=token,
         health=health,
-        adopt=stages.identifier.adopt,
+        adopt=app.adopt,
         limits=lambda: view(stages.gate, clients.name),
         allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *settings.page.allowed_hosts}),
         version=version(),
@@ -72,7 +73,7 @@ def page_of(
         doctor=checkups,
     )
     config = uvicorn.Config(
-        app,
+        page,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -75,6 +75,7 @@ def start(  # noqa: PLR0917  (its options)
             settings,
             directory,
             on_ready=lambda runtime: announce(runtime, settings, "".join(links), say),
+            read_again=lambda: resolve_settings(config, flags).settings,
             end_with_runs=end_with_runs,
             ui=None if ui is None else Ui(ui, tuple(ui_options or ()), links.append),
         )

@@ -216,12 +216,15 @@ _HEALTH = thing(
         "connections": told(COUNT, "Apps' connections that are open."),
         "running": told(COUNT, "Calls that run."),
         "waiting": told(COUNT, "Calls that wait for a limit."),
+        "reload": maybe(
+            thing("The last SIGHUP.", {"at": TEXT, "ok": SWITCH, "problems": many(TEXT), "restart": many(TEXT)})
+        ),
         "tasks": told(COUNT, "Of the event loop. In /api/health alone, as are the next three."),
         "descriptors": maybe(COUNT),
         "reservations": COUNT,
         "pool": thing("Connections to providers.", {"busy": COUNT, "idle": COUNT}),
     },
-    frozenset({"connections", "running", "waiting", "tasks", "descriptors", "reservations", "pool"}),
+    frozenset({"connections", "running", "waiting", "reload", "tasks", "descriptors", "reservations", "pool"}),
 )
 
 _LIMIT = thing(
