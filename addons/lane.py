@@ -19,6 +19,7 @@ from mitmproxy import connection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from addons.answers import CloseDelimitedCycle, answer_head
+from addons.crowd import Share
 from addons.entrance import Denied
 from addons.handover import give_request, give_websocket
 from addons.head import HEAD_BYTES, HEAD_FIELDS, MalformedError, check_head
@@ -57,12 +58,13 @@ class Lane(HttpToolsProtocol):
         lanes: What all lanes share.
         origin: The provider that the client asked for by CONNECT; None where each request names its own.
         client: mitmproxy's view of this client, for a hand-over.
+        share: What its client has of the gateway.
     """
 
     def __init__(
-        self, lanes: Lanes, instance: "GatewayInstance", origin: Origin | None, client: connection.Client
+        self, lanes: Lanes, instance: "GatewayInstance", origin: Origin | None, client: connection.Client, share: Share
     ) -> None:
-        state = {"origin": origin, "lane": self, "watch": self.watch, "unwatch": self.unwatch}
+        state = {"origin": origin, "lane": self, "watch": self.watch, "unwatch": self.unwatch, "share": share}
         super().__init__(lanes.config, lanes.state, state)
         self.lanes, self.instance, self.origin, self.client_conn = lanes, instance, origin, client
         self._open = False

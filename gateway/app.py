@@ -9,11 +9,11 @@ import secrets
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mitmproxy import exceptions, master, options
 
-from addons import Interceptions, Lanes, Tunnels, WebSockets, certificate_store, chain
+from addons import Crowd, Interceptions, Lanes, Tunnels, WebSockets, certificate_store, chain
 from addons.entrance import Entrance
 from addons.reports import LookAt, Reports
 from gateway.asgi import Gateway
@@ -30,13 +30,16 @@ from gateway.model.clock import SystemClock
 from gateway.model.event import EventSink
 from gateway.page import Page, page_of
 from gateway.ports import StartError, leads_to, port_error
+from gateway.record.backends.sqlite import StoreError
 from gateway.record.recorder import Recorder
+from gateway.record.row import utc_text
 from gateway.reloading import Hangup, Parts, Reloading
 from gateway.remembered import Remembered
 from gateway.settings import Address, Settings
 from gateway.stages import Stages
 from gateway.state import Runtime, State
 from gateway.trust import upstream_roots
+from gateway.ui import Ui, feed_of
 from gateway.upgrade import upgrade
 
 if TYPE_CHECKING:
@@ -47,20 +50,6 @@ logger = logging.getLogger("whygate")
 RUNS_POLL_SECONDS = 0.5
 
 OpenPage = Callable[..., Page]
-
-
-class Ui(NamedTuple):
-    """A wish to see calls in mitmproxy's own UI.
-
-    Attributes:
-        kind: ``mitmweb`` or ``console``.
-        options: ``name=value`` for options of mitmproxy's.
-        opened: Told where it is, once it answers; empty for the console.
-    """
-
-    kind: str
-    options: tuple[str, ...]
-    opened: Callable[[str], None]
 
 
 def serve(
@@ -120,6 +109,8 @@ class Running:
         self._read_again = read_again or (lambda: settings)
         self._hears_hangups = read_again is not None and hasattr(signal, "SIGHUP")
         self._reloading: Reloading
+        self._crowd = Crowd()
+        self._bound(settings)
         self._clock = SystemClock()
         self._clients = Clients(self._clock)
         self._stopping = asyncio.Event()
@@ -144,7 +135,7 @@ class Running:
         checkups = self._checkups(out, recorder)
         shelf = None
         try:
-            feed = _feed(recorder) if self._ui is not None else None
+            feed = feed_of(self._ui, recorder)
             sink = recorder if feed is None else feed
             stages = compose(
                 settings,
@@ -165,7 +156,9 @@ class Running:
             remembered = Remembered(self._state.limits_json, stages.gate, self._clock)
             remembered.load()
             app = Gateway(stages)
-            parts = Parts(app=app, recorder=recorder, checkups=checkups, bounds=bounds, shelf=shelf)
+            parts = Parts(
+                app=app, recorder=recorder, checkups=checkups, bounds=bounds, shelf=shelf, others=(self._bound,)
+            )
             self._reloading = Reloading(self._read_again, settings, parts, self._clock)
             proxy, lanes = self._proxy(sink, app, feed, checkups.look_at)
             aside = [remembered.run(), self._reloading.run(), checkups.watch.run()]
@@ -202,6 +195,15 @@ class Running:
                 for task in keeping:
                     task.cancel()
                 proxy.shutdown()
+
+    def _bound(self, settings: Settings) -> None:
+        """Bound what one client may take. On loopback all come from one address, and it is this machine's own."""
+        listen, alone = settings.listen, settings.listen.address.is_loopback
+        self._crowd.renew(
+            0 if alone else listen.connections_per_client,
+            0 if alone else listen.bytes_per_client,
+            listen.connections_max,
+        )
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)
@@ -241,6 +243,7 @@ class Running:
             websockets=WebSockets(reports.websocket, keep_messages=feed is not None),
             interceptions=Interceptions(app.place, reports.intercepted, None if feed is None else feed.speak_http),
             dial=upstream.stream,
+            crowd=self._crowd,
         )
         proxy = self._master(opts, chain(lanes, store), feed)
         proxy.options.update(
@@ -291,7 +294,7 @@ class Running:
             page=str(page_address.from_here),
             token=token,
             listen_token=self._settings.listen.secret,
-            started_at=_now_text(self._clock.wall()),
+            started_at=utc_text(self._clock.wall()),
             ends_with_runs=self._end_with_runs,
         )
         runtime.write(self._state)
@@ -370,15 +373,7 @@ class Running:
         return any(leads_to(own, host, port) for own in self._own)
 
 
-def _feed(sink: EventSink) -> "Feed":
-    from addons.feed import Feed  # noqa: PLC0415 - imported by who has a UI alone
-
-    return Feed(sink)
-
-
 def _start_log(recorder: Recorder, state: State) -> None:
-    from gateway.record.backends.sqlite import StoreError  # noqa: PLC0415
-
     try:
         recorder.start()
     except StoreError as error:
@@ -391,9 +386,3 @@ async def _quietly(work: Coroutine[Any, Any, None]) -> None:
     # mitmproxy's master ends by SystemExit when its listener failed; the reason is read from the listener.
     with contextlib.suppress(SystemExit):
         await work
-
-
-def _now_text(epoch_seconds: float) -> str:
-    from gateway.record.row import utc_text  # noqa: PLC0415
-
-    return utc_text(epoch_seconds)

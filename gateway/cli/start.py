@@ -64,8 +64,9 @@ def start(  # noqa: PLR0917  (its options)
 
     if ui is None:
         lighten()
-    from gateway.app import Ui, serve  # noqa: PLC0415
+    from gateway.app import serve  # noqa: PLC0415
     from gateway.ports import StartError  # noqa: PLC0415
+    from gateway.ui import Ui  # noqa: PLC0415
 
     links: list[str] = []
     # The console has the terminal by then; its event log (E) has the lines.
