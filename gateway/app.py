@@ -164,6 +164,7 @@ class Running:
             aside = [remembered.run(), self._reloading.run(), checkups.watch.run()]
             aside += [keep_warm(dialer, opened_ahead(settings)), *([shelf.run()] if shelf is not None else [])]
             pages = partial(page_of, settings, recorder, app=app, checkups=checkups, clients=self._clients)
+            pages = partial(pages, authority=self._authority)
             await self._beside(aside, proxy, lanes, stages, pages)
         except* StartError as errors:
             raise errors.exceptions[0] from None
@@ -281,7 +282,9 @@ class Running:
         proxy_task = tasks.create_task(_quietly(proxy.run()))
         listen = await self._listening(proxy, proxy_task)
         token = self._settings.page.secret or secrets.token_urlsafe(24)
-        page, page_socket, page_address = open_page(token=token, health=partial(self._health, lanes, stages))
+        page, page_socket, page_address = open_page(
+            token=token, health=partial(self._health, lanes, stages), listen=listen
+        )
         page_task = tasks.create_task(page.serve(sockets=[page_socket]))
         while not page.started:
             await asyncio.sleep(0.005)

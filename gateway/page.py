@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import uvicorn
 
 from gateway.asgi import Gateway
+from gateway.authority import Authority
 from gateway.cache.view import view as cache_view
 from gateway.checkups import Checkups
 from gateway.clients import Clients
@@ -17,6 +18,7 @@ from gateway.ports import bind
 from gateway.record.recorder import Recorder
 from gateway.settings import Address, Settings
 from gateway.show.cached import clear_nothing
+from gateway.show.trust import Trust
 from gateway.show.web import build_page
 from gateway.version import version
 from gateway.vitals import vitals
@@ -50,6 +52,8 @@ def page_of(
     clients: Clients,
     health: Callable[[], dict[str, Any]],
     checkups: Checkups,
+    authority: Authority,
+    listen: Address,
 ) -> Page:
     """Put the page together, and take its port.
 
@@ -71,6 +75,14 @@ def page_of(
         cache=partial(cache_view, shelf),
         clear_cache=shelf.clear if shelf is not None else clear_nothing,
         doctor=checkups,
+        trust=Trust(
+            certificate_pem=authority.certificate_pem,
+            fingerprint_sha256=authority.fingerprint_sha256,
+            not_after=authority.not_after,
+            listen_host=listen.host,
+            listen_port=listen.port,
+            needs_token=bool(settings.listen.secret),
+        ),
     )
     config = uvicorn.Config(
         page,

@@ -28,9 +28,11 @@ from gateway.show.checked import NO_DOCTOR, Doctor, DoctorViews
 from gateway.show.feed import Feed
 from gateway.show.guard import Guard, error, no_such_flow
 from gateway.show.languages import labelled, needs_words, row_in, text_in, wanted
-from gateway.show.openapi import MAX_VALUE_CHARS, describe
+from gateway.show.openapi import describe
+from gateway.show.operation import MAX_VALUE_CHARS
 from gateway.show.overview import overview_of
 from gateway.show.priced import priced
+from gateway.show.trust import Trust
 
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
 _FILTERS = ("cause", "fault", "status", "provider", "model", "tenant", "app", "kind", "q")
@@ -61,12 +63,13 @@ def build_page(
     cache: Callable[[], Awaitable[dict[str, Any]]] = ask_nothing,
     clear_cache: Callable[[Wanted], Awaitable[int]] = clear_nothing,
     doctor: Doctor = NO_DOCTOR,
+    trust: Trust | None = None,
 ) -> Starlette:
     """Give the page as an ASGI application.
 
     Args:
         recorder: What is shown.
-        token: Opens everything but ``/healthz`` and ``/readyz``.
+        token: Opens everything but `gateway.show.guard.OPEN_PATHS`.
         health: What the gateway says of itself; its ``state`` is ``starting``, ``ready`` or ``draining``.
         allowed_hosts: Values of the Host header that are answered, with or without a port.
         version: Shown at the foot of the page.
@@ -76,6 +79,7 @@ def build_page(
         cache: What the cache holds, saved and could save: see `gateway.cache.view`.
         clear_cache: Removes stored answers and gives how many they were.
         doctor: Looks for the cause when somebody asks.
+        trust: How apps elsewhere come to trust the gateway.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
@@ -89,8 +93,6 @@ def build_page(
     app = Starlette(
         routes=[
             *views.routes(),
-            Route("/api/flows/{flow_id}/before", BeforeView(Reader.of(recorder)).show),
-            Route("/api/flows/{flow_id}/again", AgainView(Reader.of(recorder)).show),
             Route("/api/causes", causes),
             Route("/api/causes/{slug}", cause),
             Route("/api/overview", overview_of(recorder, doctor.watch)),
@@ -100,6 +102,7 @@ def build_page(
             *DoctorViews(doctor).routes(),
             Route("/api/openapi.json", describe(version)),
             Route("/api/providers", providers.adopt, methods=["POST"]),
+            *(trust.routes() if trust is not None else ()),
             *(Route(path, serve) for path, serve in _files()),
         ],
         middleware=[Middleware(Guard, token=token, allowed_hosts=allowed_hosts)],
@@ -137,6 +140,8 @@ class _Views:
             Route("/readyz", self.readyz),
             Route("/api/flows", self.flows),
             Route("/api/flows/{flow_id}", self.flow),
+            Route("/api/flows/{flow_id}/before", BeforeView(self._reader).show),
+            Route("/api/flows/{flow_id}/again", AgainView(self._reader).show),
             Route("/api/live", self.live),
             Route("/api/health", self.health),
             Route("/api/limits", self.limits),
@@ -260,7 +265,7 @@ def _files() -> list[tuple[str, Callable[[Request], Response]]]:
     found = []
     for item in sorted(resources.files("gateway.show").joinpath("page").iterdir(), key=lambda item: item.name):
         kind = _TYPES.get(item.name.rpartition(".")[2])
-        if kind is not None:
+        if kind is not None and item.name != "trust.html":  # it has holes, which `gateway.show.trust` fills
             path = "/" if item.name == "index.html" else f"/static/{item.name}"
             found.append((path, _server(item.read_bytes(), kind)))
     return found
