@@ -11,6 +11,7 @@ from mitmproxy import certs
 from mitmproxy.addons import core, proxyserver, tlsconfig
 
 from addons import mode as mode
+from addons.crowd import Crowd
 from addons.interceptions import Interceptions
 from addons.lanes import Lanes
 from addons.tunnels import Tunnels
@@ -53,4 +54,4 @@ def chain(lanes: Lanes, store: certs.CertStore) -> list[object]:
     ]
 
 
-__all__ = ["Interceptions", "Lanes", "OurAuthority", "Tunnels", "WebSockets", "certificate_store", "chain"]
+__all__ = ["Crowd", "Interceptions", "Lanes", "OurAuthority", "Tunnels", "WebSockets", "certificate_store", "chain"]

@@ -18,6 +18,7 @@ from mitmproxy import connection
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from addons.answers import answer_head
+from addons.crowd import LINGERING_MAX, Share
 from addons.entrance import Denied
 from addons.handover import intercept
 from addons.lane import Lane
@@ -26,12 +27,16 @@ from addons.tunnels import ESTABLISHED
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
 from gateway.model.tenant import DEFAULT
+from gateway.providers import openai
+from gateway.rows import refused_verdict
 
 if TYPE_CHECKING:
     from addons.mode import GatewayInstance
 
 HEAD_BYTES = 65_536
 FIRST_BYTES_SECONDS = 60.0
+LINGERING_SECONDS = 1.0
+"""How long a client for which there is no room may take to read that."""
 DENIALS_MAX = 5
 """How often one connection may ask without the credential. A client that has it needs one refusal at most."""
 
@@ -59,14 +64,30 @@ class Front(asyncio.Protocol):
         self._secure: Origin | None = None
         self._denials = 0
         self._tenant = DEFAULT
+        self._share: Share
+        self._no_room = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first bytes, but not for ever."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's transports share the methods, not the class
-        self._timer = asyncio.get_running_loop().call_later(FIRST_BYTES_SECONDS, self._transport.abort)
+        crowd = self._lanes.crowd
+        self._share = crowd.share_of(transport)
+        self._no_room = crowd.enter(transport, self._share)
+        if not self._no_room:
+            self._timer = asyncio.get_running_loop().call_later(FIRST_BYTES_SECONDS, self._transport.abort)
+            return
+        _turned_away(self._lanes, self._transport, self._no_room)
+        if crowd.lingering >= LINGERING_MAX:
+            self._transport.close()
+        else:  # closed at once with bytes of its unread, a reset would overtake our words
+            crowd.lingering += 1
+            self._transport.write_eof()
+            self._timer = asyncio.get_running_loop().call_later(LINGERING_SECONDS, self._transport.abort)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it: nothing was asked, or what was asked is not wanted any more."""
+        if self._no_room and self._timer is not None:
+            self._lanes.crowd.lingering -= 1
         self._settle()
         if self._task is not None:
             self._task.cancel()
@@ -75,6 +96,8 @@ class Front(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Decide as soon as the bytes allow."""
+        if self._no_room:
+            return
         self._buffer += data
         if self._task is not None:  # a tunnel is being dialled; reading goes on, so that a client that leaves is seen
             if len(self._buffer) > HEAD_BYTES:
@@ -164,7 +187,7 @@ class Front(asyncio.Protocol):
 
     def _to_lane(self) -> None:
         self._settle()
-        lane = Lane(self._lanes, self._instance, None, self._client())
+        lane = Lane(self._lanes, self._instance, None, self._client(), self._share)
         self._transport.set_protocol(lane)
         lane.connection_made(self._transport)
         lane.data_received(self._buffer)
@@ -181,7 +204,7 @@ class Front(asyncio.Protocol):
     async def _decrypt(self, origin: Origin, early: bytes) -> None:
         loop = asyncio.get_running_loop()
         client, transport = self._client(), self._transport
-        lane = Lane(self._lanes, self._instance, origin, client, self._tenant)
+        lane = Lane(self._lanes, self._instance, origin, client, self._share, self._tenant)
         # start_tls has set its protocol and begun the handshake by the next turn; what was read already belongs there.
         loop.call_soon(_feed, transport, early)
         try:
@@ -274,3 +297,23 @@ def _feed(transport: asyncio.Transport, data: bytes) -> None:
         space[:size] = data[:size]
         protocol.buffer_updated(size)
         data = data[size:]
+
+
+def _turned_away(lanes: Lanes, transport: asyncio.Transport, why: str) -> None:
+    """Say to a connection that there is no room for it: by a status, whatever it is about to ask, and in a row."""
+    verdict = refused_verdict(Cause.PROXY_OVERLOADED, why, 503, "")
+    body = openai.write_error(503, Cause.PROXY_OVERLOADED.value, f"whygate: {verdict.sentence()}")
+    head = answer_head(
+        503,
+        (
+            (b"content-type", b"application/json"),
+            (b"x-whygate-cause", Cause.PROXY_OVERLOADED.encode()),
+            (b"retry-after", b"1"),
+            (b"connection", b"close"),
+            (b"content-length", b"%d" % len(body)),
+        ),
+    )
+    transport.write(head + body)
+    peer = transport.get_extra_info("peername")
+    client = f"{peer[0]}:{peer[1]}" if peer else "unknown"
+    lanes.refused(Refusal(at=time.time(), client=client, host="", cause=Cause.PROXY_OVERLOADED, detail=why, status=503))

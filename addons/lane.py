@@ -19,6 +19,7 @@ from mitmproxy import connection
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from addons.answers import CloseDelimitedCycle, answer_head, unreadable
+from addons.crowd import Share
 from addons.entrance import Denied
 from addons.handover import give_request, give_websocket
 from addons.head import HEAD_BYTES, HEAD_FIELDS, MalformedError, check_head
@@ -58,25 +59,24 @@ class Lane(HttpToolsProtocol):
         lanes: What all lanes share.
         origin: The provider that the client asked for by CONNECT; None where each request names its own.
         client: mitmproxy's view of this client, for a hand-over.
+        share: What its client has of the gateway.
         tenant: Who asked by CONNECT; without an origin each request says for itself who asks.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self, lanes: Lanes, instance: "GatewayInstance", origin: Origin | None, client: connection.Client,
-        tenant: str = DEFAULT,
+        share: Share, tenant: str = DEFAULT,
     ) -> None:  # fmt: skip
-        state = {"origin": origin, "lane": self, "watch": self.watch, "unwatch": self.unwatch}
+        state = {"origin": origin, "lane": self, "watch": self.watch, "unwatch": self.unwatch, "share": share}
         super().__init__(lanes.config, lanes.state, state)
         self.lanes, self.instance, self.origin, self.client_conn = lanes, instance, origin, client
-        self._open = False
+        self._open, self._in_head = False, True
         self._early = b""
         self._head_bytes = 0
-        self._in_head = True
         self._head_timer: asyncio.TimerHandle | None = None
         self._broken = False
         self._watcher: Callable[[], None] | None = None
-        self._raw_target = b""
-        self._last = self._raw = self._again = self._ignored_target = b""
+        self._raw_target = self._last = self._raw = self._again = self._ignored_target = b""
         self._messages = 0
         self._switching: asyncio.Task[None] | None = None
         self._denied: Denied | None = None

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives import serialization
 from mitmproxy import certs
 from uvicorn.server import ServerState
 
+from addons.crowd import Crowd
 from addons.entrance import Entrance
 from addons.interceptions import Interceptions
 from addons.tunnels import Tunnels
@@ -80,6 +81,7 @@ class Lanes:
         websockets: Told of WebSockets.
         interceptions: Told of requests that are mitmproxy's.
         dial: Host and port -> a connection.
+        crowd: Bounds what one client may take.
     """
 
     name = "lanes"
@@ -99,8 +101,9 @@ class Lanes:
         websockets: WebSockets,
         interceptions: Interceptions,
         dial: Callable[[str, int, Timeline], Awaitable[Stream]],
+        crowd: Crowd,
     ) -> None:
-        self.entrance, self.is_provider = entrance, is_provider
+        self.entrance, self.is_provider, self.crowd = entrance, is_provider, crowd
         self._store = store
         self._scratch = scratch
         self._contexts: dict[str, tuple[float, SSLContext]] = {}

@@ -43,7 +43,7 @@ class Reports:
         """Record a request or handshake that never became a call."""
         now = self._clock.now()
         # Whoever guesses the credential may name any host; what it cannot choose is its own address.
-        locked_out = refusal.cause is Cause.PROXY_UNAUTHORIZED
+        locked_out = refusal.cause in {Cause.PROXY_UNAUTHORIZED, Cause.PROXY_OVERLOADED}
         key = (refusal.client.rpartition(":")[0], "" if locked_out else refusal.host, refusal.detail)
         repeated = now - self._refusals.get(key, -SAME_REFUSALS_SECONDS) < SAME_REFUSALS_SECONDS
         if repeated and (refusal.status is None or locked_out):

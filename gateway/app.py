@@ -8,11 +8,11 @@ import secrets
 import signal
 from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from mitmproxy import exceptions, master, options
 
-from addons import Interceptions, Lanes, Tunnels, WebSockets, certificate_store, chain
+from addons import Crowd, Interceptions, Lanes, Tunnels, WebSockets, certificate_store, chain
 from addons.entrance import Entrance
 from addons.reports import LookAt, Reports
 from gateway.asgi import Gateway
@@ -33,6 +33,8 @@ from gateway.observed import Observed
 from gateway.page import Page, page_of
 from gateway.ports import StartError, leads_to, port_error
 from gateway.record.recorder import Recorder
+from gateway.record.row import utc_text
+from gateway.reloading import Hangup, Parts, Reloading
 from gateway.settings import Address, Settings
 from gateway.shared import Shared, own_secret
 from gateway.stages import Stages
@@ -41,6 +43,7 @@ from gateway.state import Runtime, State
 from gateway.team import TeamParts
 from gateway.tenants import Team
 from gateway.trust import upstream_roots
+from gateway.ui import Ui, feed_of
 from gateway.upgrade import upgrade
 
 if TYPE_CHECKING:
@@ -53,26 +56,13 @@ RUNS_POLL_SECONDS = 0.5
 OpenPage = Callable[..., Page]
 
 
-class Ui(NamedTuple):
-    """A wish to see calls in mitmproxy's own UI.
-
-    Attributes:
-        kind: ``mitmweb`` or ``console``.
-        options: ``name=value`` for options of mitmproxy's.
-        opened: Told where it is, once it answers; empty for the console.
-    """
-
-    kind: str
-    options: tuple[str, ...]
-    opened: Callable[[str], None]
-
-
 def serve(
     settings: Settings,
     state: State,
     *,
     team: Team,
     on_ready: Callable[[Runtime], None],
+    read_again: Callable[[], Settings] | None = None,
     end_with_runs: bool = False,
     ui: Ui | None = None,
 ) -> int:
@@ -81,6 +71,7 @@ def serve(
     Args:
         team: Who uses it.
         on_ready: Called once, when both listeners answer.
+        read_again: Gives the settings as they stand in their sources on SIGHUP, which ends the gateway without it.
         end_with_runs: End when no ``whygate run`` is left.
         ui: Show calls there, too.
 
@@ -98,7 +89,10 @@ def serve(
     with state.lock():
         authority = load_or_create(state)
         secret = own_secret(settings, state)
-        running = Running(settings, state, authority, secret, on_ready, team=team, end_with_runs=end_with_runs, ui=ui)
+        running = Running(
+            settings, state, authority, secret, on_ready,
+            team=team, read_again=read_again, end_with_runs=end_with_runs, ui=ui,
+        )  # fmt: skip
         return run(running.main())
 
 
@@ -114,11 +108,17 @@ class Running:
         on_ready: Callable[[Runtime], None],
         *,
         team: Team,
+        read_again: Callable[[], Settings] | None,
         end_with_runs: bool,
         ui: Ui | None,
     ) -> None:
         self._settings, self._state, self._authority = settings, state, authority
         self._on_ready, self._end_with_runs, self._ui = on_ready, end_with_runs, ui
+        self._read_again = read_again or (lambda: settings)
+        self._hears_hangups = read_again is not None and hasattr(signal, "SIGHUP")
+        self._reloading: Reloading
+        self._crowd = Crowd()
+        self._bound(settings)
         self._clock = SystemClock()
         self._shared = Shared(settings, self._clock, secret)
         self._team = TeamParts(team, self._clock, store=self._shared.budgets())
@@ -144,7 +144,7 @@ class Running:
             owned.push_async_callback(checkups.close)
             owned.callback(self._clients.close)
             await shared.meet()
-            feed = _feed(recorder) if self._ui is not None else None
+            feed = feed_of(self._ui, recorder)
             sink = self._observed.over(recorder, feed)
             stages = compose(
                 settings,
@@ -165,34 +165,53 @@ class Running:
             self._observed.begin(stages)
             self._observed.parts |= shared.parts()
             memory = Memory(self._state, stages.gate, self._team, self._clock)
-            if stages.cache is not None:
-                await stages.cache.open()
-                owned.push_async_callback(stages.cache.close)
-            keeping = [*memory.load()]
-            proxy, lanes = self._proxy(sink, stages, feed, checkups.look_at)
-            aside = [*keeping, shared.run(), checkups.watch.run(), keep_warm(dialer, opened_ahead(settings))]
-            aside += [stages.cache.run()] if stages.cache is not None else []
-            pages = partial(page_of, settings, recorder, stages=stages, checkups=checkups, clients=self._clients)
-            pages = partial(pages, team=self._team.team)
-            await self._beside(aside, proxy, lanes, stages, partial(pages, metrics=self._observed.metrics))
+            if (shelf := stages.cache) is not None:
+                await shelf.open()
+                owned.push_async_callback(shelf.close)
+            app = Gateway(stages)
+            parts = Parts(
+                app=app, recorder=recorder, checkups=checkups, bounds=bounds, shelf=shelf, others=(self._bound,)
+            )
+            self._reloading = Reloading(self._read_again, settings, parts, self._clock)
+            proxy, lanes = self._proxy(sink, app, feed, checkups.look_at)
+            aside = [*memory.load(), shared.run(), self._reloading.run(), checkups.watch.run()]
+            aside += [keep_warm(dialer, opened_ahead(settings)), *([shelf.run()] if shelf is not None else [])]
+            pages = partial(page_of, settings, recorder, app=app, checkups=checkups, clients=self._clients)
+            pages = partial(pages, team=self._team.team, metrics=self._observed.metrics, authority=self._authority)
+            await self._beside(aside, proxy, lanes, stages, pages)
         memory.save()
         return 0
 
     async def _beside(
-        self, aside: list[Coroutine[Any, Any, None]], proxy: master.Master, lanes: Lanes, stages: Stages, page: OpenPage
+        self,
+        aside: list[Coroutine[Any, Any, None]],
+        proxy: master.Master,
+        lanes: Lanes,
+        stages: Stages,
+        open_page: OpenPage,
     ) -> None:
-        """Serve, and keep in order meanwhile what is beside the path."""
+        """Serve, with other work beside it that ends with it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 keeping = [tasks.create_task(work) for work in aside]
                 try:
-                    await self._serve(tasks, proxy, lanes, stages, page)
+                    with self._signals():
+                        await self._serve(tasks, proxy, lanes, stages, open_page)
                 finally:
                     for task in keeping:
                         task.cancel()
                     proxy.shutdown()
         except* StartError as errors:
             raise errors.exceptions[0] from None
+
+    def _bound(self, settings: Settings) -> None:
+        """Bound what one client may take. On loopback all come from one address, and it is this machine's own."""
+        listen, alone = settings.listen, settings.listen.address.is_loopback
+        self._crowd.renew(
+            0 if alone else listen.connections_per_client,
+            0 if alone else listen.bytes_per_client,
+            listen.connections_max,
+        )
 
     def _egress(self) -> Egress:
         found = egress(self._settings, os.environ, self._own_address)
@@ -212,32 +231,32 @@ class Running:
         )
 
     def _proxy(
-        self, sink: EventSink, stages: Stages, feed: "Feed | None", look_at: LookAt
+        self, sink: EventSink, app: Gateway, feed: "Feed | None", look_at: LookAt
     ) -> tuple[master.Master, Lanes]:
         listen = self._settings.listen.address
         store = certificate_store(self._authority.certificate_pem, self._authority.key_pem)
         reports = Reports(sink.recorded, self._clock, look_at)
         opts = options.Options(listen_host=listen.host, listen_port=listen.port, confdir=str(self._state.directory))
-        identifier, upstream = stages.identifier, stages.upstream
-        edited = self._settings.listen.edit
+        upstream, barred = app.stages.upstream, app.stages.barred
         lanes = Lanes(
-            app=Gateway(stages) if feed is None else feed.hearing(Gateway(stages)),
-            entrance=Entrance(Credentials(self._team.team.tokens), identifier.place),
-            is_provider=identifier.is_provider,
+            app=app if feed is None else feed.hearing(app),
+            entrance=Entrance(Credentials(self._team.team.tokens), app.place),
+            is_provider=app.is_provider,
             store=store,
             scratch=self._state.directory,
             refused=reports.refused,
-            upgrade=partial(upgrade, stages),
-            edited=partial(edited_place, identifier, edited) if edited else lambda _origin, _target: None,
-            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, stages.barred, reports.second_look),
+            upgrade=lambda call: upgrade(app.stages, call),
+            edited=lambda origin, target: edited_place(app.place, self._reloading.settings.listen.edit, origin, target),
+            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, barred, reports.second_look),
             websockets=WebSockets(reports.websocket, keep_messages=feed is not None),
             interceptions=Interceptions(
-                identifier.place,
+                app.place,
                 reports.intercepted,
                 None if feed is None else feed.speak_http,
-                stages.tenancy.may_go_uncounted,
+                app.stages.tenancy.may_go_uncounted,
             ),
             dial=upstream.stream,
+            crowd=self._crowd,
         )
         proxy = self._master(opts, chain(lanes, store), feed)
         proxy.options.update(
@@ -275,7 +294,9 @@ class Running:
         proxy_task = tasks.create_task(quietly(proxy.run()))
         listen = await listening(proxy, proxy_task, self._settings.listen.address)
         token = self._settings.page.secret or secrets.token_urlsafe(24)
-        page, page_socket, page_address = open_page(token=token, health=partial(self._health, lanes, stages))
+        page, page_socket, page_address = open_page(
+            token=token, health=partial(self._health, lanes, stages), listen=listen
+        )
         page_task = tasks.create_task(page.serve(sockets=[page_socket]))
         while not page.started:
             await asyncio.sleep(0.005)
@@ -289,18 +310,18 @@ class Running:
             token=token,
             listen_token=self._settings.listen.secret,
             asks_for_token=bool(self._team.team.tokens),
-            started_at=_now_text(self._clock.wall()),
+            started_at=utc_text(self._clock.wall()),
             ends_with_runs=self._end_with_runs,
         )
         runtime.write(self._state)
         try:
-            with self._signals():
-                if self._ui is not None:
-                    await self._open(self._ui, proxy, proxy_task)
-                self._on_ready(runtime)
-                await self._until_stopped(runtime)
-                self._draining = True
-                await drain(proxy, lanes, stages.gate, self._settings.listen.drain_seconds, self._hurry)
+            if self._ui is not None:
+                await self._open(self._ui, proxy, proxy_task)
+            self._on_ready(runtime)
+            await self._until_stopped(runtime)
+            self._draining = True
+            seconds = self._reloading.settings.listen.drain_seconds
+            await drain(proxy, lanes, stages.gate, seconds, self._hurry)
         finally:
             runtime.remove(self._state)
             page.config.loaded_app.state.feed.close()  # live streams end; the server would wait for them
@@ -313,6 +334,7 @@ class Running:
             "running": len(lanes.state.tasks),
             "waiting": stages.gate.waiting,
             "team": self._shared.view(),
+            "reload": self._reloading.view(),
         }
 
     async def _until_stopped(self, runtime: Runtime) -> None:
@@ -325,9 +347,11 @@ class Running:
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        caught = (signal.SIGTERM, signal.SIGINT)
-        for number in caught:
-            loop.add_signal_handler(number, self._stop)
+        caught: dict[signal.Signals, Callable[[], None]] = {signal.SIGTERM: self._stop, signal.SIGINT: self._stop}
+        if self._hears_hangups:
+            caught[signal.SIGHUP] = Hangup(self._reloading.ask, self._stop)
+        for number, act in caught.items():
+            loop.add_signal_handler(number, act)
         try:
             yield
         finally:
@@ -351,15 +375,3 @@ class Running:
     def _own_address(self, host: str, port: int) -> bool:
         """Whether an address is one of our listeners, which nothing may reach through us."""
         return any(leads_to(own, host, port) for own in self._own)
-
-
-def _feed(sink: EventSink) -> "Feed":
-    from addons.feed import Feed  # noqa: PLC0415 - imported by who has a UI alone
-
-    return Feed(sink)
-
-
-def _now_text(epoch_seconds: float) -> str:
-    from gateway.record.row import utc_text  # noqa: PLC0415
-
-    return utc_text(epoch_seconds)

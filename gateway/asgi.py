@@ -9,8 +9,9 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import Any, Protocol
 
+from gateway.identify.locate import Place
 from gateway.model.call import Call, Mode, Origin
 from gateway.model.tenant import DEFAULT
 from gateway.path import abandoned, serve
@@ -31,6 +32,18 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
+class Share(Protocol):
+    """What one client may hold in memory."""
+
+    def hold(self, size_bytes: int) -> str:
+        """Count bytes; say why there is no room for them, empty when there is."""
+        ...
+
+    def give_back(self, size_bytes: int) -> None:
+        """Count them no longer."""
+        ...
+
+
 class AbortedError(Exception):
     """Tells the server to cut the connection: the answer has no proper end."""
 
@@ -40,36 +53,60 @@ class ClientLeftError(Exception):
 
 
 class Gateway:
-    """The application."""
+    """The application.
+
+    Attributes:
+        stages: Those for calls to come. A call that has arrived keeps what it found here.
+    """
 
     def __init__(self, stages: Stages) -> None:
-        self._stages = stages
+        self.stages = stages
+
+    def place(self, origin: Origin | None, target: bytes) -> Place | None:
+        """See `Identifier.place`; so are the next two, each by the stages of the moment."""
+        return self.stages.identifier.place(origin, target)
+
+    def is_provider(self, host: str, port: int) -> bool:
+        """Whether calls to a host and port are decrypted."""
+        return self.stages.identifier.is_provider(host, port)
+
+    def adopt(self, url: str) -> str | None:
+        """Take on a provider by its base URL."""
+        return self.stages.identifier.adopt(url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return
+        held = _Held((scope.get("state") or {}).get("share"))
+        try:
+            await self._serve(scope, receive, send, held)
+        finally:
+            held.give_back()
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, held: "_Held") -> None:
         task = asyncio.current_task()
         assert task is not None
-        arrived_at, arrived = self._stages.clock.wall(), self._stages.clock.now()
-        body, more = await _read(receive)
+        stages = self.stages
+        arrived_at, arrived = stages.clock.wall(), stages.clock.now()
+        body, more = await _read(receive, held)
         if body is None:
             if (scope.get("state") or {}).get("malformed"):
                 return  # the server could not read it, and has said so in a row
-            abandoned(self._stages, call_of(scope, arrived_at, arrived, b"", complete=False))
+            abandoned(stages, call_of(scope, arrived_at, arrived, b"", complete=False))
             return
         reply = AsgiReply(send)
         watch = _Watch(receive, task, reply, scope.get("state") or {})
         if not more:
             watch.begin()
-        call = call_of(scope, arrived_at, arrived, body, complete=not more)
+        call = call_of(scope, arrived_at, arrived, body, complete=not more, no_room=held.no_room)
         if (canary := call.index.get(CANARY)) is not None and _CANARY.fullmatch(canary):
             await reply.start(204, [(CANARY, canary)])
             await reply.end()
             return
-        self._stages.seen(call.client)
+        stages.seen(call.client)
         try:
-            await serve(self._stages, call, reply, watch.upload() if more else None)
+            await serve(stages, call, reply, watch.upload() if more else None)
         except asyncio.CancelledError:
             if not reply.left:
                 raise
@@ -108,8 +145,33 @@ class AsgiReply:
         self.aborted = True
 
 
-async def _read(receive: Receive) -> tuple[bytes | None, bool]:
-    """Read the body up to what can be sent again.
+class _Held:
+    """What one call's body takes of its client's share of memory. Without a share, any amount is fine."""
+
+    __slots__ = ("_share", "_size_bytes", "no_room")
+
+    def __init__(self, share: Share | None) -> None:
+        self._share, self._size_bytes = share, 0
+        self.no_room = ""
+
+    def add(self, data: bytes) -> bool:
+        """Count a part; False when there is no room for it."""
+        if self._share is None or not data:
+            return True
+        self.no_room = self._share.hold(len(data))
+        if not self.no_room:
+            self._size_bytes += len(data)
+        return not self.no_room
+
+    def give_back(self) -> None:
+        """Count it no longer."""
+        if self._share is not None and self._size_bytes:
+            self._share.give_back(self._size_bytes)
+            self._size_bytes = 0
+
+
+async def _read(receive: Receive, held: _Held) -> tuple[bytes | None, bool]:
+    """Read the body up to what can be sent again, and to what there is room for.
 
     Returns:
         The bytes (None when the app left), and whether more is to come.
@@ -118,6 +180,8 @@ async def _read(receive: Receive) -> tuple[bytes | None, bool]:
     if message["type"] == "http.disconnect":
         return None, False
     body: bytes = message.get("body", b"")
+    if not held.add(body):
+        return b"", True
     if not message.get("more_body", False):
         return body, False
     parts, size = [body], len(body)
@@ -126,6 +190,8 @@ async def _read(receive: Receive) -> tuple[bytes | None, bool]:
         if message["type"] == "http.disconnect":
             return None, False
         parts.append(message.get("body", b""))
+        if not held.add(parts[-1]):
+            return b"", True
         size += len(parts[-1])
         if not message.get("more_body", False):
             return b"".join(parts), False
@@ -184,7 +250,9 @@ class _Watch:
             self._task.cancel()
 
 
-def call_of(scope: Scope, arrived_at: float, arrived: float, body: bytes, *, complete: bool = True) -> Call:
+def call_of(
+    scope: Scope, arrived_at: float, arrived: float, body: bytes, *, complete: bool = True, no_room: str = ""
+) -> Call:
     """Give the call that a scope describes."""
     state: MutableMapping[str, Any] = scope.get("state") or {}
     origin: Origin | None = state.get("origin")
@@ -207,6 +275,7 @@ def call_of(scope: Scope, arrived_at: float, arrived: float, body: bytes, *, com
         body_complete=complete,
         signed_in=bool(state.get("signed_in")),
         tenant=state.get("tenant") or DEFAULT,
+        no_room=no_room,
     )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway import files
 from gateway.configured import lists, providers
 from gateway.doctor.asking import case_of, is_of_chatgpt, parse_host, path_of, provider_of
 from gateway.doctor.case import Case, Target
+from gateway.doctor.lists import Lists
 from gateway.doctor.looks import Looks, worth
 from gateway.doctor.measured import StatusSaid
 from gateway.doctor.probe import Done, Outcome, Probe
@@ -34,6 +35,18 @@ from gateway.state import StateError
 from gateway.version import version
 
 _STATUS = "status"
+RETIRED_MAX = 4
+"""A look takes two seconds; settings do not change more often."""
+
+
+class _Prepared(NamedTuple):
+    """What settings mean for the doctor."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    lists: Lists
+    mode: str
+    looks: Looks | None
 
 
 def latest(recorder: Recorder) -> Callable[[], Awaitable[tuple[Mapping[str, Any], ...]]]:
@@ -66,19 +79,35 @@ class Checkups:
         own: Callable[[], tuple[tuple[str, int], ...]],
         **more: Any,
     ) -> None:
-        self._settings, self._ways, self._flows, self._own, self._more = settings, ways, flows, own, more
-        self._providers = {provider.name: provider for provider in providers(settings)}
-        self._lists = lists(settings)
+        self.ways, self._flows, self._own, self._more = ways, flows, own, more
         self._ca_file = str(settings.network.ca_file) if settings.network.ca_file else None
         self._every = probes()
         self._status = next((probe for probe in self._every if probe.name == _STATUS), None)
         self.watch = StatusWatch(self._ask_status, clock)
-        mode = settings.diagnose.probes
-        unasked = (self._shared(probe) for probe in self._every if mode == "full" or probe.unasked)
-        self._looks = None if mode == "off" else Looks(unasked, clock)
+        self._clock = clock
+        self._mode = "off"
+        self._looks: Looks | None = None
+        self._retired: list[Looks] = []
+        self.take(self.prepared(settings))
         self._run: asyncio.Task[Report] | None = None
         self._seen: list[Outcome] = []
         self._last: Report | None = None
+
+    def prepared(self, settings: Settings) -> _Prepared:
+        """Give what settings mean here; nothing changes yet."""
+        mode = settings.diagnose.probes
+        looks = self._looks
+        if mode != self._mode:
+            unasked = (self._shared(probe) for probe in self._every if mode == "full" or probe.unasked)
+            looks = None if mode == "off" else Looks(unasked, self._clock)
+        known = {provider.name: provider for provider in providers(settings)}
+        return _Prepared(settings, known, lists(settings), mode, looks)
+
+    def take(self, prepared: _Prepared) -> None:
+        """Go by them from now on. Looks that are under way end as they began."""
+        if self._looks is not None and self._looks is not prepared.looks:
+            self._retired = [*self._retired[-RETIRED_MAX:], self._looks]
+        self._settings, self._providers, self._lists, self._mode, self._looks = prepared
 
     # for calls
 
@@ -99,7 +128,7 @@ class Checkups:
         if self._looks is None:
             return None
         target = Target(host=place.host, port=place.port, path="/")
-        return self._looks.look(self._unasked(target, self._ways.way_to(place)), diagnosis, failure)
+        return self._looks.look(self._unasked(target, self.ways.way_to(place)), diagnosis, failure)
 
     def incident(self, provider: str) -> str:
         """See `StatusWatch.incident`."""
@@ -133,8 +162,8 @@ class Checkups:
 
     async def close(self) -> None:
         """End everything."""
-        if self._looks is not None:
-            await self._looks.close()
+        for looks in (*self._retired, *((self._looks,) if self._looks is not None else ())):
+            await looks.close()
         if self._run is not None:
             self._run.cancel()
             await asyncio.gather(self._run, return_exceptions=True)
@@ -159,7 +188,7 @@ class Checkups:
     def _asked(self, host: str, flows: tuple[Mapping[str, Any], ...], *, chatgpt: bool) -> Case:
         return case_of(
             providers=tuple(self._providers.values()),
-            ways=self._ways,
+            ways=self.ways,
             host=host,
             lists=self._lists,
             flows=flows,
@@ -184,7 +213,7 @@ class Checkups:
             plain=route.upstream.scheme == "http",
             ca_file=provider.upstream_ca_file,
         )
-        case = self._unasked(target, self._ways.way_to(route.upstream))
+        case = self._unasked(target, self.ways.way_to(route.upstream))
         if self._has_own_upstream(route):
             return case
         return replace(case, lists=replace(self._lists, status_pages={}))
@@ -225,6 +254,6 @@ class Checkups:
             return None
         home = next(iter(self._hosts(known)), "")
         target = Target(host=home, provider=known, name=provider)
-        case = Case(target=target, lists=self._lists, via=self._ways.https, ca_file=self._ca_file, asked=False)
+        case = Case(target=target, lists=self._lists, via=self.ways.https, ca_file=self._ca_file, asked=False)
         said = await self._status.measure(case, Done())
         return said if isinstance(said, StatusSaid) else None

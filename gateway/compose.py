@@ -93,22 +93,45 @@ def opened_ahead(settings: Settings) -> tuple[Target, ...]:
 
 def fence(settings: Settings, out: Ways) -> Fence | None:
     """Give the bounds for apps of a listener that others can reach; None where only this machine's own come."""
-    if settings.listen.address.is_loopback:
-        return None
+    return None if settings.listen.address.is_loopback else Fence(*fence_of(settings, out))
+
+
+def fence_of(settings: Settings, out: Ways) -> tuple[tuple[str, ...], Callable[[str, int], bool]]:
+    """Give what a `Fence` is made of."""
     # What is adopted while we run is not in it: its address must be a public one, as that of any other name.
     known = Locator(providers(settings))
     others = {(via.host, via.port) for via in (out.https, out.http) if via is not None}
     others |= {(one.origin.host, one.origin.port) for one in fallbacks(settings) if one.origin is not None}
-    return Fence(settings.listen.allow_hosts, lambda host, port: known.knows(host, port) or (host, port) in others)
+    return settings.listen.allow_hosts, lambda host, port: known.knows(host, port) or (host, port) in others
 
 
-def edited_place(identifier: Identifier, routes: tuple[str, ...], origin: Origin | None, target: bytes) -> Place | None:
+def identifier(
+    settings: Settings, secret: bytes, estimates: Estimates, *, before: Identifier | None = None
+) -> Identifier:
+    """Give what gives calls their meaning.
+
+    Args:
+        before: The one that it takes the place of: what was adopted while it was in force stays adopted.
+    """
+    locator = Locator(providers(settings), openai_compatible.PROVIDER)
+    if before is not None:
+        before.hand_over(locator)
+    retry = settings.retry
+    return Identifier(locator, secret, estimates, pure_add=retry.pure_add, pure_remove=retry.pure_remove)
+
+
+def edited_place(
+    place_of: Callable[[Origin | None, bytes], Place | None],
+    routes: tuple[str, ...],
+    origin: Origin | None,
+    target: bytes,
+) -> Place | None:
     """Give where a request goes that mitmproxy shall have, None for all others.
 
     Args:
         routes: Globs over ``provider/path``, for example ``openai/v1/chat/*``.
     """
-    place = identifier.place(origin, target)
+    place = place_of(origin, target) if routes else None
     if place is None:
         return None
     path = place.target.partition(b"?")[0].decode("latin-1")
@@ -201,17 +224,6 @@ def cache_rules(settings: Settings) -> tuple[CacheRule, ...]:
             shared=rule.shared,
         )
         for rule in settings.cache.rules
-    )
-
-
-def identifier(settings: Settings, secret: bytes, estimates: Estimates) -> Identifier:
-    """Give what gives calls their meaning."""
-    return Identifier(
-        Locator(providers(settings), openai_compatible.PROVIDER),
-        secret,
-        estimates,
-        pure_add=settings.retry.pure_add,
-        pure_remove=settings.retry.pure_remove,
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import uvicorn
 
+from gateway.asgi import Gateway
+from gateway.authority import Authority
 from gateway.cache.view import view as cache_view
 from gateway.checkups import Checkups
 from gateway.clients import Clients
@@ -18,8 +20,8 @@ from gateway.record.recorder import Recorder
 from gateway.settings import Address, Settings
 from gateway.show.cached import clear_nothing
 from gateway.show.measured import Metrics
+from gateway.show.trust import Trust
 from gateway.show.web import build_page
-from gateway.stages import Stages
 from gateway.tenants import Team
 from gateway.version import version
 from gateway.vitals import vitals
@@ -49,12 +51,14 @@ def page_of(
     recorder: Recorder,
     *,
     token: str,
-    stages: Stages,
+    app: Gateway,
     clients: Clients,
     health: Callable[[], dict[str, Any]],
     checkups: Checkups,
     metrics: Metrics,
     team: Team,
+    authority: Authority,
+    listen: Address,
 ) -> Page:
     """Put the page together, and take its port.
 
@@ -62,12 +66,13 @@ def page_of(
         StartError: The port is taken.
     """
     address = settings.page.address
-    sock, shelf = bind(address), stages.cache
-    app = build_page(
+    sock, stages = bind(address), app.stages
+    shelf = stages.cache
+    page = build_page(
         recorder,
         token=token,
         health=health,
-        adopt=stages.identifier.adopt,
+        adopt=app.adopt,
         limits=lambda: scopes_of(stages.gate, lambda gate: view(gate, clients.name)),
         readers=team.readers,
         allowed_hosts=frozenset({*LOCAL_NAMES, address.from_here.host, *settings.page.allowed_hosts}),
@@ -77,9 +82,17 @@ def page_of(
         clear_cache=shelf.clear if shelf is not None else clear_nothing,
         doctor=checkups,
         metrics=metrics,
+        trust=Trust(
+            certificate_pem=authority.certificate_pem,
+            fingerprint_sha256=authority.fingerprint_sha256,
+            not_after=authority.not_after,
+            listen_host=listen.host,
+            listen_port=listen.port,
+            needs_token=bool(settings.listen.secret),
+        ),
     )
     config = uvicorn.Config(
-        app,
+        page,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -115,6 +115,10 @@ class Shelf:
         self._epoch = clock.wall() - clock.now()
         self._left, self._refused, self._accepted = _Remembered(), _Remembered(), _Remembered()
 
+    def renew(self, rules: tuple[CacheRule, ...], ttl_seconds: float, stale_seconds: float) -> None:
+        """Decide by other rules from the next call on. What is stored is given for no longer than they say."""
+        self.rules, self._ttl_seconds, self._stale_seconds = rules, ttl_seconds, stale_seconds
+
     # life
 
     async def open(self) -> None:

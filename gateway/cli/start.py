@@ -68,7 +68,13 @@ def start(  # noqa: PLR0917  (its options)
     with telling(resolved.settings) as tell:
         team = team_of(resolved.settings, os.environ, resolved.origins["team.tenants"])
         settings = resolved.settings
-        code = _run(settings, state, ui, tuple(ui_options or ()), tell, team=team, end_with_runs=end_with_runs)
+
+        def again() -> Settings:
+            return resolve_settings(config, flags).settings
+
+        code = _run(
+            settings, state, ui, tuple(ui_options or ()), tell, team=team, again=again, end_with_runs=end_with_runs
+        )
         raise typer.Exit(code)
 
 
@@ -80,6 +86,7 @@ def _run(
     tell: Tell | None,
     *,
     team: "Team",
+    again: Callable[[], Settings],
     end_with_runs: bool,
 ) -> int:
     directory = open_state(state)
@@ -88,8 +95,9 @@ def _run(
 
     if ui is None:
         lighten()
-    from gateway.app import Ui, serve  # noqa: PLC0415
+    from gateway.app import serve  # noqa: PLC0415
     from gateway.ports import StartError  # noqa: PLC0415
+    from gateway.ui import Ui  # noqa: PLC0415
 
     links: list[str] = []
     # The console has the terminal by then; its event log (E) has the lines.
@@ -107,6 +115,7 @@ def _run(
             directory,
             team=team,
             on_ready=ready,
+            read_again=again,
             end_with_runs=end_with_runs,
             ui=None if ui is None else Ui(ui, ui_options, links.append),
         )

@@ -34,6 +34,10 @@ class RetryBudget:
         self._ratio, self._floor = ratio, floor
         self._scopes: OrderedDict[tuple[str, str], deque[_Second]] = OrderedDict()
 
+    def renew(self, ratio: float, floor: int) -> None:
+        """Grant by other figures from now on; what is counted stays."""
+        self._ratio, self._floor = ratio, floor
+
     def asked(self, host: str, key: str, now: float) -> None:
         """Count a call."""
         self._second(host, key, now).calls += 1

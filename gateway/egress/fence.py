@@ -25,6 +25,10 @@ class Fence:
     """
 
     def __init__(self, allowed: Iterable[str], trusted: Callable[[str, int], bool]) -> None:
+        self.renew(allowed, trusted)
+
+    def renew(self, allowed: Iterable[str], trusted: Callable[[str, int], bool]) -> None:
+        """Go by other rules from now on."""
         self._trusted = trusted
         self._names: set[tuple[str, int]] = set()
         self._suffixes: list[tuple[str, int]] = []

@@ -28,6 +28,8 @@ def refusal(call: Call, instance: str) -> Refuse | None:
         return Refuse(
             cause=Cause.PROXY_LOOP_DETECTED, status=508, why="this request has already passed through this gateway"
         )
+    if call.no_room:
+        return Refuse(cause=Cause.PROXY_OVERLOADED, status=503, why=call.no_room, retry_after_seconds=1.0)
     host = _name(call.header(b"host") or "")
     if call.mode is Mode.BASE_URL:
         # A foreign page can have its own name lead here, but cannot know the credential; so with it any name is fine.

@@ -92,6 +92,10 @@ class Identifier:
         """See `Locator.adopt`."""
         return self._locator.adopt(url)
 
+    def hand_over(self, locator: Locator) -> None:
+        """Have another locator know what was adopted here."""
+        locator.take_over(self._locator)
+
     def _is_pure(self, place: Place, document: dict[str, object] | None, *, known: bool) -> bool:
         if not (self._pure_add or self._pure_remove):
             return known and not _acts(document)

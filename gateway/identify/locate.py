@@ -118,6 +118,20 @@ class Locator:
             del self._by_name[oldest], self._by_host[place]
         return name
 
+    @property
+    def adopted(self) -> list[tuple[Provider, Origin]]:
+        """Give what was adopted, the oldest first."""
+        return [self._by_name[name] for name, _ in self._adopted]
+
+    def take_over(self, before: "Locator") -> None:
+        """Know what another one has adopted, under the same names, but for what is known here by now."""
+        for provider, origin in before.adopted:
+            place = origin.host, origin.port
+            if provider.name not in self._by_name and place not in self._by_host:
+                self._by_host[place] = provider
+                self._by_name[provider.name] = provider, origin
+                self._adopted.append((provider.name, place))
+
     def _find_by_name(self, target: bytes) -> Place | None:
         name, slash, rest = target.removeprefix(b"/").partition(b"/")
         named = self._by_name.get(name.decode("latin-1"))

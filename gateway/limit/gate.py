@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 
 from gateway.limit.block import Block
 from gateway.limit.cost import TOKENS, Cost
+from gateway.limit.heirs import Heirs
 from gateway.limit.permit import Answer, Permit
 from gateway.limit.rule import LimitRule
 from gateway.limit.scope import Scope, ScopeKey
@@ -55,17 +56,23 @@ class Gate:
         sharing: Sharing | None = None,
     ) -> None:
         self.sharing = sharing
-        self.rules, self.clock, self.shadow = tuple(rules), clock, shadow
+        self.clock, self.shadow = clock, shadow
         self.queue_max, self.queue_max_bytes = queue_max, queue_max_bytes
         self.scopes: OrderedDict[ScopeKey, Scope] = OrderedDict()
         self.accounts: OrderedDict[tuple[str, str, str], str] = OrderedDict()
-        self._groups: dict[tuple[str, str], str] = {}
-        self._patterns = {rule.model for rule in self.rules if rule.together}
+        self.heirs = Heirs()
+        self.govern(rules)
         self.waiting = 0
         self.waiting_bytes = 0
         self.draining = False
         self.cut = False
         """Whether the gateway itself cuts what still runs: a drain that lasted too long, or a second signal."""
+
+    def govern(self, rules: Sequence[LimitRule]) -> None:
+        """Take on the rules for scopes to come; those that are there have to be told: see `gateway.limit.renew`."""
+        self.rules = tuple(rules)
+        self._groups: dict[tuple[str, str], str] = {}
+        self._patterns = {rule.model for rule in self.rules if rule.together}
 
     @property
     def reservations(self) -> int:
@@ -86,7 +93,7 @@ class Gate:
         if self.draining:
             return _draining()
         now = self.clock.now()
-        scope, cost = self._scope(route), Cost(1, route.input_tokens, route.output_tokens)
+        scope, cost = self.scope_at(self._scope_key(route)), Cost(1, route.input_tokens, route.output_tokens)
         user = User(route.tenant, route.key, live.call.client)
         scope.users.asked(user, cost.of(TOKENS), now)
         too_large = scope.too_large(cost, DOUBT)
@@ -125,7 +132,8 @@ class Gate:
             self.waiting_bytes -= size_bytes
             home_of(waiter.scope).users.got(user)
         if taken is None:
-            return _draining(self.clock.now() - now)
+            large = None if self.draining else home_of(waiter.scope).too_large(cost, DOUBT)
+            return _draining(self.clock.now() - now) if large is None else _too_large(large, cost)
         waited, ms = self.clock.now() - now, waiter.granted_ms
         return Permit(self, route, home_of(waiter.scope), user, taken, cost=cost, waited=waited, granted_ms=ms)
 
@@ -160,6 +168,8 @@ class Gate:
             scope, named = self.scopes.pop(key), key._replace(account=after.account)
             home = self.scopes.get(named)
             if home is not None:
+                pairs = zip(scope.configured, home.configured, strict=True)
+                self.heirs.pass_on(((theirs.meter, ours.meter) for theirs, ours in pairs), anybody_holds=True)
                 home.join(scope)
             else:
                 scope.key = named
@@ -170,11 +180,7 @@ class Gate:
         """Give the scope, making it when it is new."""
         scope = self.scopes.get(key)
         if scope is None:
-            together = key.model in self._patterns
-            rules = [
-                rule for rule in self.rules if rule.fits(key.provider, key.model) or (together and _is_part(rule, key))
-            ]
-            scope = self.scopes[key] = Scope(key, rules, self.clock)
+            scope = self.scopes[key] = Scope(key, self.rules_of(key), self.clock)
             if self.sharing is not None:
                 scope.turns = self.sharing.turns_of(scope)
             self._forget_idle()
@@ -182,8 +188,10 @@ class Gate:
             self.scopes.move_to_end(key)
         return scope
 
-    def _scope(self, route: Route) -> Scope:
-        return self.scope_at(self._scope_key(route))
+    def rules_of(self, key: ScopeKey) -> list[LimitRule]:
+        """Give the rules that hold in a scope."""
+        together = key.model in self._patterns
+        return [rule for rule in self.rules if rule.fits(key.provider, key.model) or (together and _is_part(rule, key))]
 
     def _scope_key(self, route: Route) -> ScopeKey:
         provider = route.provider.name

@@ -42,7 +42,7 @@ class Permit:
     """
 
     __slots__ = (
-        "_answered", "_cost", "_counted", "_gate", "_granted_ms", "_is_good", "_released", "_route", "_scope",
+        "_answered", "_cost", "_counted", "_gate", "_granted_ms", "_is_good", "_moves", "_released", "_route", "_scope",
         "_sent_at", "_taken", "_user", "queued_seconds", "shadow",
     )  # fmt: skip
 
@@ -59,7 +59,8 @@ class Permit:
         granted_ms: float = 0.0,
     ) -> None:
         self._gate, self._route, self._scope, self._user, self._cost = gate, route, scope, user, cost
-        self._taken, self._granted_ms, self._counted = taken, granted_ms, cost
+        self._taken, self._moves = taken, gate.heirs.moves
+        self._granted_ms, self._counted = granted_ms, cost
         self._sent_at: float | None = None
         self._answered = self._is_good = self._released = False
         scope.users.of(user).in_flight += 1
@@ -70,6 +71,7 @@ class Permit:
         """Say that the request is on its way. Connecting took a while; it counts from now on."""
         if self._sent_at is None:
             self._sent_at = now = self._gate.clock.now()
+            self._home()
             for taken in self._taken:
                 taken.meter.sent(taken.hold, now)
 
@@ -137,10 +139,8 @@ class Permit:
             self._counted = true
 
     def _home(self) -> Scope:
-        home = home_of(self._scope)
-        if home is not self._scope:
-            # The configured meters come first, in the order of the rules, and have been taken over with their holds.
-            ours = [one._replace(meter=held.meter) for one, held in zip(self._taken, home.configured, strict=False)]
-            self._taken = [*ours, *self._taken[len(home.configured) :]]
-            self._scope = home
-        return home
+        """Give the scope that counts it now, and find the meters that do."""
+        if self._moves != self._gate.heirs.moves:
+            self._taken, self._moves = self._gate.heirs.now(self._taken), self._gate.heirs.moves
+        self._scope = home_of(self._scope)
+        return self._scope

@@ -66,6 +66,11 @@ class Turns:
         for held in self._scope.configured:
             _divide(held, by, now)
 
+    def renewed(self) -> None:
+        """Keep to the same share of limits that are set anew."""
+        by, self._divided = self._divided, 1.0
+        self.divide(by)
+
     def wake(self) -> None:
         """Ask, soon."""
         if self._task is not None:

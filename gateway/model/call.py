@@ -42,6 +42,7 @@ class Call:
         origin: The host that the app asked for (before any configured override).
         target: Path and query, byte for byte.
         body: The bytes read so far: all of them when ``body_complete``, else the first part of a streamed upload.
+        no_room: Why the listener has no room for its body, empty when it has; what came of the body is let go.
         signed_in: The app presented the listener's credential, which no web page knows.
         tenant: Whose credential that was.
     """
@@ -59,6 +60,7 @@ class Call:
     body_complete: bool = True
     signed_in: bool = False
     tenant: str = "default"
+    no_room: str = ""
     index: Mapping[bytes, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -68,9 +68,7 @@ class Recorder(EventSink):
         self._tally = Tallies()
         self.capture = Capture(clock)
         self._clock = clock
-        self._max_age_seconds = max_age_days * DAY_SECONDS
-        self._max_bytes = max_bytes
-        self._bodies = bodies
+        self.renew(max_age_days=max_age_days, max_bytes=max_bytes, bodies=bodies)
         self._numbers = itertools.count(1)
         self._store: FlowStore | None = None
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -81,8 +79,14 @@ class Recorder(EventSink):
         self._degraded: str | None = None
         self._moved_aside: Path | None = None
         self._failures = 0
-        self._next_try = self._next_purge = self._deadline = 0.0
+        self._next_try = self._deadline = 0.0
         self._suspect = False
+
+    def renew(self, *, max_age_days: float, max_bytes: int, bodies: bool) -> None:
+        """Keep by other rules from now on."""
+        self._max_age_seconds, self._max_bytes = max_age_days * DAY_SECONDS, max_bytes
+        self._bodies = bodies
+        self._next_purge = 0.0
 
     def start(self) -> None:
         """Open the log and start writing. A log that cannot be opened now is tried again later.

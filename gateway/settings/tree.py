@@ -70,6 +70,28 @@ class Listen(Section):
         example='["files.example.com", "*.example.org", "10.0.0.7:8000"]',
         strict=False,
     )
+    connections_per_client: int = setting(
+        256,
+        "How many connections one client may have open, counted by its address (of IPv6 by the first half of it), when"
+        " the address above is not loopback. Each carries one call at a time, so it bounds calls that run and wait,"
+        " too. Past it a connection is answered with 503 at once, and other clients are served as before. 0 is any"
+        " number.",
+        unit="connections",
+        ge=0,
+    )
+    bytes_per_client: int = setting(
+        256 * MIB,
+        "How much memory the bodies of one client's calls may hold together, likewise. 0 is any amount.",
+        unit="bytes",
+        ge=0,
+    )
+    connections_max: int = setting(
+        16_384,
+        "How many connections all clients may have open together. Each takes a descriptor or two, of which the system"
+        " gives a process so many (ulimit -n).",
+        unit="connections",
+        ge=1,
+    )
     drain_seconds: int = setting(
         120,
         "How long calls that are under way may go on after the gateway was asked to stop. Two minutes let a long"

@@ -17,7 +17,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.show.viewer import ADMIN, Viewer, admit
 
 COOKIE = "whygate_token"
-OPEN_PATHS = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS = frozenset({
+    *("/healthz", "/readyz", "/trust", "/ca.pem", "/ca.crt"),
+    *("/static/style.css", "/static/trust.css", "/static/icon.svg"),
+    *("/static/trust.js", "/static/copy.js", "/static/dom.js", "/static/words.js"),
+})  # fmt: skip
+"""What tells nothing of calls: whether it answers, and how to trust it, with what that page is made of."""
+PAGES = frozenset({"/", "/trust"})
 WRITE_PATHS = frozenset({"/api/providers", "/api/cache/clear", "/api/capture"})
 """What changes something: asked with POST, and with the token itself. A browser's cookie opens what only reads."""
 RUN_PATHS = frozenset({"/api/doctor/run"})
@@ -144,9 +150,9 @@ class Guard:
             told = "Use POST here." if scope["path"] in _POST_PATHS else "This only reads: use GET."
             # RFC 9110 section 15.5.6: such an answer has to name what is allowed.
             return Refusal(405, "method_not_allowed", told, ", ".join(sorted(allowed)))
-        # Following a link to the front page is harmless: it shows nothing that the cookie does not unlock.
+        # Following a link to a page is harmless: it shows nothing that the cookie does not unlock.
         navigation = (
-            scope["path"] == "/"
+            scope["path"] in PAGES
             and headers.get("sec-fetch-mode") == "navigate"
             and headers.get("sec-fetch-dest") == "document"
         )

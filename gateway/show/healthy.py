@@ -1,6 +1,6 @@
 """What the gateway says of itself, as data about data: ``/api/health``, ``/healthz`` and ``/readyz``."""
 
-from gateway.show.schemas import COUNT, NUMBER, TEXT, Schema, maybe, one_of, thing, told
+from gateway.show.schemas import COUNT, NUMBER, SWITCH, TEXT, Schema, many, maybe, one_of, thing, told
 
 HEALTH = thing(
     "What the gateway says of itself.",
@@ -43,12 +43,15 @@ HEALTH = thing(
         "connections": told(COUNT, "Apps' connections that are open."),
         "running": told(COUNT, "Calls that run."),
         "waiting": told(COUNT, "Calls that wait for a limit."),
+        "reload": maybe(
+            thing("The last SIGHUP.", {"at": TEXT, "ok": SWITCH, "problems": many(TEXT), "restart": many(TEXT)})
+        ),
         "tasks": told(COUNT, "Of the event loop. In /api/health alone, as are the next three."),
         "descriptors": maybe(COUNT),
         "reservations": COUNT,
         "pool": thing("Connections to providers.", {"busy": COUNT, "idle": COUNT}),
     },
-    frozenset({"team", "connections", "running", "waiting", "tasks", "descriptors", "reservations", "pool"}),
+    frozenset({"team", "reload", "connections", "running", "waiting", "tasks", "descriptors", "reservations", "pool"}),
 )
 
 SHAPES: dict[str, Schema] = {

@@ -4,7 +4,6 @@ A new path is one entry in `OPERATIONS`; a test compares them with the routes, a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -18,11 +17,10 @@ from gateway.record.query import MAX_LIMIT
 from gateway.show import checked, healthy
 from gateway.show.body import MAX_BODY_BYTES
 from gateway.show.guard import COOKIE
+from gateway.show.operation import JSON, MAX_VALUE_CHARS, Operation, in_path, query
 from gateway.show.overview import SHAPES, SPANS
-from gateway.show.schemas import COUNT, LANGUAGE_PATTERN, SCHEMAS, SWITCH, TEXT, Schema, maybe, one_of, ref, thing, told
+from gateway.show.schemas import COUNT, LANGUAGE_PATTERN, SCHEMAS, SWITCH, TEXT, maybe, one_of, ref, thing, told
 
-MAX_VALUE_CHARS = 200
-_JSON = "application/json"
 _SINCE_PATTERN = (
     r"^([0-9]{1,6}[smhd]|(19[7-9][0-9]|20[0-9]{2})-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])"
     r"(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?(Z|[-+](0[0-9]|1[0-3]):[0-5][0-9])?)?)?$"
@@ -39,43 +37,6 @@ _REFUSALS: Mapping[int, str] = {
     421: "The Host header names an address that is not served here.",
     500: "The page failed; calls through the gateway are not affected.",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
-    """One method of one path.
-
-    Attributes:
-        answer: Schema of a 200's body.
-        media_type: Of that body.
-        refusals: Statuses besides those that every path can give; the meaning where it is special.
-        language: Texts are given in the reader's language.
-        is_open: It needs no token.
-        others: Answers that are neither a 200 nor an `Error`, as OpenAPI writes them.
-    """
-
-    summary: str
-    answer: Schema
-    method: str = "get"
-    media_type: str = _JSON
-    parameters: tuple[Schema, ...] = ()
-    body: Schema | None = None
-    refusals: Mapping[int, str] = field(default_factory=dict)
-    language: bool = False
-    is_open: bool = False
-    others: Mapping[str, Any] = field(default_factory=dict)
-
-
-def query(name: str, description: str, **schema: Any) -> Schema:
-    """Give a parameter of the query; a text of bounded length unless told otherwise. Empty is as if it were absent."""
-    shape = {"type": "string", "maxLength": MAX_VALUE_CHARS} | schema
-    shape = {name: value for name, value in shape.items() if value is not None}
-    return {"name": name, "in": "query", "description": description, "schema": shape}
-
-
-def in_path(name: str, description: str, schema: Schema) -> Schema:
-    """Give a part of the path."""
-    return {"name": name, "in": "path", "required": True, "description": description, "schema": schema}
 
 
 FLOW_ID = in_path("flow_id", "The id of a flow.", {"type": "string", "minLength": 1, "examples": ["01993c2a7f10a1b2"]})
@@ -137,7 +98,7 @@ OPERATIONS: Mapping[str, Operation] = {
         summary="Whether it is ready for traffic",
         answer=ref("Ready"),
         is_open=True,
-        others={"503": {"description": "Not now.", "content": {_JSON: {"schema": ref("Ready")}}}},
+        others={"503": {"description": "Not now.", "content": {JSON: {"schema": ref("Ready")}}}},
     ),
     "/api/flows": Operation(
         summary="Flows, newest first",
@@ -303,6 +264,16 @@ OPERATIONS: Mapping[str, Operation] = {
         answer=TEXT,
         others={"303": {"description": "Signed in.", "headers": {"Location": {"schema": TEXT}}}},
     ),
+    "/trust": Operation(
+        summary="How an app elsewhere trusts the gateway and finds it, as a page",
+        media_type="text/html",
+        answer=TEXT,
+        is_open=True,
+    ),
+    "/ca.pem": Operation(
+        summary="The certificate that apps trust, in PEM", media_type="application/x-pem-file", answer={}, is_open=True
+    ),
+    "/ca.crt": Operation(summary="The same in DER", media_type="application/x-x509-ca-cert", answer={}, is_open=True),
     "/static/{name}": Operation(
         summary="A file of the page",
         parameters=(in_path("name", "As the page names it.", {"type": "string", "pattern": r"^[a-z_]+\.[a-z]{2,4}$"}),),
@@ -325,7 +296,8 @@ def openapi(version: str) -> dict[str, Any]:
             "version": version,
             "summary": "What the gateway saw, decided and knows.",
             "description": (
-                "All but /healthz and /readyz need the page's token, or a tenant's, which shows its own calls alone."
+                "All but /healthz, /readyz, /trust with its files and the certificate need the page's token, or a"
+                " tenant's, which shows its own calls alone."
                 " A browser's cookie opens what only reads; what"
                 " changes something needs the token itself. Other methods than those here are answered with 405,"
                 " HEAD with what GET would say in its head."
@@ -350,7 +322,7 @@ def describe(version: str) -> Any:
     document = orjson.dumps(openapi(version))
 
     async def show(_: Request) -> Response:
-        return Response(document, media_type=_JSON)
+        return Response(document, media_type=JSON)
 
     return show
 
@@ -367,7 +339,7 @@ def _operation(path: str, told: Operation) -> dict[str, Any]:
     elif told.method != "get":
         known["security"] = [{"token": []}]
     if told.body is not None:
-        known["requestBody"] = {"required": True, "content": {_JSON: {"schema": told.body}}}
+        known["requestBody"] = {"required": True, "content": {JSON: {"schema": told.body}}}
     return known
 
 
@@ -387,7 +359,7 @@ def _answers(told: Operation) -> dict[str, Any]:
 
 
 def _refusal(status: int, told: Operation) -> dict[str, Any]:
-    content: dict[str, Any] = {_JSON: {"schema": ref("Error")}}
+    content: dict[str, Any] = {JSON: {"schema": ref("Error")}}
     if status == 401 and told.method == "get":
         content["text/html"] = {"schema": TEXT}
     return {"description": told.refusals.get(status) or _REFUSALS[status], "content": content}

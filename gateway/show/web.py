@@ -30,9 +30,11 @@ from gateway.show.feed import Feed
 from gateway.show.guard import Guard, error, no_such_flow
 from gateway.show.languages import labelled, needs_words, row_in, text_in, wanted
 from gateway.show.measured import Metrics, MetricsView, no_metrics
-from gateway.show.openapi import MAX_VALUE_CHARS, describe
+from gateway.show.openapi import describe
+from gateway.show.operation import MAX_VALUE_CHARS
 from gateway.show.overview import overview_of
 from gateway.show.priced import priced
+from gateway.show.trust import Trust
 from gateway.show.viewer import Viewer, health_for, limits_for, reader_for, viewer_of
 
 _TYPES = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
@@ -67,12 +69,13 @@ def build_page(
     doctor: Doctor = NO_DOCTOR,
     metrics: Metrics = no_metrics,
     readers: Mapping[str, tuple[str, bool]] | None = None,
+    trust: Trust | None = None,
 ) -> Starlette:
     """Give the page as an ASGI application.
 
     Args:
         recorder: What is shown.
-        token: Opens everything but ``/healthz`` and ``/readyz``.
+        token: Opens everything but `gateway.show.guard.OPEN_PATHS`.
         health: What the gateway says of itself; its ``state`` is ``starting``, ``ready`` or ``draining``.
         allowed_hosts: Values of the Host header that are answered, with or without a port.
         version: Shown at the foot of the page.
@@ -84,6 +87,7 @@ def build_page(
         doctor: Looks for the cause when somebody asks.
         metrics: An Accept header -> the figures as text, and its media type.
         readers: Tenant's name -> its token, and whether it sees everything; others see their own calls alone.
+        trust: How apps elsewhere come to trust the gateway.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
@@ -105,6 +109,7 @@ def build_page(
             Route("/api/causes/{slug}", cause),
             Route("/api/openapi.json", describe(version)),
             Route("/metrics", MetricsView(metrics).show),
+            *(trust.routes() if trust is not None else ()),
             *(Route(path, serve) for path, serve in _files()),
         ],
         middleware=[Middleware(Guard, token=token, allowed_hosts=allowed_hosts, readers=readers or {})],
@@ -277,7 +282,7 @@ def _files() -> list[tuple[str, Callable[[Request], Response]]]:
     found = []
     for item in sorted(resources.files("gateway.show").joinpath("page").iterdir(), key=lambda item: item.name):
         kind = _TYPES.get(item.name.rpartition(".")[2])
-        if kind is not None:
+        if kind is not None and item.name != "trust.html":  # it has holes, which `gateway.show.trust` fills
             path = "/" if item.name == "index.html" else f"/static/{item.name}"
             found.append((path, _server(item.read_bytes(), kind)))
     return found

@@ -2,6 +2,7 @@
 
 import { CachePanel } from "./cache.js";
 import { CALLS_MAX, Calls, lighten } from "./calls.js";
+import { copy } from "./copy.js";
 import { el, setText, show, translate } from "./dom.js";
 import { Doctor } from "./doctor.js";
 import { drawDrawer } from "./drawer.js";
@@ -220,26 +221,9 @@ function closeFlow() {
   if (id) table.select(id);
 }
 
-async function copy(text, button) {
-  const label = button.textContent;
-  setText(button, t(await copied(text) ? "copy.done" : "copy.refused"));
-  setTimeout(() => setText(button, label), 1500);
-}
-
 // As a command or a program that asks again; the gateway writes it.
 async function again(id, form, button) {
   try { await copy((await fetchAgain(id))[form], button); } catch (problem) { complain(problem); }
-}
-
-// Under an address that is neither https nor this machine, browsers have no clipboard but this old way to it.
-async function copied(text) {
-  try { await navigator.clipboard.writeText(text); return true; } catch { /* the old way */ }
-  const field = el("textarea", { class: "sr", readonly: true, "aria-hidden": "true" });
-  field.value = text;
-  const focused = document.activeElement;
-  document.body.append(field);
-  field.select();
-  try { return document.execCommand("copy"); } catch { return false; } finally { field.remove(); focused?.focus(); }
 }
 
 // --- what the reader does ------------------------------------------------

@@ -36,9 +36,8 @@ class Page(BaseHTTPRequestHandler):
         self.wfile.write(body)
     def log_message(self, *args): pass
 
-Ui = tuple
 
-def serve(settings, state, *, team, on_ready, end_with_runs=False, ui=None):
+def serve(settings, state, *, team, on_ready, read_again=None, end_with_runs=False, ui=None):
     if os.environ.get("WHYGATE_TEST_FAIL") == "start":
         raise StartError("The port is in use", str(settings.listen.address), "Give another.")
     if os.environ.get("WHYGATE_TEST_FAIL") == "crash":

@@ -3,27 +3,47 @@
 import asyncio
 import contextlib
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import uvicorn
 
+from gateway.authority import load_or_create
 from gateway.cache.backend import Wanted
 from gateway.doctor.probe import Outcome
 from gateway.doctor.report import Report
 from gateway.model.clock import Clock
 from gateway.record.recorder import Recorder
 from gateway.show.overview import Silent
+from gateway.show.trust import Trust
 from gateway.show.web import build_page, no_limits
+from gateway.state import State
 from tests.gateway.record.made import until
 
 TOKEN = "t-0123456789abcdef"
 READERS = {"alpha": ("token-of-alpha-0123456789", False), "boss": ("token-of-boss-0123456789", True)}
 """Tenants: name -> token, and whether it sees everything."""
+
+
+@cache
+def trust() -> Trust:
+    """Give a real authority's certificate, made once, for a gateway that others reach."""
+    with tempfile.TemporaryDirectory() as directory:
+        made = load_or_create(State.open(Path(directory), create=True))
+    return Trust(
+        certificate_pem=made.certificate_pem,
+        fingerprint_sha256=made.fingerprint_sha256,
+        not_after=made.not_after,
+        listen_host="0.0.0.0",
+        listen_port=18080,
+        needs_token=True,
+    )
 
 
 class FakeDoctor:
@@ -112,6 +132,7 @@ def serve_page(path: Path, clock: Clock, port: int = 0) -> Iterator[Served]:
         clear_cache=clear_cache,
         doctor=doctor,
         readers=READERS,
+        trust=trust(),
     )
     listener = socket.create_server(("127.0.0.1", port))
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1, access_log=False)

@@ -101,7 +101,9 @@ def test_every_closed_set_has_its_words(language: str) -> None:
 
 def test_every_key_that_is_asked_for_is_there_and_every_key_is_asked_for() -> None:
     code = "\n".join(source(name) for name in MODULES if name != "words.js")
-    named = re.findall(r'data-t(?:-\w+)?="([^"]+)"', source("index.html")) + re.findall(r'\bt\("([^"]+)"', code)
+    named = re.findall(r'data-t(?:-\w+)?="([^"]+)"', source("index.html") + source("trust.html")) + re.findall(
+        r'\bt\("([^"]+)"', code
+    )
     keys = set(tables()["en"])
     assert set(named) <= keys
     told = {literal.text for literal in literals(code)}

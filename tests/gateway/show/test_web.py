@@ -10,7 +10,12 @@ from tests.gateway.record.made import EPOCH, a_call, a_concluded, a_diagnosis, a
 from tests.gateway.record.test_recorder import run_one
 from tests.gateway.show.served import TOKEN, Served
 
-OPEN = {"/healthz", "/readyz"}
+OPEN = {
+    *("/healthz", "/readyz", "/trust", "/ca.pem", "/ca.crt"),
+    *("/static/style.css", "/static/trust.css", "/static/icon.svg"),
+    *("/static/trust.js", "/static/copy.js", "/static/dom.js", "/static/words.js"),
+}
+"""What knows nothing of any call."""
 WRITES = {"/api/providers", "/api/cache/clear", "/api/capture"}
 RUNS = {"/api/doctor/run"}
 
@@ -32,7 +37,7 @@ def paths(served: Served) -> list[str]:
     return [route.path.replace("{flow_id}", "x") for route in served.app.routes]
 
 
-def test_no_path_answers_without_the_token_but_two(served: Served) -> None:
+def test_no_path_that_knows_of_calls_answers_without_the_token(served: Served) -> None:
     """Every route that exists, and one that does not."""
     with served.bare() as client:
         assert client.post("/api/providers", json={"base_url": "https://relay.example/v1"}).status_code == 401
@@ -197,7 +202,7 @@ def test_the_page_needs_nothing_from_elsewhere(served: Served) -> None:
     with served.client() as client:
         html = client.get("/").text
         files = re.findall(r'(?:src|href)="([^"#]+)"', html)
-        assert all(file.startswith("/static/") for file in files)
+        assert all(file.startswith("/static/") or file == "/trust" for file in files)
         assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son[a-z]+=", html)
         for path in (path for path in paths(served) if path.startswith("/static/")):
             answer = client.get(path)
