@@ -82,9 +82,8 @@ def build_page(
         adopt: A base URL that an app was told to use -> the path that leads there through the gateway, or None.
         limits: What is known of providers' limits, who waits for them and who uses them.
         vitals: What the gateway holds at this moment; ``/api/health`` alone says it.
-        cache: What the cache holds, saved and could save: see `gateway.cache.view`.
-        clear_cache: Removes stored answers and gives how many they were.
-        doctor: Looks for the cause when somebody asks.
+        cache: What the cache holds, saved and could save (`gateway.cache.view`); ``clear_cache`` removes of it.
+        doctor: Looks for the cause.
         metrics: An Accept header -> the figures as text, and its media type.
         readers: Tenant's name -> its token, and whether it sees everything; others see their own calls alone.
         trust: How apps elsewhere come to trust the gateway.

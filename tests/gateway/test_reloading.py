@@ -12,6 +12,7 @@ from gateway.settings.sources import known_keys
 RESTART = {
     *("listen.address", "listen.token", "page.address", "page.token", "page.allowed_hosts"),
     *("cache.backend", "cache.max_bytes", "network.proxy", "network.no_proxy", "network.ca_file", "network.preconnect"),
+    *("observe.log", "observe.otel"),
 }
 KEYS = [".".join(key) for key in known_keys()]
 
