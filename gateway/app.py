@@ -38,7 +38,7 @@ from gateway.reloading import Hangup, Parts, Reloading
 from gateway.settings import Address, Settings
 from gateway.shared import Shared, own_secret
 from gateway.stages import Stages
-from gateway.starting import listening, open_log, quietly
+from gateway.starting import listening, open_log, quietly, settle
 from gateway.state import Runtime, State
 from gateway.team import TeamParts
 from gateway.tenants import Team
@@ -313,6 +313,7 @@ class Running:
             started_at=utc_text(self._clock.wall()),
             ends_with_runs=self._end_with_runs,
         )
+        settle()
         runtime.write(self._state)
         try:
             if self._ui is not None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -60,6 +61,14 @@ async def listening(proxy: master.Master, task: "asyncio.Task[Any]", wanted: Add
                 raise port_error(instance.last_exception, wanted, "--listen")
         await asyncio.sleep(0.002)
     raise port_error(OSError(errno.EIO, "the listener ended"), wanted, "--listen")
+
+
+def settle() -> None:
+    """Have the collector leave alone what is there by now: most of it stays until the end.
+
+    A full collection looked at 500,000 objects of the libraries each time, and held every call up for 100 to 160 ms.
+    """
+    gc.freeze()
 
 
 async def quietly(work: Coroutine[Any, Any, None]) -> None:

@@ -79,22 +79,20 @@ def build_page(
         health: What the gateway says of itself; its ``state`` is ``starting``, ``ready`` or ``draining``.
         allowed_hosts: Values of the Host header that are answered, with or without a port.
         version: Shown at the foot of the page.
-        adopt: A base URL that an app was told to use -> the path that leads there through the gateway, or None.
+        adopt: A base URL that an app was told to use -> the path through the gateway, or None.
         limits: What is known of providers' limits, who waits for them and who uses them.
         vitals: What the gateway holds at this moment; ``/api/health`` alone says it.
         cache: What the cache holds, saved and could save (`gateway.cache.view`); ``clear_cache`` removes of it.
         doctor: Looks for the cause.
         metrics: An Accept header -> the figures as text, and its media type.
         readers: Tenant's name -> its token, and whether it sees everything; others see their own calls alone.
-        trust: How apps elsewhere come to trust the gateway.
 
     Returns:
         An application whose ``state.feed`` is to be closed before its server is stopped, so that live streams end.
     """
     if not token:
         raise ValueError("the page needs a token")
-    whole_health = partial(_whole_health, recorder, version, health)
-    feed = Feed(recorder, whole_health)
+    feed = Feed(recorder, whole_health := partial(_whole_health, recorder, version, health))
     views = _Views(Reader.of(recorder), feed, whole_health, limits, vitals)
     app = Starlette(
         routes=[
