@@ -258,7 +258,7 @@ if given < #ask.items then
         break
       end
     end
-    if wait == 0 then wait, why = 4, 'turn' end  -- what is free is others', who come for it within moments
+    if wait == 0 then wait, why = 2, 'turn' end  -- what is free is others', who come for it within moments
   end
   wait = math.min(wait, 1000)
 end
