@@ -14,17 +14,18 @@ from typing import Any
 from tests.network import faults, http_faults
 from tests.network.faults import Pieces
 from tests.network.network import Network
+from tests.network.scenarios.chatgpt import NAMES
 
 RUNS = 3
 KEY = {"OPENAI_API_KEY": "sk-good-0123456789abcdef"}
 WORLDS: dict[str, tuple[tuple[Pieces, ...], dict[str, Any], tuple[str, ...]]] = {
     "all is well": ((), {}, ()),
-    "all is well, --chatgpt": ((), {}, ("--chatgpt",)),
+    "all is well, --chatgpt": ((), {"hosts": NAMES}, ("--chatgpt",)),
     "a filter leads the name to its page": ((http_faults.sunk("api.openai.com", "umbrella"),), {}, ()),
     "connections die by name": ((faults.reset_at_hello("api.openai.com"),), {}, ()),
     "large requests are lost": ((faults.mtu_hole("api.openai.com"),), {}, ()),
     "every packet is dropped": ((faults.silence("*"),), {}, ()),
-    "every packet is dropped, --chatgpt": ((faults.silence("*"),), {}, ("--chatgpt",)),
+    "every packet is dropped, --chatgpt": ((faults.silence("*"),), {"hosts": NAMES}, ("--chatgpt",)),
     "no network": ((), {"offline": True}, ()),
 }
 
