@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
+from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import RedisError
 
 from gateway.model.clock import Clock
@@ -38,9 +38,10 @@ class RedisLink:
 
     Args:
         url: As in the settings; may hold a password, which no text of ours ever repeats.
+        prefix: Begins the name of all that is kept there; a server's rules may allow no other.
     """
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, prefix: str = "whygate:") -> None:
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=CONNECTIONS_MAX,
@@ -51,7 +52,7 @@ class RedisLink:
             client_name="whygate",
         )
         self._redis = Redis(connection_pool=pool)
-        self._clock = clock
+        self._clock, self._prefix = clock, prefix
         self._failures, self._answered_at = 0, 0.0
         self._heal: list[Callable[[], None]] = []
         self._fall: list[Callable[[], None]] = []
@@ -102,7 +103,7 @@ class RedisLink:
         """See whether the server takes what is written to it; it may be full, or a replica after a failover."""
         try:
             async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-                await self._redis.set("whygate:look", "1", px=5_000)
+                await self._redis.set(f"{self._prefix}look", "1", px=5_000)
         except (RedisError, OSError, TimeoutError) as error:
             self._down(reason(error))
             return False
@@ -172,10 +173,10 @@ def reason(error: BaseException) -> str:
         "WRONGTYPE": "another program keeps something under the names used here",
         "CLUSTERDOWN": "its cluster is down",
         "MASTERDOWN": "its primary is gone",
+        "NOREPLICAS": "it has too few replicas to take anything",
     }
-    return known.get(text, f"it cannot be reached ({type(error).__name__})")
-
-
-def texts(found: Any) -> list[str]:
-    """Give a list of what came back as text."""
-    return [part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part) for part in found]
+    if text in known:
+        return known[text]
+    if isinstance(error, LostError | OSError):
+        return "it cannot be reached"
+    return f"it did not do what was asked ({type(error).__name__})"

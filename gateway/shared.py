@@ -38,7 +38,7 @@ def open_link(settings: Settings, clock: Clock) -> "RedisLink | None":
         return None
     from gateway.redis_link import RedisLink  # noqa: PLC0415 - over a second of imports; who works alone does not pay
 
-    return RedisLink(settings.team.redis.get_secret_value(), clock)
+    return RedisLink(settings.team.redis.get_secret_value(), clock, settings.team.redis_prefix)
 
 
 def _sharing(link: "RedisLink", settings: Settings, clock: Clock) -> "Sharing":
@@ -125,8 +125,8 @@ class Shared:
         if self.link is None or self.sharing is None:
             return None
         state = "together" if self.sharing.together else "apart"
-        why = None if self.sharing.together else self.link.why or "the gateways are about to meet"
-        return {"state": state, "gateways": self.sharing.replicas, "why": why}
+        why = f"Redis: {self.link.why}" if self.link.why else "the gateways are about to meet"
+        return {"state": state, "gateways": self.sharing.replicas, "why": None if self.sharing.together else why}
 
     def parts(self) -> dict[str, Callable[[], bool]]:
         """Say, for the figures, whether it does not work as it should; nothing where this gateway is alone."""

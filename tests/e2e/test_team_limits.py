@@ -83,7 +83,7 @@ def test_a_frozen_redis_costs_a_call_50_ms_at_most_and_three_of_them(team: Teamw
 
 @pytest.mark.parametrize(
     ("setting", "broken", "whole", "why"),
-    [("maxmemory", "1", "0", "its memory is full"), ("min-replicas-to-write", "1", "0", "it cannot be reached")],
+    [("maxmemory", "1", "0", "its memory is full"), ("min-replicas-to-write", "1", "0", "too few replicas")],
     ids=["full", "without replicas"],
 )
 def test_a_redis_that_takes_nothing_is_told_and_taken_back(

@@ -235,6 +235,8 @@ def test_a_fuzzer_finds_nothing_that_the_document_does_not_say(running: GatewayP
     config.write_text(
         '[[operations]]\ninclude-path = "/api/providers"\n'
         '[operations.checks]\npositive_data_acceptance.expected-statuses = ["2xx", "400"]\n'
+        # A body that is wrong and too long is refused for its length, before anybody has read it.
+        '[checks.negative_data_rejection]\nexpected-statuses = ["4xx", "5xx"]\n'
     )
     arguments = [
         "--config-file", str(config), "run", f"http://{running.runtime['page']}/api/openapi.json",
