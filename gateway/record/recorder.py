@@ -35,7 +35,7 @@ RETRY_SECONDS = (0.25, 2.0)
 """Pause after the first failed commit, and the longest one."""
 PURGE_EVERY_SECONDS = 60.0
 HEAVY_BODY_BYTES = 16 * 1024
-BREATH_ROWS = 4
+BREATH_ROWS = 8
 MOVE_SECONDS = 0.05
 """Pause between two steps in which rows of an older log are moved: about 1,500 rows a second come to pass."""
 DAY_SECONDS = 86_400

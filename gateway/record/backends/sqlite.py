@@ -15,6 +15,7 @@ import orjson
 from gateway.model.flow import FlowRow
 from gateway.record.backends import blocks, kinds
 from gateway.record.backends.earlier import TABLE, newest_rows, set_aside
+from gateway.record.backends.inserting import insert_rows
 from gateway.record.backends.kinds import storable
 from gateway.record.filter import own_text
 from gateway.sqlite_file import ForeignFileError, claim
@@ -38,8 +39,6 @@ PRAGMA user_version = {SCHEMA_VERSION};
 """
 _DETAILS = "CREATE TABLE details (seq INTEGER PRIMARY KEY, row BLOB NOT NULL, body TEXT, request TEXT);"
 _REQUESTS = "ALTER TABLE details ADD COLUMN request TEXT;"
-_INSERT_FLOW = "INSERT INTO flows VALUES (?,?,?,?)"
-_INSERT_DETAIL = "INSERT INTO details VALUES (?,?,?,?)"
 _INSERT_MINUTE = """
 INSERT INTO minutes VALUES (?,?,?)
 ON CONFLICT (minute) DO UPDATE SET first = min(first, excluded.first), last = max(last, excluded.last)
@@ -165,13 +164,13 @@ class FlowStore:
         with self._transaction():
             self._blocks.add(self._index([item.row for item in batch]))
             details = ((item.row.seq, item.json, *_bodies(item.row)) for item in batch)
-            self._connection.executemany(_INSERT_DETAIL, details)
+            insert_rows(self._connection, "details", details)
 
     def _index(self, rows: Sequence[FlowRow]) -> list[tuple[int, int, str]]:
         """Make rows known to filters. Gives what `Blocks` needs of them."""
         numbers = [self._kinds.number_of(row) for row in rows]
         flows = ((row.seq, row.id, row.started_at, number) for row, number in zip(rows, numbers, strict=True))
-        self._connection.executemany(_INSERT_FLOW, flows)
+        insert_rows(self._connection, "flows", flows)
         minutes: dict[str, list[int]] = {}
         for row in rows:
             minutes.setdefault(row.started_at[:16], []).append(row.seq)
