@@ -6,7 +6,7 @@ listener's credential, so what comes here has presented it where one is asked fo
 """
 
 import asyncio
-import os
+import random
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
@@ -290,4 +290,5 @@ def _own_origin(headers: tuple[tuple[bytes, bytes], ...]) -> Origin:
 
 def new_id(epoch_seconds: float) -> str:
     """Give 26 hexadecimal digits: 12 of milliseconds since the epoch, so that ids sort by time, 14 of randomness."""
-    return f"{int(epoch_seconds * 1000):012x}{os.urandom(7).hex()}"
+    # Names and no secrets: asking the system for randomness would give the turn to another thread, for each call.
+    return f"{int(epoch_seconds * 1000):012x}{random.getrandbits(56):014x}"

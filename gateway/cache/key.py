@@ -1,20 +1,20 @@
 """Which requests are equal: a keyed hash over everything that can change the answer, in an injective encoding.
 
-Every part is written with its length in front, so no two different lists of parts give the same bytes. JSON is brought
-to one form in which the order of keys does not count, while ``1`` and ``1.0`` stay different; a body with a repeated
-key has no agreed meaning and is compared byte for byte.
+How many parts there are and how long each is stand in front, so no two different lists of parts give the same bytes.
+JSON is brought to one form in which the order of keys does not count, while ``1`` and ``1.0`` stay different; a body
+with a repeated key has no agreed meaning and is compared byte for byte.
 """
 
-import hashlib
-import hmac
 import json
 from itertools import chain
 from operator import itemgetter
+from struct import pack
 from typing import NamedTuple
 from urllib.parse import unquote_plus
 
 import orjson
 
+from gateway.keyed import keyed_digest
 from gateway.model.call import Call
 from gateway.model.provider import Provider
 from gateway.model.route import Route
@@ -78,8 +78,8 @@ def _without_credential(target: bytes, provider: Provider) -> bytes:
 
 
 def _digest(secret: bytes, parts: list[bytes]) -> bytes:
-    sized = b"".join([b"%d:%b" % (len(part), part) for part in parts])
-    return hmac.digest(secret, sized, hashlib.sha256)
+    sizes = pack(f"{len(parts) + 1}Q", len(parts), *map(len, parts))
+    return keyed_digest(secret, b"".join([sizes, *parts]))
 
 
 class _RepeatedKeyError(ValueError):

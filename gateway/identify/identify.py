@@ -1,7 +1,5 @@
 """`Identifier.route`: the whole of Identify for one call."""
 
-import hashlib
-import hmac
 import math
 import re
 from fnmatch import fnmatchcase
@@ -11,6 +9,7 @@ import orjson
 
 from gateway.identify.estimate import Estimates, input_characters
 from gateway.identify.locate import Locator, Place
+from gateway.keyed import keyed_digest
 from gateway.model.call import Call, Mode, Origin
 from gateway.model.provider import Endpoint, Provider
 from gateway.model.route import Route
@@ -118,7 +117,7 @@ class Identifier:
         return self._fingerprint(text.encode("latin-1", "replace"))
 
     def _fingerprint(self, value: bytes) -> str:
-        return hmac.digest(self._secret, value, hashlib.sha256).hex()[:8]
+        return keyed_digest(self._secret, value).hex()[:8]
 
 
 def _endpoint(provider: Provider, path: str) -> tuple[Endpoint, bool]:
