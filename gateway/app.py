@@ -175,6 +175,7 @@ class Running:
             self._reloading = Reloading(self._read_again, settings, parts, self._clock)
             proxy, lanes = self._proxy(sink, app, feed, checkups.look_at)
             aside = [*memory.load(), shared.run(), self._reloading.run(), checkups.watch.run()]
+            aside += shared.news(stages.gate, stages.breaker)
             aside += [keep_warm(dialer, opened_ahead(settings)), *([shelf.run()] if shelf is not None else [])]
             pages = partial(page_of, settings, recorder, app=app, checkups=checkups, clients=self._clients)
             pages = partial(pages, team=self._team.team, metrics=self._observed.metrics, authority=self._authority)

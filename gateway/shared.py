@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from gateway.budgets_redis import RedisBudgets
+    from gateway.egress.breaker import Breaker
+    from gateway.limit.gate import Gate
     from gateway.limit.sharing import Sharing
     from gateway.redis_link import RedisLink
 
@@ -79,7 +81,7 @@ class Shared:
         self.sharing = None if self.link is None else _sharing(self.link, settings, clock)
         self._has_file = settings.team.secret_file is not None
         self._name = f"{settings.team.redis_prefix}secret"
-        self._prefix = settings.team.redis_prefix
+        self._prefix, self._clock = settings.team.redis_prefix, clock
         self._budgets: RedisBudgets | None = None
         self._is_shared = False
 
@@ -141,6 +143,14 @@ class Shared:
 
         self._budgets = RedisBudgets(self.link, self._prefix)
         return self._budgets
+
+    def news(self, gate: "Gate", breaker: "Breaker") -> "list[Coroutine[Any, Any, None]]":
+        """Give what tells the others which hosts answer nobody and what limits are known, and hears the same."""
+        if self.link is None:
+            return []
+        from gateway.news import News  # noqa: PLC0415 - as the link
+
+        return [News(self.link, self._prefix, self._clock, gate, breaker).run()]
 
     async def close(self) -> None:
         """Leave the team, and close every connection."""

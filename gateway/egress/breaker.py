@@ -5,10 +5,14 @@ it on a host that serves most of its callers. Open, it lets one attempt through 
 them each twice that, and so on; the first answer closes it, whatever it says. It never waits for an attempt to end
 before it lets the next one try: an answer may take minutes. The periods are short, since the calls that it spares cost
 little and a host that is well again shall be asked at once.
+
+Gateways of a team tell one another what is open (see `gateway.news`): one that only heard of it lets attempts through
+in periods of its own, and forgets it when nobody says so any more.
 """
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.model.cause import Again, Cause, Fault
 
@@ -25,6 +29,16 @@ TRIES_EACH = 4
 
 SCOPES_MAX = 1_000
 
+type Account = tuple[str, str]
+"""What a breaker is for: a host, and the fingerprint of a key."""
+
+
+class Open(NamedTuple):
+    """How many attempts failed in a row, and of what the last one did."""
+
+    failures: int
+    cause: Cause
+
 
 @dataclass(slots=True)
 class _Failing:
@@ -33,13 +47,14 @@ class _Failing:
     opened: int = 0  # 0 while closed, then one more with each attempt that it let through
     next_at: float = 0.0
     cause: Cause = Cause.UNKNOWN
+    heard: bool = False  # and nothing has failed here since
 
 
 class Breaker:
     """Counts failures. The caller brings the time (monotonic seconds). Whoever answers well costs a look-up."""
 
     def __init__(self) -> None:
-        self._failing: OrderedDict[tuple[str, str], _Failing] = OrderedDict()
+        self._failing: OrderedDict[Account, _Failing] = OrderedDict()
 
     def wait(self, host: str, key: str, now: float) -> float:
         """Seconds until somebody may try, 0.0 for now. Only looks."""
@@ -67,6 +82,7 @@ class Breaker:
         if not failing.opened and now - failing.failed_at > QUIET_SECONDS:
             failing.failures = 0
         failing.failures, failing.failed_at, failing.cause = failing.failures + 1, now, cause
+        failing.heard = False
         if not failing.opened and failing.failures >= FAILURES_MIN:
             failing.opened, failing.next_at = 1, now + _period(1)
 
@@ -75,10 +91,38 @@ class Breaker:
         if self._failing:
             self._failing.pop((host, key), None)
 
-    def why(self, host: str, key: str) -> tuple[int, Cause]:
-        """How many attempts failed in a row, and of what the last one did."""
+    def why(self, host: str, key: str) -> Open:
+        """Give how many attempts failed in a row, and of what the last one did."""
         failing = self._failing.get((host, key))
-        return (0, Cause.UNKNOWN) if failing is None else (failing.failures, failing.cause)
+        return Open(0, Cause.UNKNOWN) if failing is None else Open(failing.failures, failing.cause)
+
+    def is_open(self, account: Account) -> bool:
+        """Whether it is open, for whatever reason."""
+        failing = self._failing.get(account)
+        return failing is not None and failing.opened > 0
+
+    def opened(self) -> dict[Account, Open]:
+        """Give those that are open because of what this gateway has seen itself."""
+        return {
+            account: Open(failing.failures, failing.cause)
+            for account, failing in self._failing.items()
+            if failing.opened and not failing.heard
+        }
+
+    def hear(self, account: Account, said: Open, now: float) -> None:
+        """Open as another gateway has."""
+        failing = self._failing.get(account)
+        if failing is not None and failing.opened:
+            return
+        self._failing[account] = _Failing(said.failures, now, 1, now + _period(1), said.cause, heard=True)
+        if len(self._failing) > SCOPES_MAX:
+            self._failing.popitem(last=False)
+
+    def unhear(self, account: Account) -> None:
+        """Close what was open by others' word alone: they say so no more."""
+        failing = self._failing.get(account)
+        if failing is not None and failing.heard:
+            del self._failing[account]
 
 
 def _period(opened: int) -> float:

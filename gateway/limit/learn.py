@@ -305,20 +305,31 @@ class Pace:
     def __init__(self, rate: float, now: float) -> None:
         self._since = now
         self.refused_at = now
+        self.is_heard = False
         self.meter = Bucket(1.0, 1.0, 1.0, now)
         self._set(rate * self._CUT, now)
+
+    def follow(self, refused_at: float, now: float) -> None:
+        """Go slower as well: what another gateway was refused for, all of them together were too fast for."""
+        if refused_at > self.refused_at + self._ONE_REFUSAL_SECONDS:
+            self._set(self._rate * self._CUT, now)
+            self.refused_at, self.is_heard = refused_at, True
+
+    @property
+    def _rate(self) -> float:
+        return self.meter.limit / self.meter.seconds
 
     def refused(self, until: float, now: float) -> None:
         """Go slower; calls that were refused together count once."""
         if now - self.refused_at > self._ONE_REFUSAL_SECONDS:
-            self._set(self.meter.limit / self.meter.seconds * self._CUT, now)
-        self.refused_at = max(now, until)
+            self._set(self._rate * self._CUT, now)
+        self.refused_at, self.is_heard = max(now, until), False
         self.meter.drain(until, 1.0, now)
 
     def grow(self, now: float) -> None:
         """Go faster after a while without refusal."""
         if now - max(self._since, self.refused_at) >= 1.0:
-            self._set(self.meter.limit / self.meter.seconds * (1 + self._GROWTH), now)
+            self._set(self._rate * (1 + self._GROWTH), now)
 
     def faded(self, now: float) -> bool:
         """Whether it was learned too long ago to be believed."""

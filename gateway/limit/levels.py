@@ -23,7 +23,7 @@ KEPT_MAX = 200
 
 _SPENT_MAX = 64
 _KEPT_SECONDS = 86_400.0
-_DAMAGE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
+DAMAGE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def document_of(gate: Gate) -> dict[str, Any]:
@@ -47,13 +47,13 @@ def restore(gate: Gate, document: object, elapsed_seconds: float) -> None:
     if not isinstance(document, dict) or document.get("version") != VERSION:
         return
     elapsed = max(0.0, elapsed_seconds)
-    for entry in _list(document.get("accounts")):
+    for entry in as_list(document.get("accounts")):
         if isinstance(entry, list) and len(entry) == 4 and all(isinstance(part, str) for part in entry):
             gate.accounts[entry[0], entry[1], entry[2]] = entry[3]
-    for entry in reversed(_list(document.get("scopes"))):  # the latest used comes last, as it was
+    for entry in reversed(as_list(document.get("scopes"))):  # the latest used comes last, as it was
         try:
             _restore_scope(gate, entry, elapsed)
-        except _DAMAGE:
+        except DAMAGE:
             continue
 
 
@@ -66,13 +66,16 @@ def _scope(scope: Scope, now: float) -> dict[str, Any]:
         "started": scope.starting.over,
         "paused_seconds": max(0.0, scope.paused_until - now) if math.isfinite(scope.paused_until) else 0.0,
         "limits": [
-            _learned(learned, now) for learned in scope.learned.values() if learned.shape and not learned.faded(now)
+            learned_document(learned, now)
+            for learned in scope.learned.values()
+            if learned.shape and not learned.faded(now)
         ],
         "configured": [_held(held, now) for held in scope.configured],
     }
 
 
-def _learned(learned: Learned, now: float) -> dict[str, Any]:
+def learned_document(learned: Learned, now: float) -> dict[str, Any]:
+    """Give what is known of one limit, as JSON-ready values."""
     assert learned.meter is not None
     assert learned.shape is not None
     return {
@@ -108,13 +111,13 @@ def _restore_scope(gate: Gate, entry: dict[str, Any], elapsed: float) -> None:
     scope = gate.scope_at(key)
     scope.is_organisation = entry.get("account_kind") == "organisation"
     scope.starting.over = scope.starting.over or entry.get("started") is True
-    for said in _list(entry.get("limits")):
-        with suppress(*_DAMAGE):
-            _restore_learned(scope, said, elapsed, now)
-    for held, kept in zip(scope.configured, _list(entry.get("configured")), strict=False):
-        with suppress(*_DAMAGE):
+    for said in as_list(entry.get("limits")):
+        with suppress(*DAMAGE):
+            restore_learned(scope, said, elapsed, now)
+    for held, kept in zip(scope.configured, as_list(entry.get("configured")), strict=False):
+        with suppress(*DAMAGE):
             _restore_configured(held, kept, elapsed, now)
-    paused = min(PASSED_ON_SECONDS, _number(entry.get("paused_seconds", 0.0))) - elapsed
+    paused = min(PASSED_ON_SECONDS, as_number(entry.get("paused_seconds", 0.0))) - elapsed
     if paused > 0:
         scope.paused_until, scope.pause_reason = now + paused, "the provider asked to wait"
 
@@ -123,30 +126,33 @@ def _restore_configured(held: Held, kept: dict[str, Any], elapsed: float, now: f
     if (held.kind, held.seconds, held.burst) != (kept["kind"], kept["window_seconds"], kept["burst"]):
         return  # another limit is configured now
     if isinstance(held.meter, Window):
-        for age, amount in _list(kept.get("spent")):
-            held.meter.restore(_number(age) + elapsed, _number(amount), now)
+        for age, amount in as_list(kept.get("spent")):
+            held.meter.restore(as_number(age) + elapsed, as_number(amount), now)
     elif isinstance(held.meter, Bucket):
-        missing = min(held.meter.capacity, _number(kept.get("missing", 0.0))) - elapsed * held.meter.rate
+        missing = min(held.meter.capacity, as_number(kept.get("missing", 0.0))) - elapsed * held.meter.rate
         held.meter.drain(now, held.meter.capacity - max(0.0, missing), now)
 
 
-def _restore_learned(scope: Scope, said: dict[str, Any], elapsed: float, now: float) -> None:
-    learned = Learned(str(said["kind"]), now - _number(said["said_seconds_ago"]) - elapsed)
+def restore_learned(scope: Scope, said: dict[str, Any], elapsed: float, now: float) -> None:
+    """Begin with what is known of one limit. Raises one of `DAMAGE` when it is not understood."""
+    learned = Learned(str(said["kind"]), now - as_number(said["said_seconds_ago"]) - elapsed)
     learned.source = "headers" if said.get("source") == "headers" else "refusal"
     if learned.faded(now):
         return
-    limit, seconds = _number(said["limit"]), _number(said["window_seconds"])
+    limit, seconds = as_number(said["limit"]), as_number(said["window_seconds"])
     shape = Shape(stepwise=said.get("stepwise") is True, seconds=seconds)
-    left = _number(said["left"]) + (elapsed * limit / seconds if not shape.stepwise or elapsed >= seconds else 0.0)
-    learned.restore(shape, limit, _number(said.get("capacity", 0.0)), max(0.0, min(left, limit)), now)
+    left = as_number(said["left"]) + (elapsed * limit / seconds if not shape.stepwise or elapsed >= seconds else 0.0)
+    learned.restore(shape, limit, as_number(said.get("capacity", 0.0)), max(0.0, min(left, limit)), now)
     scope.learned[learned.kind] = learned
 
 
-def _list(value: object) -> list[Any]:
+def as_list(value: object) -> list[Any]:
+    """Give a list; an empty one for anything else."""
     return value if isinstance(value, list) else []
 
 
-def _number(value: object) -> float:
+def as_number(value: object) -> float:
+    """Give a finite number that is not negative. Raises ValueError for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ValueError(value)
     return float(value)

@@ -140,6 +140,10 @@ class Scope:
         most += int((now - since) / _CONCURRENCY_GROWS_SECONDS)
         return most if self.concurrency is None else min(most, self.concurrency)
 
+    def learn_concurrency(self, most: int, now: float) -> None:
+        """Let so many be under way; slowly more again."""
+        self._concurrency_learned = (most, now)
+
     def _concurrency_grows_in(self, now: float) -> float:
         if self._concurrency_learned is None or self.most_at_once(now) == self.concurrency:
             return math.inf
@@ -236,7 +240,7 @@ class Scope:
         for said in stated:
             if said.kind == CONCURRENCY:
                 if said.limit:
-                    self._concurrency_learned = (said.limit, now)
+                    self.learn_concurrency(said.limit, now)
                 continue
             learned = self.learned.get(said.kind)
             if learned is None:
@@ -273,7 +277,7 @@ class Scope:
             self._refused_at = now
         if refusal.kind == CONCURRENCY:
             if not any(said.kind == CONCURRENCY and said.limit for said in refusal.stated):
-                self._concurrency_learned = (max(1, self.in_flight - 1), now)
+                self.learn_concurrency(max(1, self.in_flight - 1), now)
             if not refusal.wait_seconds and self.in_flight > 1:
                 return  # the end of a running call is what is waited for
         learned = self._limit_of(refusal.kind)

@@ -11,6 +11,7 @@ from gateway.egress.breaker import (
     OPEN_SECONDS,
     QUIET_SECONDS,
     Breaker,
+    Open,
     is_owned,
 )
 from gateway.model.cause import Again, Cause, Fault
@@ -131,3 +132,46 @@ def test_whatever_happens_somebody_may_try_within_the_longest_period(events: lis
         if what == "try":
             assert breaker.enter(*HERE, now) == wait
     assert breaker.enter(*HERE, now + OPEN_MAX_SECONDS) == 0
+
+
+SAID = Open(25, Cause.SERVICE_OVERLOADED)
+
+
+def test_what_another_gateway_has_opened_lets_attempts_through_as_if_it_were_ones_own() -> None:
+    breaker = Breaker()
+    breaker.hear(HERE, SAID, 0.0)
+    assert breaker.is_open(HERE)
+    assert breaker.why(*HERE) == SAID
+    assert breaker.enter(*HERE, 0.0) == OPEN_SECONDS
+    assert breaker.enter(*HERE, OPEN_SECONDS) == 0
+    assert breaker.enter(*HERE, OPEN_SECONDS) > 0
+    breaker.answered(*HERE)
+    assert not breaker.is_open(HERE)
+
+
+def test_what_is_heard_again_changes_nothing_of_what_is_known_here() -> None:
+    breaker = _opened()
+    breaker.enter(*HERE, OPEN_SECONDS)
+    before = breaker.wait(*HERE, 0.3)
+    breaker.hear(HERE, SAID, 0.3)
+    assert breaker.wait(*HERE, 0.3) == before
+    assert set(breaker.opened()) == {HERE}
+
+
+def test_only_what_is_known_by_hearsay_alone_is_forgotten_with_it() -> None:
+    breaker = Breaker()
+    breaker.hear(HERE, SAID, 0.0)
+    assert breaker.opened() == {}
+    breaker.unhear(HERE)
+    assert not breaker.is_open(HERE)
+    breaker.hear(HERE, SAID, 0.0)
+    breaker.failed(*HERE, 1.0, Cause.SERVICE_OVERLOADED)
+    breaker.unhear(HERE)
+    assert breaker.opened() == {HERE: Open(26, Cause.SERVICE_OVERLOADED)}
+
+
+def test_what_is_heard_has_a_bound() -> None:
+    breaker = Breaker()
+    for number in range(breaker_module.SCOPES_MAX + 10):
+        breaker.hear((f"h{number}", "k"), SAID, 0.0)
+    assert sum(breaker.is_open((f"h{n}", "k")) for n in range(breaker_module.SCOPES_MAX + 10)) == 1_000
