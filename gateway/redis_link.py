@@ -90,7 +90,7 @@ class RedisLink:
         except (RedisError, OSError, TimeoutError) as error:
             was_busy = now() - ends_at > LATE_SECONDS and now() - self._answered_at < TRUST_SECONDS
             if not was_busy:
-                self._failed(reason(error))
+                self._failed(error)
             raise UnreachableError(reason(error)) from None
         self._failures, self._answered_at = 0, now()
         return found
@@ -122,10 +122,11 @@ class RedisLink:
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             await self._redis.aclose(close_connection_pool=True)  # a pool that was given is else left open
 
-    def _failed(self, why: str) -> None:
+    def _failed(self, error: BaseException) -> None:
         self._failures += 1
-        if self._failures >= FAILURES_MAX:
-            self._down(why)
+        # Some things are only read: that they are answered meanwhile says nothing of what has to be written.
+        if self._failures >= FAILURES_MAX or _code(error) in _TAKES_NOTHING:
+            self._down(reason(error))
 
     def _down(self, why: str) -> None:
         self.why = why
@@ -155,12 +156,20 @@ _CODES = {
 }
 
 
+_TAKES_NOTHING = {"OOM", "READONLY", "NOREPLICAS", "MISCONF"}
+"""What a server answers that takes no writes, however often it is asked."""
+
+
+def _code(error: BaseException) -> str:
+    # redis-py takes the code off the text where it has a class for it.
+    return _CODES.get(type(error).__name__) or str(error).partition(" ")[0]
+
+
 def reason(error: BaseException) -> str:
     """Say in a few words of ours what is wrong; what the server or a library wrote may hold names and keys."""
     if isinstance(error, TimeoutError):
         return "it did not answer in time"
-    # redis-py takes the code off the text where it has a class for it.
-    text = _CODES.get(type(error).__name__) or str(error).partition(" ")[0]
+    text = _code(error)
     known = {
         "OOM": "its memory is full",
         "READONLY": "it is a replica that takes nothing",

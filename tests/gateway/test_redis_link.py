@@ -1,0 +1,71 @@
+"""The way to a real Redis: when it is asked no more, and when again."""
+
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.model.clock import SystemClock
+from gateway.redis_link import RedisLink
+from gateway.unreachable import UnreachableError
+from tests.redis_server import RedisServer, redis_server
+
+
+@pytest.fixture
+async def link(tmp_path: Path) -> AsyncIterator[tuple[RedisLink, RedisServer]]:
+    with redis_server(tmp_path / "redis") as server:
+        made = RedisLink(server.url, SystemClock())
+        assert await made.look()
+        yield made, server
+        await made.close()
+
+
+def write(redis: Any) -> Awaitable[Any]:
+    found: Awaitable[Any] = redis.set("whygate:x", "1")
+    return found
+
+
+def read(redis: Any) -> Awaitable[Any]:
+    found: Awaitable[Any] = redis.get("whygate:x")
+    return found
+
+
+def wrong(redis: Any) -> Awaitable[Any]:
+    found: Awaitable[Any] = redis.lpush("whygate:look", "1")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "whole", "why"),
+    [
+        ("maxmemory", "1", "0", "its memory is full"),
+        ("min-replicas-to-write", "1", "0", "it has too few replicas to take anything"),
+    ],
+)
+async def test_a_server_that_takes_nothing_is_asked_once_whatever_can_be_read_there(
+    link: tuple[RedisLink, RedisServer], setting: str, value: str, whole: str, why: str
+) -> None:
+    made, server = link
+    server.config_set(setting, value)
+    await made.ask(read, seconds=2)
+    with pytest.raises(UnreachableError, match=why):
+        await made.ask(write, seconds=2)
+    assert not made.is_up
+    with pytest.raises(UnreachableError, match=why):
+        await made.ask(read, seconds=2)
+    assert not await made.look()
+    server.config_set(setting, whole)
+    assert await made.look()
+    await made.ask(write, seconds=2)
+
+
+async def test_other_failures_count_to_three_in_a_row(link: tuple[RedisLink, RedisServer]) -> None:
+    made, _ = link
+    for question, is_up in ((wrong, True), (wrong, True), (read, True), (wrong, True), (wrong, True), (wrong, False)):
+        if question is read:
+            await made.ask(read, seconds=2)
+        else:
+            with pytest.raises(UnreachableError):
+                await made.ask(question, seconds=2)
+        assert made.is_up is is_up
