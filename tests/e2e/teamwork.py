@@ -187,7 +187,8 @@ def teamwork(directory: Path, gateways: int = 3, extra: str = "", **provider: An
     rule = (
         f'[[limits.rules]]\nprovider = "openai"\nper_second = {PER_SECOND}\n' if "[[limits.rules]]" not in extra else ""
     )
-    simulated = Provider(**({"state_limits": False, "simulator": OneOrganisation} | provider))
+    changes: dict[str, Any] = {"state_limits": False, "simulator": OneOrganisation} | provider
+    simulated = Provider(**changes)
     with redis_server(directory / "redis") as redis, contextlib.ExitStack() as ends:
         ends.callback(simulated.close)
         settings = f'[team]\nredis = "{redis.url}"\nreplicas = {gateways}\n{rule}{extra}'
