@@ -70,16 +70,17 @@ class Read(NamedTuple):
 
 
 _ILL = re.compile(
-    rb'"error": ?(?:\{|"[^"])|"error_code": ?[1-9]|"status_code": ?[1-9]|"errors": ?\[ ?\{|"success": ?false'
-    rb'|"blockReason"|content_filter|SAFETY|PROHIBITED|"refusal": ?"|"sensitive"|RECITATION|_CALL"'
-    rb'|"stop_reason": ?"refusal"'
+    rb'"(?:error(?:": ?(?:\{|"[^"])|_code": ?[1-9]|s": ?\[ ?\{)'
+    rb'|s(?:tatus_code": ?[1-9]|uccess": ?false|ensitive"|top_reason": ?"refusal")|blockReason"|refusal": ?")'
 )
-"""What hardly any good answer holds; looked for before anything is parsed."""
+_ILL_WORDS = (b"content_filter", b"SAFETY", b"PROHIBITED", b"RECITATION", b'_CALL"')
+"""What hardly any good answer holds; looked for before anything is parsed. Every answer is looked through: an
+expression that begins with one character takes a quarter of the time of one that may begin with several."""
 
 
 def fails_inside(body: bytes, provider: Provider | None) -> bool:
     """Whether a body with a status of success says that it is none: an error in its place, or a filter's end."""
-    if not _ILL.search(body):
+    if not _ILL.search(body) and not any(word in body for word in _ILL_WORDS):
         return False
     found = read(body.decode("utf-8", "replace"), provider)
     return found is not None and not found.job and (found.ill or bool(found.declared.message))

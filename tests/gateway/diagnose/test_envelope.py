@@ -1,5 +1,6 @@
 """Every shape in which services write errors, and none in what is no error."""
 
+import re
 from typing import Any
 
 import orjson
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway._discover import discover
+from gateway.diagnose import envelope
 from gateway.diagnose.envelope import NOTHING, Read, fails_inside, read
 from gateway.model.provider import Provider
 from gateway.providers.anthropic import PROVIDER as ANTHROPIC
@@ -404,3 +406,22 @@ def test_depth_and_number_are_bounded(body: str) -> None:
 def test_nothing_is_an_envelope_without_words() -> None:
     assert not any(NOTHING.declared)
     assert (NOTHING.codes, NOTHING.numbers, NOTHING.job) == (frozenset(), {}, False)
+
+
+_AS_ONE = re.compile(
+    rb'"error": ?(?:\{|"[^"])|"error_code": ?[1-9]|"status_code": ?[1-9]|"errors": ?\[ ?\{|"success": ?false'
+    rb'|"blockReason"|content_filter|SAFETY|PROHIBITED|"refusal": ?"|"sensitive"|RECITATION|_CALL"'
+    rb'|"stop_reason": ?"refusal"'
+)
+_PIECES = st.sampled_from(
+    ['"error"', ":", " ", "{", '"', "x", '"error_code"', "1", "0", '"status_code"', '"errors"', "[", '"success"', "false",
+     '"blockReason"', "content_filter", "SAFETY", "PROHIBITED", '"refusal"', "null", '"sensitive"', "RECITATION", "_CALL",
+     '"stop_reason"', '"refusal', "s", "\n"]
+)  # fmt: skip
+
+
+@given(st.lists(_PIECES, max_size=12).map("".join))
+def test_the_quick_look_finds_what_one_slow_expression_finds(text: str) -> None:
+    body = text.encode()
+    quick = bool(envelope._ILL.search(body)) or any(word in body for word in envelope._ILL_WORDS)
+    assert quick == bool(_AS_ONE.search(body))
