@@ -3,7 +3,6 @@
 Names of scopes stand there as digests alone. The script's text says what is kept, and for how long.
 """
 
-import itertools
 from hashlib import sha256
 from importlib import resources
 from typing import Any
@@ -17,6 +16,7 @@ from gateway.redis_link import RedisLink
 from gateway.unreachable import UnreachableError
 
 _SCRIPTS = resources.files("gateway.limit.backends")
+_NO_ANSWER = "what it answered is no answer to what was asked"
 
 
 class RedisCounter:
@@ -29,13 +29,12 @@ class RedisCounter:
 
     def __init__(self, link: RedisLink, prefix: str, me: str) -> None:
         self._link, self._prefix, self._me = link, prefix, me
-        self._numbers = itertools.count(1)
         self._script = link.script(_SCRIPTS.joinpath("turn.lua").read_text("utf-8"))
         self._presence = link.script(_SCRIPTS.joinpath("presence.lua").read_text("utf-8"))
 
     async def ask(self, question: Question) -> Turn:
         """See `Counter.ask`. Over a connection that was closed meanwhile it is asked once more, and counted once."""
-        op = f"{self._me}.{next(self._numbers)}"
+        op = f"{self._me}.{question.number}"
         digest = sha256(question.scope.encode("utf-8", "surrogatepass")).hexdigest()[:32]
         base = f"{self._prefix}limit:{{{digest}}}"
         keys = [f"{base}:state", f"{base}:line", f"{base}:said:{self._me}"]
@@ -49,16 +48,20 @@ class RedisCounter:
 
         answer = await self._link.ask(work)
         try:
-            return _turn(orjson.loads(answer), op)
+            return _turn(orjson.loads(answer), op, question)
         except (ValueError, KeyError, TypeError) as error:
-            raise UnreachableError("what it answered is no answer to what was asked") from error
+            raise UnreachableError(_NO_ANSWER) from error
 
     async def present(self, word: Word) -> Present:
         """See `Counter.present`."""
         keys = [f"{self._prefix}{{gateways}}:here", f"{self._prefix}{{gateways}}:ready"]
         args: list[str | int] = [self._me, round(LEASE_SECONDS * 1000), word]
-        here, ready, known = await self._link.ask(lambda redis: self._presence(keys=keys, args=args, client=redis))
-        return Present(int(here), int(ready), known == 1)
+        said = await self._link.ask(lambda redis: self._presence(keys=keys, args=args, client=redis))
+        try:
+            here, ready, known = said
+            return Present(int(here), int(ready), known == 1)
+        except (ValueError, TypeError) as error:
+            raise UnreachableError(_NO_ANSWER) from error
 
     def _text(self, question: Question, op: str) -> bytes:
         return orjson.dumps({
@@ -74,16 +77,21 @@ class RedisCounter:
             "most": question.most,
             "lease": LEASE_SECONDS * 1000,
             "fixes": [[fix.meter + 1, fix.granted_ms, fix.more] for fix in question.fixes],
-            "told": question.told if question.told is not None else False,
+            "told": question.told or False,
+            "whole": question.whole or False,
+            "book": question.book,
+            "again": question.again,
             "pause": [question.pause[0] * 1000, question.pause[1]] if question.pause else False,
         })  # fmt: skip
 
 
-def _turn(said: dict[str, Any], op: str) -> Turn:
+def _turn(said: dict[str, Any], op: str, question: Question) -> Turn:
     """Read an answer, and make sure that it is one to this very question."""
     if said["op"] != op:
         raise ValueError(said["op"])
     by = int(said["by"])
+    if len(said["ok"]) != len(question.items) or not 0 <= by <= len(question.meters):
+        raise ValueError(op)
     return Turn(
         at_ms=float(said["ms"]),
         granted=tuple(one == 1 for one in said["ok"]),
@@ -93,4 +101,5 @@ def _turn(said: dict[str, Any], op: str) -> Turn:
         paused_seconds=said["paused"] / 1000,
         reason=str(said["reason"]),
         used=tuple(float(one) for one in said["used"]),
+        book=str(said["book"]),
     )
