@@ -20,7 +20,8 @@ class RedisShim:
         port: What to ask instead of the server's.
         there_seconds: How long every byte takes to the server.
         back_seconds: How long every byte takes back; a function is asked for each chunk.
-        alter: Makes another answer of a chunk of one; after None the connection is cut.
+        alter: Makes another answer of a chunk of one; None cuts the connection.
+        drip_seconds: Passed between two bytes of an answer; none lets all of it go at once.
         instead: Answers each command in the server's place, which hears of none.
         open: Connections now.
         opened: Connections since the beginning.
@@ -37,7 +38,9 @@ class RedisShim:
         self.there_seconds = 0.0
         self.back_seconds: Callable[[], float] = lambda: 0.0
         self.alter: Callable[[bytes], bytes | None] | None = None
+        self._last = False
         self.instead: bytes | None = None
+        self.drip_seconds = 0.0
         self.open = self.opened = self.most = 0
 
     @property
@@ -55,6 +58,23 @@ class RedisShim:
     def let_go(self) -> None:
         """Let through what was held, and all that follows."""
         self._free.set()
+
+    def cut_next(self, *, half: bool) -> None:
+        """Cut the connection on which the next answer comes; half of the answer goes through, or nothing."""
+
+        def cut(chunk: bytes) -> bytes:
+            self.alter = None
+            self._last = True
+            return chunk[: len(chunk) // 2] if half else b""
+
+        self.alter = cut
+
+    def well(self) -> None:
+        """Be no more than a way."""
+        self.takes(0.0)
+        self.drip_seconds = 0.0
+        self.alter = self.instead = None
+        self.let_go()
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._one, "127.0.0.1", 0)
@@ -112,7 +132,14 @@ class RedisShim:
                 made = self.alter(chunk)
             if made is None:
                 return
+            while made and self.drip_seconds:
+                client.write(made[:1])
+                made = made[1:]
+                await asyncio.sleep(self.drip_seconds)
             client.write(made)
+            if self._last:
+                self._last = False
+                return
 
 
 async def _late(reader: asyncio.StreamReader, seconds: Callable[[], float]) -> AsyncIterator[bytes]:
