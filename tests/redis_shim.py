@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 Pipe = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 _BEGIN_OF_COMMAND = re.compile(rb"\*\d+\r\n\$\d+\r\n")
@@ -17,6 +17,7 @@ class RedisShim:
         target: The server's port.
 
     Attributes:
+        target: The port of the server to which new connections go.
         port: What to ask instead of the server's.
         there_seconds: How long every byte takes to the server.
         back_seconds: How long every byte takes back; a function is asked for each chunk.
@@ -29,7 +30,7 @@ class RedisShim:
     """
 
     def __init__(self, target: int) -> None:
-        self._target = target
+        self.target = target
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._free = asyncio.Event()
@@ -69,6 +70,12 @@ class RedisShim:
 
         self.alter = cut
 
+    def fail_over(self, target: int) -> None:
+        """Lead to another server from now on, and cut what leads to this one."""
+        self.target = target
+        for task in list(self._tasks):
+            task.cancel()
+
     def well(self) -> None:
         """Be no more than a way."""
         self.takes(0.0)
@@ -95,7 +102,7 @@ class RedisShim:
         self.open, self.opened = self.open + 1, self.opened + 1
         self.most = max(self.most, self.open)
         try:
-            server = await asyncio.open_connection("127.0.0.1", self._target)
+            server = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
             self.open -= 1
             writer.transport.abort()
@@ -108,41 +115,41 @@ class RedisShim:
             self.open -= 1
             for part in (there, back):
                 part.cancel()
+            server[1].close()  # what was asked is done, also where who asked has gone
+            writer.close()
             await asyncio.gather(there, back, return_exceptions=True)
             for end in (writer, server[1]):
-                # What was asked is done, also where who asked has gone.
-                end.close()
                 with contextlib.suppress(OSError):
                     await end.wait_closed()
 
     async def _there(
         self, reader: asyncio.StreamReader, server: asyncio.StreamWriter, client: asyncio.StreamWriter
     ) -> None:
-        async for chunk in _late(reader, lambda: self.there_seconds):
-            if self.instead is not None:
-                client.write(self.instead * len(_BEGIN_OF_COMMAND.findall(chunk)))
-            else:
-                server.write(chunk)
+        async with contextlib.aclosing(_late(reader, lambda: self.there_seconds)) as chunks:
+            async for chunk in chunks:
+                if self.instead is not None:
+                    client.write(self.instead * len(_BEGIN_OF_COMMAND.findall(chunk)))
+                else:
+                    server.write(chunk)
 
     async def _back(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        async for chunk in _late(reader, lambda: self.back_seconds()):  # noqa: PLW0108 - it may be exchanged
-            await self._free.wait()
-            made: bytes | None = chunk
-            if self.alter is not None:
-                made = self.alter(chunk)
-            if made is None:
-                return
-            while made and self.drip_seconds:
-                client.write(made[:1])
-                made = made[1:]
-                await asyncio.sleep(self.drip_seconds)
-            client.write(made)
-            if self._last:
-                self._last = False
-                return
+        async with contextlib.aclosing(_late(reader, lambda: self.back_seconds())) as chunks:  # noqa: PLW0108 - may change
+            async for chunk in chunks:
+                await self._free.wait()
+                made = chunk if self.alter is None else self.alter(chunk)
+                if made is None:
+                    return
+                while made and self.drip_seconds:
+                    client.write(made[:1])
+                    made = made[1:]
+                    await asyncio.sleep(self.drip_seconds)
+                client.write(made)
+                if self._last:
+                    self._last = False
+                    return
 
 
-async def _late(reader: asyncio.StreamReader, seconds: Callable[[], float]) -> AsyncIterator[bytes]:
+async def _late(reader: asyncio.StreamReader, seconds: Callable[[], float]) -> AsyncGenerator[bytes]:
     """Give what comes, each chunk so much later and in order; many may be on their way at the same time."""
     loop = asyncio.get_running_loop()
     way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(1_000)

@@ -12,11 +12,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as LostError
 
 from gateway.limit.shared import LEASE_SECONDS, Present, Question, Turn, Word
-from gateway.redis_link import RedisLink
-from gateway.unreachable import UnreachableError
+from gateway.redis_link import NonsenseError, RedisLink
 
 _SCRIPTS = resources.files("gateway.limit.backends")
-_NO_ANSWER = "what it answered is no answer to what was asked"
 
 
 class RedisCounter:
@@ -40,28 +38,32 @@ class RedisCounter:
         keys = [f"{base}:state", f"{base}:line", f"{base}:said:{self._me}"]
         text = self._text(question, op)
 
-        async def work(redis: Redis) -> Any:
+        async def work(redis: Redis) -> Turn:
             try:
-                return await self._script(keys=keys, args=[text], client=redis)
+                answer = await self._script(keys=keys, args=[text], client=redis)
             except LostError:
-                return await self._script(keys=keys, args=[text], client=redis)
+                answer = await self._script(keys=keys, args=[text], client=redis)
+            try:
+                return _turn(orjson.loads(answer), op, question)
+            except (ValueError, KeyError, TypeError) as error:
+                raise NonsenseError from error
 
-        answer = await self._link.ask(work)
-        try:
-            return _turn(orjson.loads(answer), op, question)
-        except (ValueError, KeyError, TypeError) as error:
-            raise UnreachableError(_NO_ANSWER) from error
+        return await self._link.ask(work)
 
     async def present(self, word: Word) -> Present:
         """See `Counter.present`."""
         keys = [f"{self._prefix}{{gateways}}:here", f"{self._prefix}{{gateways}}:ready"]
         args: list[str | int] = [self._me, round(LEASE_SECONDS * 1000), word]
-        said = await self._link.ask(lambda redis: self._presence(keys=keys, args=args, client=redis))
-        try:
-            here, ready, known = said
-            return Present(int(here), int(ready), known == 1)
-        except (ValueError, TypeError) as error:
-            raise UnreachableError(_NO_ANSWER) from error
+
+        async def work(redis: Redis) -> Present:
+            said = await self._presence(keys=keys, args=args, client=redis)
+            try:
+                here, ready, known = said
+                return Present(int(here), int(ready), known == 1)
+            except (ValueError, TypeError) as error:
+                raise NonsenseError from error
+
+        return await self._link.ask(work)
 
     def _text(self, question: Question, op: str) -> bytes:
         return orjson.dumps({
