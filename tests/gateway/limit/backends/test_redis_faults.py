@@ -345,3 +345,21 @@ async def test_an_answer_that_is_cut_off_in_the_middle_is_asked_for_again(server
         await one.quiet()
         assert one.sharing.together
         assert await used(server, one) == (40.0,)
+
+
+async def test_a_connection_that_is_an_answer_behind_is_not_used_again(server: RedisServer, shim: RedisShim) -> None:
+    """Each answer on it would be another question's, for as long as it lives."""
+    async with member(shim.url, RULE) as one:
+        await one.calls(3)
+
+        def behind(chunk: bytes) -> bytes:
+            shim.alter = None
+            return b"$2\r\n{}\r\n" + chunk
+
+        for _ in range(5):
+            shim.alter = behind
+            await one.calls(4)
+        await one.quiet()
+        assert one.sharing.together
+        assert await used(server, one) == (23.0,)
+        assert shim.opened >= 5
