@@ -64,7 +64,7 @@ class RedisBudgets:
         words = [*_words(asked), *("-1" if bound is None else str(round(bound)) for bound in most), str(KEPT_SECONDS)]
         try:
             asking = partial(_eval, script=_TAKE, key=self._key(tenant, day), words=words)
-            done, *told = await self._link.ask(asking)
+            done, *told = await self._link.ask(asking, writes=True)
         except UnreachableError:
             over = self._here.take_now(tenant, day, asked, budget)
             if over is None:
@@ -92,7 +92,7 @@ class RedisBudgets:
             del self._owed[tenant, day]
             asking = partial(_eval, script=_ADD, key=self._key(tenant, day), words=[*_words(change), str(KEPT_SECONDS)])
             try:
-                await self._link.ask(asking)
+                await self._link.ask(asking, writes=True)
             except UnreachableError:
                 # It may have arrived; nobody shall get back twice what was taken once, so only what adds is kept.
                 kept = Spent(max(0, change.requests), max(0, change.tokens), max(0.0, change.dollars))

@@ -1,8 +1,8 @@
 -- A board on which gateways leave notes for one another. No clock counts but the server's.
 -- KEYS[1]  hash: name -> "left at, holds until, note"
 -- ARGV[1]  JSON: put {name, note, milliseconds for which it holds, 1 to renew: only when it is there} each;
---   drop {name} each; since: give only what was left from then on
--- Answer: the server's time, then name, milliseconds since it was left, 1 while it holds, and the note, for each
+--   drop {name} each; since: give only what was left from then on; op: given back
+-- Answer: op, the server's time, then name, milliseconds since it was left, 1 while it holds, and the note, for each
 local KEPT, MOST = 60000, 1000
 local ask = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
@@ -17,7 +17,7 @@ for _, one in ipairs(ask.put) do
   end
 end
 if #ask.put > 0 then redis.call('PEXPIRE', KEYS[1], 7200000) end
-local found, all = {now}, redis.call('HGETALL', KEYS[1])
+local found, all = {ask.op, now}, redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local at, upto, note = string.match(all[i + 1], '^(%d+) (%d+) (.*)$')
   at, upto = tonumber(at), tonumber(upto)

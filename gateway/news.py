@@ -7,9 +7,10 @@ about a host away, and that closes the breaker everywhere; a note that nobody re
 """
 
 import asyncio
+import itertools
 import logging
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from redis.asyncio import Redis
@@ -19,7 +20,7 @@ from gateway.limit.gate import Gate
 from gateway.limit.handed import Document, Fact, adopt, gist, known
 from gateway.model.cause import Cause, Fault
 from gateway.model.clock import Clock
-from gateway.redis_link import RedisLink
+from gateway.redis_link import NonsenseError, RedisLink
 from gateway.unreachable import UnreachableError
 
 BEAT_SECONDS = 0.25
@@ -55,7 +56,7 @@ class Board:
     """One board."""
 
     def __init__(self, link: RedisLink, name: str) -> None:
-        self._link, self._name = link, name
+        self._link, self._name, self._numbers = link, name, itertools.count(1)
         self._script = link.script(resources.files("gateway").joinpath("news.lua").read_text("utf-8"))
         self.read_at_ms = 0
         """When it was read last, in the server's time."""
@@ -66,19 +67,23 @@ class Board:
         Raises:
             UnreachableError: Redis cannot be asked now, or answers nonsense.
         """
+        op = f"{self._name} {next(self._numbers)}"  # an answer to another question is known by it
         notes = [[name, note.text, round(seconds * 1000), int(note.renew)] for name, note in put.items()]
-        asked = orjson.dumps({"put": notes, "drop": drop, "since": since_ms})
+        asked = orjson.dumps({"op": op, "put": notes, "drop": drop, "since": since_ms})
 
-        async def work(redis: Redis) -> Any:
-            return await self._script(keys=[self._name], args=[asked], client=redis)
-
-        answer = await self._link.ask(work, seconds=ASK_SECONDS)
-        try:
-            at_ms, *found = orjson.loads(answer)
+        async def work(redis: Redis) -> dict[str, _Note]:
+            answer = await self._script(keys=[self._name], args=[asked], client=redis)
+            try:
+                said, at_ms, *found = orjson.loads(answer)
+                notes = {str(name): _Note(age / 1000, holds == 1, str(text)) for name, age, holds, text in found}
+            except (ValueError, TypeError) as error:
+                raise NonsenseError from error
+            if said != op:
+                raise NonsenseError
             self.read_at_ms = int(at_ms)
-            return {str(name): _Note(age / 1000, holds == 1, str(text)) for name, age, holds, text in found}
-        except (ValueError, TypeError) as error:
-            raise UnreachableError("what it answered is no answer to what was asked") from error
+            return notes
+
+        return await self._link.ask(work, seconds=ASK_SECONDS)
 
 
 class News:

@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import ConnectionError as LostError
-from redis.exceptions import RedisError
+from redis.exceptions import InvalidResponse, RedisError
 
 from gateway.model.clock import Clock
 from gateway.unreachable import UnreachableError
@@ -27,10 +27,17 @@ FAILURES_MAX = 3
 LATE_SECONDS, TRUST_SECONDS = 0.005, 1.0
 """Who looks at the clock so late was busy itself, and that says nothing of a server that answered so lately."""
 
-LOOK_SECONDS, LOOK_LIMIT_SECONDS = 0.5, 1.0
+LOOK_SECONDS, LOOK_LIMIT_SECONDS, LOOKS = 0.5, 1.0, 3
+SAY_SECONDS = 60.0
+"""The same is said no more often: some servers look well, and refuse each question all the same."""
+
 CONNECTIONS_MAX = 64
 
 logger = logging.getLogger("whygate")
+
+
+class NonsenseError(RedisError):
+    """What was answered is none to what was asked; it may be another's."""
 
 
 class RedisLink:
@@ -53,7 +60,9 @@ class RedisLink:
         )
         self._redis = Redis(connection_pool=pool)
         self._clock, self._prefix = clock, prefix
-        self._failures, self._answered_at = 0, 0.0
+        self._failures, self._takes_nothing, self._answered_at = 0, False, 0.0
+        self._was_late = False
+        self._said, self._said_at = "", -SAY_SECONDS
         self._heal: list[Callable[[], None]] = []
         self._fall: list[Callable[[], None]] = []
         self.down_since: float | None = clock.now()
@@ -73,10 +82,16 @@ class RedisLink:
         """Have a function called whenever the server is no longer asked."""
         self._fall.append(told)
 
-    async def ask[T](self, work: Callable[[Redis], Awaitable[T]], *, seconds: float = ASK_SECONDS) -> T:
+    async def ask[T](
+        self, work: Callable[[Redis], Awaitable[T]], *, seconds: float = ASK_SECONDS, writes: bool = False
+    ) -> T:
         """Do something there, within a deadline.
 
         A question that is cut off closes its connection, so that nobody reads an answer that is another's.
+
+        Args:
+            work: May raise `NonsenseError`; no connection is then used again, since one may be an answer behind.
+            writes: It always writes. What is only read may be answered by a server that takes nothing.
 
         Raises:
             UnreachableError: It is down, or did not answer in time, or refused.
@@ -89,21 +104,31 @@ class RedisLink:
                 found = await work(self._redis)
         except (RedisError, OSError, TimeoutError) as error:
             was_busy = now() - ends_at > LATE_SECONDS and now() - self._answered_at < TRUST_SECONDS
+            if isinstance(error, NonsenseError):
+                await self._leave()
             if not was_busy:
                 self._failed(error)
             raise UnreachableError(reason(error)) from None
-        self._failures, self._answered_at = 0, now()
+        if writes or not self._takes_nothing:
+            self._failures, self._takes_nothing = 0, False
+        self._answered_at = now()
         return found
 
     def script(self, text: str) -> AsyncScript:
         """Give a script that is sent once, and by its digest from then on."""
         return self._redis.register_script(text)
 
-    async def look(self) -> bool:
-        """See whether the server takes what is written to it; it may be full, or a replica after a failover."""
+    async def look(self, *, soon: bool = False) -> bool:
+        """See whether the server takes what is written to it; it may be full, or a replica after a failover.
+
+        Args:
+            soon: It has to answer within the deadline of a question: it was left because it did not.
+        """
         try:
             async with asyncio.timeout(LOOK_LIMIT_SECONDS):
-                await self._redis.set(f"{self._prefix}look", "1", px=5_000)
+                await self._write()
+            if soon:
+                await self._soon()
         except (RedisError, OSError, TimeoutError) as error:
             self._down(reason(error))
             return False
@@ -114,7 +139,7 @@ class RedisLink:
         """Look after a server that is down, until cancelled."""
         while True:
             if not self.is_up:
-                await self.look()
+                await self.look(soon=self._was_late)
             await asyncio.sleep(LOOK_SECONDS)
 
     async def close(self) -> None:
@@ -122,28 +147,55 @@ class RedisLink:
         with contextlib.suppress(RedisError, OSError, TimeoutError):
             await self._redis.aclose(close_connection_pool=True)  # a pool that was given is else left open
 
+    async def _write(self) -> None:
+        if await self._redis.set(f"{self._prefix}look", "1", px=5_000) is not True:
+            await self._leave()
+            raise NonsenseError
+
+    async def _soon(self) -> None:
+        """Time it over a connection that is open. Once is enough: this machine may have been busy."""
+        for _ in range(LOOKS - 1):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ASK_SECONDS):
+                    await self._write()
+                return
+        async with asyncio.timeout(ASK_SECONDS):
+            await self._write()
+
+    async def _leave(self) -> None:
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                await self._redis.connection_pool.disconnect(inuse_connections=False)
+
     def _failed(self, error: BaseException) -> None:
         self._failures += 1
-        # Some things are only read: that they are answered meanwhile says nothing of what has to be written.
-        if self._failures >= FAILURES_MAX or _code(error) in _TAKES_NOTHING:
+        self._takes_nothing = self._takes_nothing or _code(error) in _TAKES_NOTHING
+        if self._failures >= FAILURES_MAX:
             self._down(reason(error))
 
     def _down(self, why: str) -> None:
         self.why = why
         if self.down_since is None:
-            self.down_since = self._clock.now()
-            logger.warning("whygate: Redis cannot be used (%s); this gateway keeps to its share of the limits.", why)
+            self.down_since = now = self._clock.now()
+            self._was_late = why == _LATE
+            if why != self._said or now - self._said_at >= SAY_SECONDS:
+                self._said, self._said_at = why, now
+                logger.warning(
+                    "whygate: Redis cannot be used (%s); this gateway keeps to its share of the limits.", why
+                )
             for told in self._fall:
                 told()
 
     def _well(self) -> None:
-        self._failures, self._answered_at = 0, asyncio.get_running_loop().time()
+        self._failures, self._takes_nothing = 0, False
+        self._answered_at = asyncio.get_running_loop().time()
         if self.down_since is not None:
             self.down_since, self.why = None, ""
             for told in self._heal:
                 told()
 
 
+_LATE = "it did not answer in time"
 _CODES = {
     "OutOfMemoryError": "OOM",
     "ReadOnlyError": "READONLY",
@@ -168,7 +220,7 @@ def _code(error: BaseException) -> str:
 def reason(error: BaseException) -> str:
     """Say in a few words of ours what is wrong; what the server or a library wrote may hold names and keys."""
     if isinstance(error, TimeoutError):
-        return "it did not answer in time"
+        return _LATE
     text = _code(error)
     known = {
         "OOM": "its memory is full",
@@ -186,6 +238,8 @@ def reason(error: BaseException) -> str:
     }
     if text in known:
         return known[text]
+    if isinstance(error, NonsenseError | InvalidResponse):
+        return "what it answers is no answer to what was asked"
     if isinstance(error, LostError | OSError):
         return "it cannot be reached"
     return f"it did not do what was asked ({type(error).__name__})"

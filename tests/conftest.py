@@ -1,4 +1,7 @@
-"""For all tests: nothing leaves this machine, and no setting of the developer's own shines through."""
+"""For all tests: nothing leaves this machine, and no setting of the developer's own shines through.
+
+``--full`` takes the original, long durations and numbers where a test is scaled down.
+"""
 
 import os
 import socket
@@ -24,6 +27,17 @@ def _loopback_only(self: socket.socket, address: Any) -> None:
         message = f"a test tried to reach {address}"
         raise AssertionError(message)
     return _connect(self, address)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "take the long durations and numbers where a test is scaled down"
+    parser.addoption("--full", action="store_true", help=text)
+
+
+@pytest.fixture
+def full(request: pytest.FixtureRequest) -> bool:
+    """Whether the long durations and numbers are wanted."""
+    return bool(request.config.getoption("full", default=False))
 
 
 @pytest.fixture(autouse=True)

@@ -134,7 +134,7 @@ class Permit:
     def _correct(self, true: Cost) -> None:
         """Tell the other gateways, too, what it really took."""
         turns = self._home().turns
-        if turns is not None and self._granted_ms:
+        if turns is not None:
             turns.correct(self._granted_ms, self._counted, true)
             self._counted = true
 

@@ -153,6 +153,11 @@ class Scope:
         """Go at once when nobody waits and nothing holds back."""
         if self.queue or (self.turns is not None and self.turns.together) or self.block(cost, now).seconds > 0:
             return None
+        return self._take_alone(cost, now)
+
+    def _take_alone(self, cost: Cost, now: float) -> list[Taken]:
+        if self.turns is not None:
+            self.turns.untold.add(cost)
         return self.take(cost, now)
 
     def take(self, cost: Cost, now: float) -> list[Taken]:
@@ -200,7 +205,7 @@ class Scope:
         while (waiter := self.queue.peek()) is not None and self.block(waiter.cost, now).seconds <= 0:
             self.queue.pop()
             if not waiter.is_gone:
-                waiter.serve(self.take(waiter.cost, now))
+                waiter.serve(self._take_alone(waiter.cost, now))
             left -= 1
             if not left:
                 self._goes_on = True
@@ -332,6 +337,8 @@ class Scope:
         self.starting.over = self.starting.over or other.starting.over
         self.in_flight += other.in_flight
         self.users.join(other.users)
+        if self.turns is not None and other.turns is not None:
+            self.turns.untold.join(other.turns.untold)
         for waiter in other.queue.clear():
             waiter.scope = self
             self.queue.push(waiter)

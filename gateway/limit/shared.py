@@ -1,11 +1,14 @@
 """What gateways that share a limit ask one another: the facts, and who answers. See `gateway.limit.backends`."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol
 
 LEASE_SECONDS = 5.0
 """After this long without a word of a gateway, what ran there counts no longer."""
+
+_numbers = itertools.count(1)
 
 
 class SharedMeter(NamedTuple):
@@ -56,8 +59,13 @@ class Question:
         scope: What the limits are counted by; the same text in every gateway.
         running: Calls under way here.
         most: Calls at the same time, everywhere; 0 for no such limit.
-        told: What this gateway has spent of each meter while it counted alone; None when it did not.
+        told: What this gateway has spent of each meter while it counted alone, and has not told yet; None for nothing.
+        whole: All that it has spent of each meter and that still counts; counted instead, where ``book`` is no longer
+            that by which the scope is counted. None when it is not known to be needed.
+        book: The one in which it was counted so far; empty before the first answer.
         pause: Seconds for which a provider holds everybody, and its reason.
+        number: Of this question. Asked once more, it is answered as the first time, and counted once.
+        again: It is asked once more; where all that was counted is lost, it needs not be counted either.
     """
 
     scope: str
@@ -68,7 +76,11 @@ class Question:
     most: int = 0
     fixes: tuple[Fix, ...] = ()
     told: tuple[float, ...] | None = None
+    whole: tuple[float, ...] | None = None
+    book: str = ""
     pause: tuple[float, str] | None = None
+    number: int = field(default_factory=lambda: next(_numbers))
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +95,7 @@ class Turn:
         why: ``limit``, ``pause``, ``concurrency``, ``turn`` (others' turn) or nothing.
         paused_seconds: For which the provider holds everybody yet.
         used: Of each meter, by all gateways.
+        book: Names what the scope is counted in; another one, when what was counted has been lost.
     """
 
     at_ms: float
@@ -93,6 +106,7 @@ class Turn:
     paused_seconds: float
     reason: str
     used: tuple[float, ...]
+    book: str = ""
 
 
 Word = Literal["here", "ready", "gone"]

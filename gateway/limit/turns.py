@@ -3,18 +3,23 @@
 One question at a time, with everybody who may go by what this gateway knows itself; whoever comes meanwhile is in the
 next one. So a lone call costs one question, and a crowd not many more. No call's own task ever asks: one that leaves
 cuts no connection off, and what it had been given is given back with the next question.
+
+Whether a question that was not answered has been heard nobody knows. It is asked again as it was before anything else
+is, which is counted once, and what it granted is given back: its calls went by this gateway's share meanwhile.
 """
 
 import asyncio
 import math
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.limit.block import Block, span
 from gateway.limit.bucket import Bucket
 from gateway.limit.cost import Cost
 from gateway.limit.rule import SKEW_SECONDS, Held
 from gateway.limit.shared import Fix, Item, Line, Question, SharedMeter, Turn
+from gateway.limit.untold import Sum, Untold, spent
 from gateway.limit.waiter import Taken, Waiter, home_of
 from gateway.limit.window import Window
 from gateway.model.flow import State
@@ -29,12 +34,24 @@ FIXES_MAX = 4_096
 FIX_SECONDS = 0.05
 """What was not used is told so late at most: with the next question, or by itself."""
 
+AGAIN_SECONDS, LOST_SECONDS = 0.2, 100.0
+"""A question is asked again so soon, and so long at most: answers are kept a little longer than that."""
+
+
+class Lost(NamedTuple):
+    """A question that was not answered, when it was asked first, and what it told of what went alone."""
+
+    question: Question
+    at: float
+    untold: Sum
+
 
 class Turns:
     """One scope's part in the counting of all gateways.
 
     Attributes:
         crowding: How much of what goes in this scope goes through all gateways, to what goes through this one.
+        untold: What went by this gateway's own share alone.
     """
 
     def __init__(self, scope: "Scope", sharing: "Sharing") -> None:
@@ -46,7 +63,9 @@ class Turns:
         self._pause: tuple[float, str] | None = None
         self._runs = self._telling = False
         self._divided = 1.0
-        self.crowding = 1.0
+        self._lost: Lost | None = None
+        self._book = ""
+        self.crowding, self.untold = 1.0, Untold()
 
     @property
     def together(self) -> bool:
@@ -80,17 +99,17 @@ class Turns:
             self._task.add_done_callback(self._done)
 
     def correct(self, granted_ms: float, counted: Cost, true: Cost) -> None:
-        """Count what a call really took; nothing where it was never counted by all."""
+        """Count what a call really took."""
         if not granted_ms:
+            self.untold.correct(counted, true)
             return
         for meter in self._meters():
             kind = meter.id.partition(":")[0]
             if more := true.of(kind) - counted.of(kind):
                 self._fixes.append((meter.id, granted_ms, float(more)))
         del self._fixes[:-FIXES_MAX]
-        if self._fixes and not self._telling:
-            self._telling = True
-            asyncio.get_running_loop().call_later(FIX_SECONDS, self._tell)
+        if self._fixes:
+            self._tell_in(FIX_SECONDS)
 
     def paused(self, seconds: float, reason: str) -> None:
         """Have everybody wait that a provider asked here."""
@@ -107,7 +126,6 @@ class Turns:
         """Count alone from now on, a share of each limit."""
         self.divide(by)
         self._until, self.crowding = -math.inf, 1.0
-        self._fixes.clear()
         self._scope.pump()
 
     def go_together(self) -> None:
@@ -126,16 +144,61 @@ class Turns:
         Raises:
             UnreachableError: It cannot be said now.
         """
+        if self._lost is not None:
+            await self._recover(self._lost)
         now = self._sharing.clock.now()
-        told = [_spent(held, now) for held in self._scope.configured]
-        if not any(told) and not self._scope.in_flight:
+        whole = [spent(held, now) for held in self._scope.configured]
+        if not any(whole) and not self._scope.in_flight:
+            self._fixes.clear()
             return
-        told += [0.0] * (len(self._meters()) - len(told))
-        await self._sharing.counter.ask(self._question([], now, told=tuple(told)))
+        fixes, self._fixes = self._fixes, []
+        await self._asked(self._question([], now, fixes=fixes, whole=self._filled(whole)), now)
+
+    async def _asked(self, question: Question, now: float) -> Turn:
+        self._lost = Lost(question, now, self.untold.sum if question.told else Sum())
+        turn = await self._sharing.counter.ask(question)
+        self._heard(self._lost, turn)
+        return turn
+
+    def _heard(self, lost: Lost, turn: Turn, *, again: bool = False) -> None:
+        question, self._lost = lost.question, None
+        self.untold.told(lost.untold)
+        if turn.book == self._book or (self._book and again):
+            return
+        # Else what was counted there is lost; that is found out, and everything told, with this gateway's next word.
+        # Where it was forgotten because nobody asked for long, nothing of ours was there any more.
+        places = {meter.id: place for place, meter in enumerate(question.meters)}
+        now, is_new = self._sharing.clock.now(), not self._book or question.whole is not None
+        if is_new or all(
+            spent(held, now) <= sum(item.amounts[places[_id(held)]] for item in question.items)
+            for held in self._scope.configured
+            if _id(held) in places
+        ):
+            self._book = turn.book
+
+    async def _recover(self, lost: Lost) -> None:
+        now = self._sharing.clock.now()
+        if now - lost.at > LOST_SECONDS:
+            self._lost = None
+            return
+        question, left = lost.question, self._scope.paused_until - now
+        pause = (left, question.pause[1]) if question.pause is not None and left > 0 else None
+        turn = await self._sharing.counter.ask(replace(question, pause=pause, again=True))
+        self._heard(lost, turn, again=True)
+        for item, granted in zip(question.items, turn.granted, strict=True):
+            if granted:
+                pairs = zip(question.meters, item.amounts, strict=True)
+                self._fixes += [(meter.id, turn.at_ms, -float(amount)) for meter, amount in pairs if amount]
+        del self._fixes[:-FIXES_MAX]
+
+    def _tell_in(self, seconds: float) -> None:
+        if not self._telling:
+            self._telling = True
+            asyncio.get_running_loop().call_later(seconds, self._tell)
 
     def _tell(self) -> None:
         self._telling = False
-        if (self._fixes or self._pause) and self._sharing.together:
+        if (self._fixes or self._pause or self._lost or self.untold) and self._sharing.together:
             self.wake()
 
     def _done(self, task: "asyncio.Task[None]") -> None:
@@ -152,14 +215,17 @@ class Turns:
         while self._sharing.together:
             self._again = False
             self.divide(1.0)
-            now = self._sharing.clock.now()
-            batch = self._batch(now)
-            if not batch and not self._fixes and self._pause is None and not self._runs:
-                break
-            fixes, self._fixes, pause, self._pause = self._fixes, [], self._pause, None
+            batch: list[tuple[Waiter, list[Taken]]] = []
             try:
+                if self._lost is not None:
+                    await self._recover(self._lost)
+                now = self._sharing.clock.now()
+                batch = self._batch(now)
+                if not (batch or self._fixes or self._pause or self._runs or self.untold):
+                    break
+                fixes, self._fixes, pause, self._pause = self._fixes, [], self._pause, None
                 question = self._question([waiter for waiter, _ in batch], now, fixes=fixes, pause=pause)
-                turn = await self._sharing.counter.ask(question)
+                turn = await self._asked(question, now)
             except UnreachableError:
                 self._back(batch)
                 self._alone()
@@ -211,7 +277,7 @@ class Turns:
         """Learn how much of what goes is ours: what is waited for here takes so much longer."""
         ratios = [1.0]
         for held, used in zip(self._scope.configured, turn.used, strict=False):
-            own = _spent(held, now)
+            own = spent(held, now)
             if used > held.limit / 2:
                 ratios.append(used / max(own, 1.0))
         self.crowding = min(max(ratios), float(max(1, self._sharing.replicas)))
@@ -248,6 +314,11 @@ class Turns:
         home = home_of(self._scope)
         self._until = -math.inf
         home.pump_alone()
+        self._tell_in(AGAIN_SECONDS)
+
+    def _filled(self, amounts: list[float]) -> tuple[float, ...] | None:
+        """Give the amounts of configured limits for all meters; None for nothing."""
+        return (*amounts, *[0.0] * (len(self._meters()) - len(amounts))) if any(amounts) else None
 
     def _question(
         self,
@@ -256,7 +327,7 @@ class Turns:
         *,
         fixes: Iterable[tuple[str, float, float]] = (),
         pause: tuple[float, str] | None = None,
-        told: tuple[float, ...] | None = None,
+        whole: tuple[float, ...] | None = None,
     ) -> Question:
         scope, meters = self._scope, self._meters()
         kinds = [meter.id.partition(":")[0] for meter in meters]
@@ -280,7 +351,9 @@ class Turns:
             running=max(0, scope.in_flight - len(waiters)),
             most=most or 0,
             fixes=tuple(Fix(places[name], at, more) for name, at, more in fixes if name in places),
-            told=told,
+            told=self._filled([self.untold.of(held, now) for held in scope.configured]) if self.untold else None,
+            whole=whole,
+            book=self._book,
             pause=pause,
         )
 
@@ -305,13 +378,6 @@ class Turns:
 
 def _id(held: Held) -> str:
     return f"{held.kind}:{held.seconds:g}:{'w' if isinstance(held.meter, Window) else 'b'}"
-
-
-def _spent(held: Held, now: float) -> float:
-    """Give what of a limit this gateway has spent itself."""
-    meter = held.meter
-    whole = meter.capacity if isinstance(meter, Bucket) else meter.limit
-    return max(0.0, whole - meter.level(now))
 
 
 def _divide(held: Held, by: float, now: float) -> None:

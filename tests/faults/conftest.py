@@ -1,7 +1,6 @@
 """The field that cases share, the comparison at the end of each, and the options of a long run.
 
-``--repeat N`` runs every case N times, in random order; the seed is printed at the end. ``--full`` takes the original,
-long durations. Both are of ``pytest tests/faults``.
+``--repeat N`` runs every case N times, in random order; the seed is printed at the end. It is of ``pytest tests/faults``.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -15,7 +14,6 @@ from tests.running import close_opened
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
     group.addoption("--repeat", type=int, default=1, help="run every fault case so many times")
-    group.addoption("--full", action="store_true", help="take the long durations where a case is scaled down")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -43,12 +41,6 @@ def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     """One gateway and its upstream for all cases of a worker that need nothing special."""
     with open_field(tmp_path_factory.mktemp("field")) as made:
         yield made
-
-
-@pytest.fixture
-def full(request: pytest.FixtureRequest) -> bool:
-    """Whether the long durations are wanted."""
-    return bool(request.config.getoption("full", default=False))
 
 
 @pytest.fixture

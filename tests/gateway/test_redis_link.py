@@ -43,21 +43,34 @@ def wrong(redis: Any) -> Awaitable[Any]:
         ("min-replicas-to-write", "1", "0", "it has too few replicas to take anything"),
     ],
 )
-async def test_a_server_that_takes_nothing_is_asked_once_whatever_can_be_read_there(
+async def test_a_server_that_takes_nothing_is_left_after_three_writes_whatever_can_be_read_there(
     link: tuple[RedisLink, RedisServer], setting: str, value: str, whole: str, why: str
 ) -> None:
     made, server = link
     server.config_set(setting, value)
-    await made.ask(read, seconds=2)
-    with pytest.raises(UnreachableError, match=why):
-        await made.ask(write, seconds=2)
-    assert not made.is_up
+    for left in (2, 1, 0):
+        await made.ask(read, seconds=2)
+        with pytest.raises(UnreachableError, match=why):
+            await made.ask(write, seconds=2, writes=True)
+        assert made.is_up is (left > 0)
     with pytest.raises(UnreachableError, match=why):
         await made.ask(read, seconds=2)
     assert not await made.look()
     server.config_set(setting, whole)
     assert await made.look()
-    await made.ask(write, seconds=2)
+    await made.ask(write, seconds=2, writes=True)
+
+
+async def test_a_write_that_is_taken_makes_up_for_those_that_were_not(link: tuple[RedisLink, RedisServer]) -> None:
+    made, server = link
+    for _ in range(3):
+        server.config_set("maxmemory", "1")
+        for _ in range(2):
+            with pytest.raises(UnreachableError, match="memory"):
+                await made.ask(write, seconds=2, writes=True)
+        server.config_set("maxmemory", "0")
+        await made.ask(write, seconds=2, writes=True)
+    assert made.is_up
 
 
 async def test_other_failures_count_to_three_in_a_row(link: tuple[RedisLink, RedisServer]) -> None:

@@ -14,9 +14,12 @@
 --   lease    milliseconds for which what this gateway has under way counts without another word of it
 --   fixes    {meter, when it was granted, difference} each: estimates that turned out otherwise
 --   told     what this gateway spent of each meter while it counted alone; false when it did not
+--   whole    all that it spent of each meter, counted instead of that when `book` is not the one that is kept here
+--   again    whether it was asked before, and nobody knows whether it was heard
+--   book     where this gateway's grants were counted so far; empty before the first answer
 --   pause    {milliseconds, reason}, or false
 -- Answer, JSON: op, ms (the server's time), ok (1 or 0 for each item), wait (milliseconds), by (meter from 1, or 0),
---   why ("limit", "pause", "concurrency", "turn" or ""), paused, reason, used (of each meter)
+--   why ("limit", "pause", "concurrency", "turn" or ""), paused, reason, used (of each meter), book
 local ask = cjson.decode(ARGV[1])
 local state, fair, told_before = KEYS[1], KEYS[2], KEYS[3]
 local SLOTS, SKEW, GRACE, KEEP = 400, 1.005, 60, 10000
@@ -114,12 +117,23 @@ local function wait_for(meter, amount)
   return meter.seconds * 1000
 end
 
+-- What was counted may be lost: who was counted in another book is counted anew, and what it corrects is not here.
+local book = redis.call('HGET', state, 'book')
+if not book then
+  book = ask.op
+  redis.call('HSET', state, 'book', book)
+end
+local is_known = ask.book == book or ask.book == ''
+local ok = {}
+for i = 1, #ask.items do ok[i] = 0 end
+if ask.again and not is_known then ask.items, ask.told, ask.whole = {}, false, false end
 for _, fix in ipairs(ask.fixes) do
   local meter = meters[fix[1]]
-  if meter then take(meter, fix[3], meter.slot and math.floor(fix[2] / meter.slot)) end
+  if meter and is_known then take(meter, fix[3], meter.slot and math.floor(fix[2] / meter.slot)) end
 end
-if ask.told then
-  for i, amount in ipairs(ask.told) do take(meters[i], amount, meters[i].now) end
+local told = ask.whole and ask.book ~= book and ask.whole or ask.told
+if told then
+  for i, amount in ipairs(told) do take(meters[i], amount, meters[i].now) end
 end
 
 -- A provider's "wait" holds everybody, wherever it was said.
@@ -163,8 +177,7 @@ for name, wait in pairs(line.waits) do
   end
 end
 
-local ok, given, why = {}, 0, ''
-for i = 1, #ask.items do ok[i] = 0 end
+local given, why = 0, ''
 
 local function fits(amounts, named)
   if room < 1 then return false, 'concurrency' end
@@ -313,8 +326,9 @@ end
 if #used == 0 then used = cjson.decode('[]') end
 local answer = cjson.encode({
   op = ask.op, ms = now, ok = #ok > 0 and ok or cjson.decode('[]'), wait = wait, by = by, why = why,
-  paused = math.max(0, paused - now), reason = reason, used = used,
+  paused = math.max(0, paused - now), reason = reason, used = used, book = book,
 })
-redis.call('SET', told_before, ask.op .. ' ' .. answer, 'PX', 5000)
+-- Who did not hear it asks again when it can; the others count on without it meanwhile.
+redis.call('SET', told_before, ask.op .. ' ' .. answer, 'PX', 120000)
 redis.call('PEXPIRE', state, math.ceil(most_seconds * 2000 + 60000))
 return answer

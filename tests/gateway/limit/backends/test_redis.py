@@ -42,7 +42,7 @@ async def gateways(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Asyn
     link = RedisLink(server.url, SystemClock())
     ask = link.ask
     # What is answered is meant here, not how soon.
-    monkeypatch.setattr(link, "ask", lambda work, seconds=5.0: ask(work, seconds=max(5.0, seconds)))
+    monkeypatch.setattr(link, "ask", lambda work, seconds=5.0, **how: ask(work, seconds=max(5.0, seconds), **how))
     assert await link.look()
     yield lambda name: RedisCounter(link, "t:", name)
     await link.close()
@@ -113,9 +113,8 @@ async def test_a_bucket_fills_evenly_and_holds_no_more_than_its_capacity(gateway
 
 async def test_a_call_larger_than_the_whole_limit_goes_when_nothing_else_does(gateways: Gateways) -> None:
     counter = gateways("one")
-    large = a_question(0, TOKENS, items=calls(1, 5_000))
-    assert (await counter.ask(large)).granted == (True,)
-    assert (await counter.ask(large)).granted == (False,)
+    assert (await counter.ask(a_question(0, TOKENS, items=calls(1, 5_000)))).granted == (True,)
+    assert (await counter.ask(a_question(0, TOKENS, items=calls(1, 5_000)))).granted == (False,)
 
 
 async def test_an_estimate_that_was_too_high_is_given_back_in_the_window_in_which_it_counts(gateways: Gateways) -> None:
@@ -190,10 +189,8 @@ async def test_what_a_gateway_spent_alone_counts_when_it_comes_back(gateways: Ga
 
 
 async def test_a_question_that_is_asked_twice_is_counted_once(gateways: Gateways, server: RedisServer) -> None:
-    counter = gateways("one")
-    numbers = iter([7, 7, 8])
-    counter._numbers = numbers  # type: ignore[assignment]
-    first, again = await counter.ask(a_question(6)), await counter.ask(a_question(6))
+    counter, question = gateways("one"), a_question(6)
+    first, again = await counter.ask(question), await counter.ask(question)
     assert first == again
     assert (await counter.ask(a_question(0))).used == (6.0,)
 

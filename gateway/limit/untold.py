@@ -1,0 +1,63 @@
+"""What a gateway of a team let go by itself, and has not told the others yet."""
+
+from typing import NamedTuple
+
+from gateway.limit.bucket import Bucket
+from gateway.limit.cost import INPUT, REQUESTS, TOKENS, Cost
+from gateway.limit.rule import Held
+
+
+class Sum(NamedTuple):
+    """Requests and tokens; an estimate may be corrected by parts."""
+
+    requests: float = 0.0
+    tokens_in: float = 0.0
+    tokens_out: float = 0.0
+
+
+class Untold:
+    """See the module. It is told with the next question, and taken off when that has been answered."""
+
+    def __init__(self) -> None:
+        self.sum = Sum()
+
+    def __bool__(self) -> bool:
+        return any(self.sum)
+
+    def add(self, cost: Cost) -> None:
+        """Count a call."""
+        self._add(*cost)
+
+    def correct(self, counted: Cost, true: Cost) -> None:
+        """Count what a call really took."""
+        self._add(*(new - old for new, old in zip(true, counted, strict=True)))
+
+    def told(self, some: Sum) -> None:
+        """Count no more what all have counted now."""
+        self._add(*(-amount for amount in some))
+
+    def join(self, other: "Untold") -> None:
+        """Take over what another scope has not told."""
+        self._add(*other.sum)
+        other.sum = Sum()
+
+    def of(self, held: Held, now: float) -> float:
+        """Give what of it still counts under a limit."""
+        requests, tokens_in, tokens_out = self.sum
+        tokens = {REQUESTS: requests, TOKENS: tokens_in + tokens_out, INPUT: tokens_in}
+        return min(tokens.get(held.kind, tokens_out), spent(held, now))
+
+    def _add(self, requests: float, tokens_in: float, tokens_out: float) -> None:
+        before = self.sum
+        self.sum = Sum(
+            max(0.0, before.requests + requests),
+            max(0.0, before.tokens_in + tokens_in),
+            max(0.0, before.tokens_out + tokens_out),
+        )
+
+
+def spent(held: Held, now: float) -> float:
+    """Give what of a limit this gateway has spent itself."""
+    meter = held.meter
+    whole = meter.capacity if isinstance(meter, Bucket) else meter.limit
+    return max(0.0, whole - meter.level(now))
