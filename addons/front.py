@@ -24,6 +24,7 @@ from addons.handover import intercept
 from addons.lane import Lane
 from addons.lanes import HANDSHAKE_SECONDS, Lanes, Refusal
 from addons.tunnels import ESTABLISHED
+from gateway.identify.guard import HOP_HEADER
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
 from gateway.model.tenant import DEFAULT
@@ -136,10 +137,11 @@ class Front(asyncio.Protocol):
                 self._deny(found, host, head)
                 return
             self._tenant = found
-        if not self._lanes.is_provider(host, port):
+        hops = tuple(field for field in _fields(head) if field[0] == HOP_HEADER) if HOP_HEADER in head.lower() else ()
+        if not self._lanes.is_provider(host, port) or (hops and self._lanes.tunnels.refuses(hops)):
             client = name_of(self._transport)
             early = lambda: self._buffer  # noqa: E731
-            self._task = self._lanes.tunnels.begin(self._transport, client, host, port, early, self._tenant)
+            self._task = self._lanes.tunnels.begin(self._transport, client, host, port, early, self._tenant, hops)
             return
         self._secure = Origin("https", host, port)
         self._transport.write(ESTABLISHED)

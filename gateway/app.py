@@ -247,7 +247,14 @@ class Running:
             refused=reports.refused,
             upgrade=lambda call: upgrade(app.stages, call),
             edited=lambda origin, target: edited_place(app.place, self._reloading.settings.listen.edit, origin, target),
-            tunnels=Tunnels(upstream.stream, reports.tunnel, reports.tunnel_answer, barred, reports.second_look),
+            tunnels=Tunnels(
+                upstream.stream,
+                reports.tunnel,
+                reports.tunnel_answer,
+                barred,
+                reports.second_look,
+                instance=app.stages.instance,
+            ),
             websockets=WebSockets(reports.websocket, keep_messages=feed is not None),
             interceptions=Interceptions(
                 app.place,

@@ -22,7 +22,7 @@ from gateway.egress.retry import Halt, Retry, Stop, never_fits, next_step
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.fallback import fall_back
-from gateway.identify.guard import hop_mark
+from gateway.identify.guard import hop_mark, marked
 from gateway.lessons import lesson, refusal_of
 from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
@@ -309,8 +309,9 @@ class Asking:
             origin=route.upstream,
             target=route.target,
             headers=request_headers(
-                call, route.upstream, chunked=chunked, hop=hop_mark(route.upstream, self._stages.instance)
+                call, route.upstream, chunked=chunked, hop=hop_mark(call, route.upstream, self._stages.instance)
             ),
+            hop=marked(call.headers, self._stages.instance),
             body=call.body,
             rest=self._rest,
             chunked=chunked,
