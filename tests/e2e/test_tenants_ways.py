@@ -74,7 +74,9 @@ def rows(gateway: GatewayProcess, **query: Any) -> list[Row]:
     return gateway.until(lambda: [row for row in gateway.flows(**query) if row["state"] == "done"])
 
 
-def socket_to(gateway: GatewayProcess, way: str, name: str, provider: str = "openai", model: str = "gpt-realtime") -> Any:
+def socket_to(
+    gateway: GatewayProcess, way: str, name: str, provider: str = "openai", model: str = "gpt-realtime"
+) -> Any:
     headers = {"authorization": f"Bearer {new_key()}"}
     path = f"/v1/realtime?model={model}"
     if way == "proxy":
@@ -133,13 +135,13 @@ def test_a_client_of_http_2_alone_is_its_tenant(pair: Pair) -> None:
     key = new_key()
     with http2(gateway, "free") as client:
         answer = client.post(
-            "https://api.openai.com/v1/chat/completions?by=http2",
+            "https://api.openai.com/v1/chat/completions?version=http2",
             json=chat("two"),
             headers={"authorization": f"Bearer {key}"},
         )
     assert (answer.status_code, answer.http_version) == (200, "HTTP/2")
     assert len(provider.rows(key)) == 1
-    found = gateway.until(lambda: [row for row in gateway.flows(tenant="free") if "by=http2" in row["path"]])
+    found = gateway.until(lambda: [row for row in gateway.flows(tenant="free") if "version=http2" in row["path"]])
     assert [row["status"] for row in found] == [200]
 
 
@@ -199,13 +201,15 @@ def test_an_edited_call_is_of_its_tenant_and_shows_no_token(pair: Pair) -> None:
     key = new_key()
     for name in ("free", "other"):
         answer = httpx2.post(
-            f"http://127.0.0.1:{gateway.port}/~{TOKENS[name]}/openai/v1/embeddings?of={name}", trust_env=False,
+            f"http://127.0.0.1:{gateway.port}/~{TOKENS[name]}/openai/v1/embeddings?version={name}", trust_env=False,
             json={"model": "text-embedding-3-small", "input": "x"}, headers={"authorization": f"Bearer {key}"},
         )  # fmt: skip
         assert answer.status_code == 200
         assert "x-whygate-flow-id" not in answer.headers, "mitmproxy carried it"
-        found = gateway.until(lambda name=name: [r for r in gateway.flows(tenant=name) if f"of={name}" in r["path"]])
-        assert found[0]["path"] == f"/v1/embeddings?of={name}"
+        found = gateway.until(
+            lambda name=name: [r for r in gateway.flows(tenant=name) if f"version={name}" in r["path"]]
+        )
+        assert found[0]["path"] == f"/v1/embeddings?version={name}"
     assert len(provider.rows(key)) == 2
     assert not any(token in json.dumps(gateway.flows()) for token in TOKENS.values())
 
@@ -253,13 +257,13 @@ def test_a_replay_says_that_it_needs_the_tenants_token(kept: Pair) -> None:
     said = replay(gateway, flow_id, OPENAI_API_KEY=key)
     assert said.returncode == 2
     assert "Traceback" not in said.stderr
-    assert "WHYGATE_TOKEN" in said.stderr
+    assert "--token-from NAME" in said.stderr
     assert provider.rows(key) == []
-    said = replay(gateway, flow_id, OPENAI_API_KEY=key, WHYGATE_TOKEN=TOKENS["free"])
+    said = replay(gateway, flow_id, "--token-from", "MINE", OPENAI_API_KEY=key, MINE=TOKENS["free"])
     assert said.returncode == 0, said.stderr
     again = json.loads(said.stdout)
     assert (again["tenant"], again["replay_of"]) == ("free", flow_id)
     assert TOKENS["free"] not in said.stdout + said.stderr
-    said = replay(gateway, flow_id, OPENAI_API_KEY=key, WHYGATE_TOKEN=TOKENS["other"])
+    said = replay(gateway, flow_id, "--token-from", "MINE", OPENAI_API_KEY=key, MINE=TOKENS["other"])
     assert said.returncode == 2
     assert len(provider.rows(key)) == 1, "as another tenant it is not sent"
