@@ -261,6 +261,7 @@ class Running:
                 reports.intercepted,
                 None if feed is None else feed.speak_http,
                 app.stages.tenancy.may_go_uncounted,
+                app.stages.instance,
             ),
             dial=upstream.stream,
             crowd=self._crowd,

@@ -67,8 +67,7 @@ def refusal(call: Call, instance: str) -> Refuse | None:
         if (origin and _of_origin(origin) not in _LOCAL) or call.header(b"sec-fetch-site") == "cross-site":
             why = "a web page of another site tried to use this gateway"
             return Refuse(cause=Cause.PROXY_DESTINATION_BLOCKED, status=403, why=why)
-    elif host and host != call.origin.host:
-        why = f"the Host header names {host}, but the connection is for {call.origin.host}"
+    elif why := _other_name(call, host):
         return Refuse(cause=Cause.CLIENT_MALFORMED_REQUEST, status=421, why=why)
     return None
 
@@ -81,6 +80,20 @@ def refusal_abroad(call: Call, barred: Callable[[str, int], str | None]) -> Refu
     """
     why = barred(call.origin.host, call.origin.port) if call.mode is Mode.PROXY else None
     return Refuse(cause=Cause.PROXY_DESTINATION_BLOCKED, status=403, why=why) if why else None
+
+
+def _other_name(call: Call, host: str) -> str | None:
+    """Say what names another host or port than the connection is for (RFC 9110 section 7.4), or None."""
+    if call.sni:
+        return f"the TLS handshake names {call.sni}, but the connection is for {call.origin.host}"
+    if not host:
+        return None
+    if host != call.origin.host:
+        return f"the Host header names {host}, but the connection is for {call.origin.host}"
+    port = (call.header(b"host") or "").strip().rpartition("]")[2].partition(":")[2]
+    if port and port != str(call.origin.port):
+        return f"the Host header names the port {port}, but the connection is for {call.origin.port}"
+    return None
 
 
 def _is_loopback(host: str) -> bool:

@@ -15,7 +15,7 @@ import pytest
 import websockets
 
 from tests.e2e.sockets import converse
-from tests.e2e.world import Provider, Row, new_key, row_of
+from tests.e2e.world import Provider, Row, new_key, row_of, steady
 from tests.running import CLEAN, ROOT, GatewayProcess, config_for
 
 NAMES = ("free", "other", "bound", "models", "few")
@@ -72,6 +72,11 @@ def proxy_of(gateway: GatewayProcess, name: str, token: str = "") -> str:
 
 def rows(gateway: GatewayProcess, **query: Any) -> list[Row]:
     return gateway.until(lambda: [row for row in gateway.flows(**query) if row["state"] == "done"])
+
+
+def of(gateway: GatewayProcess, tenant: str, path: str) -> list[Row]:
+    """Wait for a tenant's rows of a path."""
+    return gateway.until(lambda: [row for row in gateway.flows(tenant=tenant) if path in row["path"]])
 
 
 def socket_to(
@@ -141,7 +146,7 @@ def test_a_client_of_http_2_alone_is_its_tenant(pair: Pair) -> None:
         )
     assert (answer.status_code, answer.http_version) == (200, "HTTP/2")
     assert len(provider.rows(key)) == 1
-    found = gateway.until(lambda: [row for row in gateway.flows(tenant="free") if "version=http2" in row["path"]])
+    found = of(gateway, "free", "version=http2")
     assert [row["status"] for row in found] == [200]
 
 
@@ -190,10 +195,8 @@ async def test_a_budget_that_ends_in_the_middle_ends_it_for_its_tenant_alone(pai
         assert "few" in error.message
     assert len(await asyncio.to_thread(provider.rows, few)) == 6
     assert len(await asyncio.to_thread(provider.rows, other)) == 15
-    found = await asyncio.to_thread(
-        gateway.until, lambda: len(f := gateway.flows(tenant="few", cause="proxy.budget_exceeded")) >= 9 and f
-    )
-    assert len(found) == 9, "the SDK came once for each call"
+    look = lambda: len(gateway.flows(tenant="few", cause="proxy.budget_exceeded"))  # noqa: E731
+    assert await asyncio.to_thread(steady, look) == 9, "the SDK came once for each call"
 
 
 def test_an_edited_call_is_of_its_tenant_and_shows_no_token(pair: Pair) -> None:
@@ -206,9 +209,7 @@ def test_an_edited_call_is_of_its_tenant_and_shows_no_token(pair: Pair) -> None:
         )  # fmt: skip
         assert answer.status_code == 200
         assert "x-whygate-flow-id" not in answer.headers, "mitmproxy carried it"
-        found = gateway.until(
-            lambda name=name: [r for r in gateway.flows(tenant=name) if f"version={name}" in r["path"]]
-        )
+        found = of(gateway, name, f"version={name}")
         assert found[0]["path"] == f"/v1/embeddings?version={name}"
     assert len(provider.rows(key)) == 2
     assert not any(token in json.dumps(gateway.flows()) for token in TOKENS.values())
