@@ -24,6 +24,7 @@ from addons.handover import intercept
 from addons.lane import Lane
 from addons.lanes import HANDSHAKE_SECONDS, Lanes, Refusal
 from addons.tunnels import ESTABLISHED
+from gateway.identify.guard import HOP_HEADER
 from gateway.model.call import Origin
 from gateway.model.cause import Cause
 from gateway.model.tenant import DEFAULT
@@ -136,10 +137,11 @@ class Front(asyncio.Protocol):
                 self._deny(found, host, head)
                 return
             self._tenant = found
-        if not self._lanes.is_provider(host, port):
+        hops = tuple(field for field in _fields(head) if field[0] == HOP_HEADER) if HOP_HEADER in head.lower() else ()
+        if not self._lanes.is_provider(host, port) or (hops and self._lanes.tunnels.refuses(hops)):
             client = name_of(self._transport)
             early = lambda: self._buffer  # noqa: E731
-            self._task = self._lanes.tunnels.begin(self._transport, client, host, port, early, self._tenant)
+            self._task = self._lanes.tunnels.begin(self._transport, client, host, port, early, self._tenant, hops)
             return
         self._secure = Origin("https", host, port)
         self._transport.write(ESTABLISHED)
@@ -181,7 +183,8 @@ class Front(asyncio.Protocol):
         self._transport.pause_reading()
         loop = asyncio.get_running_loop()
         if _offers_only_http2(hello):
-            intercept(self._lanes, self._instance, self._transport, hello, origin, self._tenant)
+            sni = _other_name(hello, origin.host)
+            intercept(self._lanes, self._instance, self._transport, hello, origin, self._tenant, sni)
         else:
             self._task = loop.create_task(self._decrypt(origin, hello))
 
@@ -205,6 +208,7 @@ class Front(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         client, transport = self._client(), self._transport
         lane = Lane(self._lanes, self._instance, origin, client, self._share, self._tenant)
+        lane.app_state["sni"] = _other_name(early, origin.host)
         # start_tls has set its protocol and begun the handshake by the next turn; what was read already belongs there.
         loop.call_soon(_feed, transport, early)
         try:
@@ -287,6 +291,19 @@ def _offers_only_http2(hello: bytes) -> bool:
     except ValueError:
         return False
     return parsed is not None and b"h2" in parsed.alpn_protocols
+
+
+def _other_name(hello: bytes, host: str) -> str:
+    """Give the name that a TLS ClientHello asks for (RFC 6066 section 3) if it is not ``host``, else nothing."""
+    name = host.encode("latin-1")
+    if b"\x00%b%b" % (len(name).to_bytes(2), name) in hello:
+        return ""  # the common case, without reading it
+    try:
+        parsed = parse_client_hello(hello)
+    except ValueError:
+        return ""  # the handshake will fail
+    asked = (parsed.sni or "").lower() if parsed is not None else ""
+    return "" if asked == host else asked
 
 
 def _feed(transport: asyncio.Transport, data: bytes) -> None:

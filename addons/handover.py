@@ -17,6 +17,7 @@ from mitmproxy.proxy.layers.websocket import WebsocketLayer
 from mitmproxy.proxy.server import ConnectionIO
 from mitmproxy.proxy.tunnel import LayerStack
 
+from addons.interceptions import Asked
 from addons.tunnels import keep_alive
 from gateway.egress.classify import classify
 from gateway.egress.connector import Stream
@@ -77,15 +78,29 @@ def give_request(lane: "Lane", data: bytes, place: Place, tenant: str) -> None:
     context = handler.layer.context
     _aim(context, place.upstream)
     handler.layer = lane.lanes.interceptions.speak_http(context)
-    lane.lanes.interceptions.begun(handler.client.id, tenant, place)
+    asked = Asked(
+        tenant=tenant,
+        place=place,
+        origin=lane.origin,
+        by_base_url=lane.origin is None and data.partition(b" ")[2].startswith(b"/"),
+        signed_in=lane.lanes.entrance.is_locked,
+        sni=lane.app_state.get("sni", ""),
+    )
+    lane.lanes.interceptions.begun(handler.client.id, asked)
 
 
 def intercept(  # noqa: PLR0917
-    lanes: "Lanes", instance: "GatewayInstance", transport: asyncio.Transport, data: bytes, origin: Origin, tenant: str
+    lanes: "Lanes",
+    instance: "GatewayInstance",
+    transport: asyncio.Transport,
+    data: bytes,
+    origin: Origin,
+    tenant: str,
+    sni: str,
 ) -> None:
     """Give a connection away at its first TLS byte."""
     handler = _take(lanes, instance, transport, data, None)
-    lanes.interceptions.begun(handler.client.id, tenant)
+    lanes.interceptions.begun(handler.client.id, Asked(tenant=tenant, origin=origin, sni=sni))
     context = handler.layer.context
     _aim(context, origin)
     stack = LayerStack()  # the client's side looks for the server's below it

@@ -5,7 +5,7 @@ done for them. So a tenant whose calls have to be counted or bounded cannot use 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from weakref import WeakKeyDictionary
@@ -19,9 +19,11 @@ from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 
 from gateway.asgi import new_id
 from gateway.excerpt import MAX_BYTES
+from gateway.identify.guard import hop_mark, refusal
 from gateway.identify.locate import Place
-from gateway.model.call import Headers, Origin
+from gateway.model.call import Call, Headers, Mode, Origin
 from gateway.model.cause import Cause
+from gateway.model.decision import Refuse
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.provider import Provider
 from gateway.model.tenant import DEFAULT
@@ -44,6 +46,7 @@ class Intercepted:
         target: Path and query, as sent on.
         headers: Of the answer; empty when none came.
         body: The start of the answer's body; empty where a good one was streamed.
+        refused: Why we did not carry it; None where we did.
     """
 
     id: str
@@ -59,6 +62,29 @@ class Intercepted:
     body: bytes
     failure: NetFailure | None
     tenant: str = DEFAULT
+    refused: Refuse | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was known of a connection when it was handed over.
+
+    Attributes:
+        place: Where the request of an edited route goes; None for clients of HTTP/2 alone.
+        origin: Whom CONNECT asked for; None without it.
+        signed_in: It presented the listener's credential.
+        sni: As in `Call`.
+    """
+
+    tenant: str = DEFAULT
+    place: Place | None = None
+    origin: Origin | None = None
+    by_base_url: bool = False
+    signed_in: bool = False
+    sni: str = ""
+
+
+_NOTHING = Asked()
 
 
 class Interceptions:
@@ -69,6 +95,7 @@ class Interceptions:
         ended: Told of each request once, when it is over.
         http: Makes the layer that speaks HTTP, where that is not mitmproxy's own.
         may_carry: Whether a tenant may use this way.
+        instance: Marks what goes to this machine, so that a circle is seen.
     """
 
     name = "interceptions"
@@ -79,19 +106,19 @@ class Interceptions:
         ended: Callable[[Intercepted], None],
         http: Callable[[Context, HTTPMode], HttpLayer] | None = None,
         may_carry: Callable[[str], bool] = lambda _tenant: True,
+        instance: str = "",
     ) -> None:
+        self._mark = instance
         self._place, self._ended, self._http, self.may_carry = place, ended, http or HttpLayer, may_carry
-        self._tenants: dict[str, str] = {}
+        self._asked: dict[str, Asked] = {}
+        self._refused: WeakKeyDictionary[HTTPFlow, Refuse] = WeakKeyDictionary()
         self._providers: WeakKeyDictionary[HTTPFlow, Provider] = WeakKeyDictionary()
         self._starts: WeakKeyDictionary[HTTPFlow, bytearray] = WeakKeyDictionary()
-        self._edited: dict[str, Place] = {}
         self._failures: dict[str, NetFailure] = {}
 
-    def begun(self, client_id: str, tenant: str, place: Place | None = None) -> None:
+    def begun(self, client_id: str, asked: Asked) -> None:
         """Remember who asks, and where the request of an edited route goes."""
-        self._tenants[client_id] = tenant
-        if place is not None:
-            self._edited[client_id] = place
+        self._asked[client_id] = asked
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Speak HTTP behind the TLS of a client that was handed over."""
@@ -105,30 +132,37 @@ class Interceptions:
     def requestheaders(self, flow: HTTPFlow) -> None:
         """Send it where the same request would go by the lane; stream what nobody edits."""
         flow.id = new_id(flow.request.timestamp_start)
-        request, edited = flow.request, self._edited.get(flow.client_conn.id)
+        request, known = flow.request, self._asked.get(flow.client_conn.id, _NOTHING)
         asked = Origin(request.scheme, request.host, request.port)
-        place = edited or self._place(asked, request.path.encode("utf-8", "surrogateescape"))
+        place = known.place or self._place(asked, request.path.encode("utf-8", "surrogateescape"))
         if place is None:
             body = b'{"error":{"message":"whygate: no provider is known for this host","code":"request.invalid_url"}}'
             flow.response = Response.make(404, body, {"content-type": "application/json"})
             return
         self._providers[flow] = place.provider
-        if not self.may_carry(self._tenants.get(flow.client_conn.id, DEFAULT)):
-            body = place.provider.write_error(403, Cause.PROXY_NOT_ALLOWED.value, f"whygate: {_NOT_COUNTED}")
-            headers = {"content-type": "application/json", "x-whygate-cause": Cause.PROXY_NOT_ALLOWED.value}
-            flow.response = Response.make(403, body, headers | {"x-should-retry": "false"})
+        refused = next(filter(None, (refusal(call, self._mark) for call in _calls(flow, known, asked))), None)
+        if refused is None and not self.may_carry(known.tenant):
+            refused = Refuse(cause=Cause.PROXY_NOT_ALLOWED, status=403, why=_NOT_COUNTED)
+        if refused is not None:
+            self._refused[flow] = refused
+            body = place.provider.write_error(refused.status, refused.cause.value, f"whygate: {refused.why}")
+            headers = {"content-type": "application/json", "x-whygate-cause": refused.cause.value}
+            flow.response = Response.make(refused.status, body, headers | {"x-should-retry": "false"})
             return
+        hop = hop_mark(next(_calls(flow, known, asked)), place.upstream, self._mark)
         # Also where this is the same: setting it sets Host, which by a base URL names this gateway.
         request.scheme, request.host, request.port = place.upstream
         request.path = place.target.decode("utf-8", "surrogateescape")
         for name in [n for n in request.headers if n.lower() in _NOT_SENT_ON or n.lower().startswith(_OURS)]:
             del request.headers[name]
-        request.stream = edited is None
+        if hop is not None and place.upstream.scheme == "http":  # as every gateway is asked
+            request.headers[hop[0].decode()] = hop[1].decode("latin-1")
+        request.stream = known.place is None
 
     def responseheaders(self, flow: HTTPFlow) -> None:
         """Stream the answer, or let the user edit it: then the next call comes by the lane again."""
         assert flow.response is not None
-        edited = flow.client_conn.id in self._edited
+        edited = self._asked.get(flow.client_conn.id, _NOTHING).place is not None
         failed = flow.response.status_code >= HTTPStatus.BAD_REQUEST
         flow.response.stream = self._keeping(flow) if failed and not edited else not edited
         if edited:
@@ -164,8 +198,7 @@ class Interceptions:
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Forget it."""
-        self._edited.pop(client.id, None)
-        self._tenants.pop(client.id, None)
+        self._asked.pop(client.id, None)
         self._failures.pop(client.id, None)
 
     def _report(self, flow: HTTPFlow, failure: NetFailure | None) -> None:
@@ -185,6 +218,34 @@ class Interceptions:
                 headers=tuple((n.lower(), v) for n, v in answer.headers.fields) if answer else (),
                 body=bytes(self._starts.pop(flow, b"")) or ((answer.raw_content or b"")[:MAX_BYTES] if answer else b""),
                 failure=failure,
-                tenant=self._tenants.get(flow.client_conn.id, DEFAULT),
+                tenant=self._asked.get(flow.client_conn.id, _NOTHING).tenant,
+                refused=self._refused.get(flow),
             )
+        )
+
+
+def _calls(flow: HTTPFlow, known: Asked, asked: Origin) -> Iterator[Call]:
+    """Give the request as the lane would see it, once for every name that it gives the host."""
+    request, fields = flow.request, tuple((name.lower(), value) for name, value in flow.request.headers.fields)
+    rest = tuple(field for field in fields if field[0] != b"host")
+    names = [value for name, value in fields if name == b"host"]
+    if request.is_http2 and request.authority:
+        names.insert(0, request.authority.encode("utf-8", "surrogateescape"))
+    if known.origin is None and not known.by_base_url:
+        names = []  # a whole URL: its authority counts, whatever Host says
+    for name in names or [b""]:
+        yield Call(
+            id=flow.id,
+            arrived_at=request.timestamp_start,
+            arrived=0.0,
+            client="",
+            mode=Mode.BASE_URL if known.by_base_url else Mode.PROXY,
+            method=request.method,
+            origin=known.origin or asked,
+            target=request.path.encode("utf-8", "surrogateescape"),
+            headers=((b"host", name), *rest),
+            body=b"",
+            signed_in=known.signed_in,
+            tenant=known.tenant,
+            sni=known.sni,
         )

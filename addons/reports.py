@@ -139,6 +139,7 @@ class Reports:
                 head=head,
                 text=readable(ended.body, encoding, None) or "",
                 failure=ended.failure,
+                refused=ended.refused,
                 attempts=1,
             )
             diagnosis = diagnose(evidence)

@@ -15,8 +15,10 @@ from http import HTTPStatus
 
 from gateway.egress.classify import classify
 from gateway.egress.connector import Stream
-from gateway.egress.resolve import BarredError, NotAllowedError
+from gateway.egress.resolve import BarredError, LoopError, NotAllowedError
 from gateway.egress.timeline import Timeline
+from gateway.identify.guard import circle, hops_of, marked
+from gateway.model.call import Header, Headers
 from gateway.model.diagnosis import Diagnosis
 from gateway.model.failure import NetCode, NetFailure, Phase
 from gateway.model.tenant import DEFAULT
@@ -43,6 +45,7 @@ class Tunnel:
         failure: Why it failed, None while nothing failed.
         diagnosis: What a second look made of that, None without one.
         refused: What kept us from going there, None when nothing did.
+        hops: The headers that name the gateways which CONNECT has passed.
         client_left: The app hung up before the far side was reached.
         status: What CONNECT was answered.
     """
@@ -59,6 +62,7 @@ class Tunnel:
     status: int | None = None
     bytes_down: int = 0
     tenant: str = DEFAULT
+    hops: Headers = ()
 
     @property
     def authority(self) -> str:
@@ -70,23 +74,31 @@ class Tunnels:
     """Carries tunnels.
 
     Args:
-        dial: Host, port -> a connection. Raises what `classify` names.
+        dial: Host, port, and what a proxy is shown against circles -> a connection. Raises what `classify` names.
         closed: Told of each tunnel once, when it is over.
         refusal: A failed tunnel -> status and JSON body of our CONNECT answer.
         barred: Host and port -> why no app may go there, None when it may.
         look: Looks a second time at what a failed tunnel failed of, and gives the verdict; None where it gives none.
+        instance: Marks what this gateway asks for.
     """
 
     def __init__(
         self,
-        dial: Callable[[str, int, Timeline], Awaitable[Stream]],
+        dial: Callable[[str, int, Timeline, Header | None], Awaitable[Stream]],
         closed: Callable[[Tunnel], None],
         refusal: Callable[[Tunnel], tuple[int, bytes]],
         barred: Callable[[str, int], str | None],
         look: Callable[[Tunnel], Awaitable[Diagnosis | None]],
+        *,
+        instance: str,
     ) -> None:
+        self._mark = instance
         self._dial, self._closed, self._refusal, self._barred, self._look = dial, closed, refusal, barred, look
         self._running: set[asyncio.Task[None]] = set()
+
+    def refuses(self, hops: Headers) -> bool:
+        """Whether CONNECT with such marks has gone in a circle."""
+        return circle(hops_of(hops), self._mark) is not None
 
     def begin(  # noqa: PLR0917
         self,
@@ -96,6 +108,7 @@ class Tunnels:
         port: int,
         early: Callable[[], bytes],
         tenant: str = DEFAULT,
+        hops: Headers = (),
     ) -> "asyncio.Task[None] | None":
         """Carry a tunnel in a task of its own. Until the far side is reached, whoever holds ``app`` cancels it.
 
@@ -103,10 +116,10 @@ class Tunnels:
             app: The app's connection.
             early: Gives what has come behind the head of CONNECT by the time the far side is reached.
             tenant: Who asked.
+            hops: The headers that name the gateways which CONNECT has passed.
         """
-        tunnel = Tunnel(
-            client=client, host=host, port=port, started_at=time.time(), started=time.monotonic(), tenant=tenant
-        )
+        at, started = time.time(), time.monotonic()
+        tunnel = Tunnel(client=client, host=host, port=port, started_at=at, started=started, tenant=tenant, hops=hops)
         task = asyncio.get_running_loop().create_task(self._carry(tunnel, app, early))
         if task.done():  # eager tasks may be over by now
             return None
@@ -146,10 +159,13 @@ class Tunnels:
         if why := self._barred(tunnel.host, tunnel.port):
             tunnel.refused = BarredError(why)
             return None
+        if why := circle(hops_of(tunnel.hops), self._mark):
+            tunnel.refused = LoopError(why)
+            return None
         timeline = Timeline()
         try:
             async with asyncio.timeout(DIAL_SECONDS):
-                return await self._dial(tunnel.host, tunnel.port, timeline)
+                return await self._dial(tunnel.host, tunnel.port, timeline, marked(tunnel.hops, self._mark))
         except asyncio.CancelledError:
             tunnel.client_left = True
             raise

@@ -274,6 +274,7 @@ def call_of(
         body=body,
         body_complete=complete,
         signed_in=bool(state.get("signed_in")),
+        sni=state.get("sni", ""),
         tenant=state.get("tenant") or DEFAULT,
         no_room=no_room,
     )

@@ -22,7 +22,7 @@ from gateway.egress.retry import Halt, Retry, Stop, never_fits, next_step
 from gateway.egress.send import Incoming, Outgoing
 from gateway.egress.timeline import Timeline
 from gateway.fallback import fall_back
-from gateway.identify.guard import hop_mark
+from gateway.identify.guard import hop_mark, marked
 from gateway.lessons import lesson, refusal_of
 from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
@@ -218,10 +218,10 @@ class Asking:
         except asyncio.CancelledError:
             if incoming is not None:
                 incoming.abort()
-            self._note(number, waited_seconds, timeline, incoming, None)
+            self._note(waited_seconds, permit, timeline, incoming, None)
             raise
         except NotAllowedError as error:
-            return self._not_allowed(number, waited_seconds, timeline, error)
+            return self._not_allowed(waited_seconds, permit, timeline, error)
         except EmptyStreamError:
             failure = NetFailure(
                 phase=Phase.BODY, code=NetCode.STREAM_TRUNCATED, detail="it ended before its first event", sent=True
@@ -232,7 +232,7 @@ class Asking:
             if incoming is not None:
                 incoming.abort()
             failure = await stages.upstream.look(route.upstream, failure)
-        self._note(number, waited_seconds, timeline, incoming, failure)
+        self._note(waited_seconds, permit, timeline, incoming, failure)
         now = stages.clock.now()
         self._trip.upstream_seconds += now - began
         seen = incoming.head if incoming is not None else None
@@ -277,15 +277,16 @@ class Asking:
                 stages.first_bytes.note(route.upstream.host, route.model_group, took_seconds, stream=route.stream)
 
     def _note(
-        self, number: int, waited: float, timeline: Timeline, incoming: Incoming | None, failure: NetFailure | None
+        self, waited: float, permit: Permit, timeline: Timeline, incoming: Incoming | None, failure: NetFailure | None
     ) -> None:
         self._trip.timeline = timeline
         marks_ = timeline.marks(ok=failure is None)
         head = incoming.head if incoming is not None else None
         self.attempts.append(
             Attempt(
-                number=number,
+                number=len(self.attempts) + 1,
                 waited_seconds=waited,
+                queued_seconds=permit.queued_seconds,
                 marks=marks_,
                 head=head,
                 failure=failure,
@@ -293,9 +294,9 @@ class Asking:
             )
         )
 
-    def _not_allowed(self, number: int, waited: float, timeline: Timeline, error: NotAllowedError) -> Tried:
+    def _not_allowed(self, waited: float, permit: Permit, timeline: Timeline, error: NotAllowedError) -> Tried:
         failure = replace(classify(error, Phase.CONNECT), detail=str(error))
-        self._note(number, waited, timeline, None, failure)
+        self._note(waited, permit, timeline, None, failure)
         refused = Refuse(cause=error.cause, status=error.status, why=str(error))
         verdict = diagnose(self._trip.evidence(refused=refused))
         return Tried(incoming=None, head=None, body=b"", whole=False, failure=failure, diagnosis=verdict)
@@ -308,8 +309,9 @@ class Asking:
             origin=route.upstream,
             target=route.target,
             headers=request_headers(
-                call, route.upstream, chunked=chunked, hop=hop_mark(route.upstream, self._stages.instance)
+                call, route.upstream, chunked=chunked, hop=hop_mark(call, route.upstream, self._stages.instance)
             ),
+            hop=marked(call.headers, self._stages.instance),
             body=call.body,
             rest=self._rest,
             chunked=chunked,

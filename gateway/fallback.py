@@ -294,7 +294,7 @@ def _outgoing(trip: Trip, fallback: Fallback, model: str) -> Outgoing:
         method=call.method,
         origin=origin,
         target=below(fallback.prefix, route.endpoint.elsewhere.encode()) + (b"?" + query if query else b""),
-        headers=request_headers(sent, origin, hop=hop_mark(origin, stages.instance)),
+        headers=request_headers(sent, origin, hop=hop_mark(call, origin, stages.instance)),
         body=body,
         idle_seconds=stages.idle_seconds(route),
     )

@@ -91,7 +91,7 @@ async def upgrade(stages: Stages, call: Call) -> Switched | Declined:
 
 
 def _outgoing(stages: Stages, call: Call, route: Route) -> Outgoing:
-    hop = hop_mark(route.upstream, stages.instance)
+    hop = hop_mark(call, route.upstream, stages.instance)
     return Outgoing(
         method=call.method,
         origin=route.upstream,

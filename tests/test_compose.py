@@ -530,6 +530,48 @@ def test_the_recipe_takes_what_git_has_and_the_ignore_file_lets_through() -> Non
     assert all((ROOT / name).exists() for name in copied)
 
 
+def checked(file: Path) -> subprocess.CompletedProcess[str]:
+    """Hold a file against the specification's own schema; whoever asks the network for it meets a closed door."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", str(file)]
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=CLEAN | nowhere)
+
+
+def test_the_file_is_what_the_specification_allows() -> None:
+    done = checked(ROOT / "docker-compose.yml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("service", {}),
+        ("services.whygate.memory_limit", "1g"),
+        ("services.whygate.build.dockerfile_inlined", "FROM scratch"),
+        ("services.whygate.security_opt", "no-new-privileges:true"),
+        ("services.whygate.healthcheck.interval", 10),
+        ("services.whygate.depends_on.redis.condition", ["service_healthy"]),
+        ("services.prometheus.profiles", "observe"),
+        ("services.prometheus.configs", [{"source": "prometheus", "path": "/etc/prometheus/prometheus.yml"}]),
+        ("networks.redis.internal", ["true"]),
+        ("configs.prometheus.content", {"global": {}}),
+        ("volumes.state.driver_options", {}),
+    ],
+)
+def test_a_word_that_the_specification_does_not_know_is_found(path: str, value: Any, tmp_path: Path) -> None:
+    broken = json.loads(json.dumps(FILE))
+    *way, last = path.split(".")
+    table = broken
+    for name in way:
+        table[name] = table[name] or {}
+        table = table[name]
+    table[last] = value
+    (tmp_path / "docker-compose.yml").write_text(json.dumps(broken))  # JSON is YAML
+    done = checked(tmp_path / "docker-compose.yml")
+    assert done.returncode == 1
+    assert way[-1] in done.stdout if way else last in done.stdout
+
+
 def test_the_client_reads_the_file() -> None:
     """With Docker's own parser, where the plugin is installed; it needs no engine."""
     docker = require_tool("docker", "https://docs.docker.com/engine/install/")

@@ -4,6 +4,8 @@ import os
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import replace
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ import typer
 from gateway.cli.options import ConfigOption, LangOption, StateOption, YesOption, open_state
 from gateway.cli.screen import UserError, agree, note
 from gateway.model.secret import STRUCK
+from gateway.model.tenant import DEFAULT
 from gateway.state import Runtime, State
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
 _TIMEOUT_SECONDS = 600.0
 _DONE_SECONDS, _LOOK_SECONDS = 5.0, 0.1
+_LOOK_TIMEOUT_SECONDS = 10.0
 _CAPTURE = "Keep bodies for a while, let the app call again, and replay that call: whygate capture --for 10m"
 
 
@@ -27,6 +31,9 @@ def replay(  # noqa: PLR0917 - each is an option of the command line
     yes: YesOption = False,
     key_from: Annotated[
         str, typer.Option("--key-from", metavar="NAME", help="The environment variable with the key.")
+    ] = "",
+    token_from: Annotated[
+        str, typer.Option("--token-from", metavar="NAME", help="The environment variable with the tenant's token.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The new call as one JSON object.")] = False,
     lang: LangOption = None,
@@ -61,6 +68,7 @@ def replay(  # noqa: PLR0917 - each is an option of the command line
             variable,
             f"export {variable}=...  or name another one: --key-from NAME",
         )
+    runtime = _as_its_tenant(runtime, row, token_from)
     told = f"{asked.method} {asked.url}, {len(body):,} bytes" + (f", with the key of ${variable}" if variable else "")
     agree(f"Send this again? It may cost money.\n  {told}", yes=yes)
     headers = dict(asked.headers) | {REPLAY.decode(): str(row["id"]), "x-whygate-cache": "no-cache"}
@@ -94,6 +102,42 @@ def _body(row: Mapping[str, Any]) -> bytes:
         what = "The body of this call was not kept as it was: it was long, packed, or held a credential"
         raise UserError(what, flow_id, "Let the app call again instead.")
     return body
+
+
+def _as_its_tenant(runtime: Runtime, row: Mapping[str, Any], token_from: str) -> Runtime:
+    """Give the gateway with the token of the tenant whose call it was, so that it is its call again.
+
+    Raises:
+        UserError: The token is not here, or is not that tenant's.
+    """
+    import httpx2  # noqa: PLC0415
+
+    tenant = str(row.get("tenant") or DEFAULT)
+    if not runtime.asks_for_token or (tenant == DEFAULT and runtime.listen_token):
+        return runtime
+    token = os.environ.get(token_from, "") if token_from else ""
+    if not token:
+        raise UserError(
+            f"This call is of the tenant {tenant}, and its token is not known here",
+            token_from,
+            "Put the token into a variable and name it: --token-from NAME",
+        )
+    try:
+        seen = httpx2.get(
+            f"{runtime.page_url}/api/flows/{row['id']}",
+            headers={"authorization": f"Bearer {token}"},
+            trust_env=False,
+            timeout=_LOOK_TIMEOUT_SECONDS,
+        ).status_code
+    except httpx2.TransportError as exc:
+        raise UserError(f"The page did not answer: {type(exc).__name__}", runtime.page_url, "whygate start") from exc
+    if seen != HTTPStatus.OK:
+        raise UserError(
+            f"What ${token_from} holds is not the token of the tenant {tenant}",
+            "",
+            "Name another variable: --token-from NAME",
+        )
+    return replace(runtime, listen_token=token)
 
 
 def _wait_for(flow_id: str, state: Path | None) -> None:

@@ -26,7 +26,7 @@ from gateway.egress.network import Via, canonical, is_address
 from gateway.egress.resolve import Resolver
 from gateway.egress.timeline import Timeline
 from gateway.egress.tunnel import ProxyProtocolError, ProxyUnreachableError, SocksRefusedError
-from gateway.model.call import Origin
+from gateway.model.call import Header, Origin
 from gateway.model.failure import NetCode, Phase
 
 CONNECT_SECONDS = 5.0
@@ -125,10 +125,16 @@ class _Patience:
 class _Dial:
     """One connection in the making, as the connector's idea of a request."""
 
-    __slots__ = ("key", "patience", "timeline")
+    __slots__ = ("hop", "key", "patience", "timeline")
 
-    def __init__(self, key: "Key", timeline: Timeline, patience: _Patience | None = None) -> None:
-        self.key, self.timeline, self.patience = key, timeline, patience or _Patience()
+    def __init__(
+        self,
+        key: "Key",
+        timeline: Timeline,
+        patience: _Patience | None = None,
+        hop: Header | None = None,
+    ) -> None:
+        self.key, self.timeline, self.patience, self.hop = key, timeline, patience or _Patience(), hop
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.key, name)
@@ -155,9 +161,9 @@ class Connector(aiohttp.TCPConnector):
         self._names = names
         self._factory = cast("Any", functools.partial(_Protocol, loop=asyncio.get_running_loop()))
 
-    async def stream(self, key: "Key", timeline: Timeline) -> Stream:
-        """Give a connection without a protocol, that no pool knows."""
-        dial = _Dial(key, timeline)
+    async def stream(self, key: "Key", timeline: Timeline, hop: Header | None = None) -> Stream:
+        """Give a connection without a protocol, that no pool knows; a proxy of HTTP is shown ``hop``."""
+        dial = _Dial(key, timeline, hop=hop)
         if key.via is not None:
             return await self._tunnel(dial, key.via)
         transport, protocol = await self._straight(dial)
@@ -249,8 +255,9 @@ class Connector(aiohttp.TCPConnector):
         transport, _ = await self._to_proxy(dial, via)
         if timeline.phase is not Phase.CONNECT:
             timeline.enter(Phase.CONNECT)
-        ask = socks.ask_for_tunnel if via.is_socks else tunnel.ask_for_tunnel
-        return Stream(transport, await ask(transport, via, host, dial.key.port))
+        if via.is_socks:
+            return Stream(transport, await socks.ask_for_tunnel(transport, via, host, dial.key.port))
+        return Stream(transport, await tunnel.ask_for_tunnel(transport, via, host, dial.key.port, dial.hop))
 
     async def _address_of(self, dial: _Dial, via: Via) -> str:
         """Look a name up for a proxy that is told addresses alone; of several the first that it can be told."""

@@ -15,7 +15,7 @@ from gateway.egress.network import Via, Ways, canonical
 from gateway.egress.resolve import BarredError, LoopError, NotAllowedError, Resolver
 from gateway.egress.timeline import Timeline
 from gateway.egress.tunnel import ProxyUnreachableError
-from gateway.model.call import Origin
+from gateway.model.call import Header, Origin
 from gateway.model.failure import Phase
 
 KEYS_MAX = 1_000
@@ -75,9 +75,10 @@ class Dialer:
         except (aiohttp.ClientConnectorDNSError, ProxyUnreachableError) as error:
             raise _unwrapped(error) from error
 
-    async def stream(self, host: str, port: int, timeline: Timeline) -> Stream:
+    async def stream(self, host: str, port: int, timeline: Timeline, hop: Header | None = None) -> Stream:
         """Give a new connection that bytes can be sent on, straight or through a tunnel. Raises what `classify` names.
 
+        With ``hop``, a mark against circles, a proxy of HTTP is shown it.
         The caller sets its protocol before it awaits anything.
         """
         timeline.enter(Phase.CONNECT)
@@ -85,7 +86,7 @@ class Dialer:
         key = Key(target, self.context(None), self._ways.way_to(Origin("https", host, port)), "tunnel")
         self._check(key)
         try:
-            return await self._connector.stream(key, timeline)
+            return await self._connector.stream(key, timeline, hop)
         except (aiohttp.ClientConnectorDNSError, ProxyUnreachableError) as error:
             raise _unwrapped(error) from error
 

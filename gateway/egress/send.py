@@ -30,7 +30,7 @@ from gateway.egress.network import Via
 from gateway.egress.timeline import Timeline
 from gateway.egress.tunnel import ProxyProtocolError, ProxyRefusedError
 from gateway.model.attempt import ReplyHead
-from gateway.model.call import Headers, Origin
+from gateway.model.call import Header, Headers, Origin
 from gateway.model.failure import NetFailure, Phase
 
 IDLE_SECONDS = 600.0
@@ -62,6 +62,7 @@ class Outgoing:
         ca_file: A PEM file to trust for this origin alone, or None.
         upgrade: It asks for another protocol; an answer of 101 is then a proper one, and `detach` gives the connection.
         idle_seconds: The longest silence before the head, and between bytes.
+        hop: A mark against circles, for a proxy alone (RFC 9110 section 7.6.1) that is asked for the whole URL.
     """
 
     method: str
@@ -74,6 +75,7 @@ class Outgoing:
     ca_file: str | None = None
     upgrade: bool = False
     idle_seconds: float = IDLE_SECONDS
+    hop: Header | None = None
 
     def head(self, forward: Via | None = None) -> bytes:
         """Give the request's head as it goes on the wire.
@@ -85,6 +87,8 @@ class Outgoing:
         lines = [self.method.encode("ascii"), b" ", whole, self.target, b" HTTP/1.1\r\n"]
         for name, value in self.headers:
             lines += (name, b": ", value, b"\r\n")
+        if forward is not None and self.hop is not None and self.hop not in self.headers:
+            lines += (self.hop[0], b": ", self.hop[1], b"\r\nconnection: ", self.hop[0], b"\r\n")
         if forward is not None and forward.authorization is not None:
             lines += (b"proxy-authorization: ", forward.authorization, b"\r\n")
         lines.append(b"\r\n")
@@ -127,7 +131,7 @@ class Upstream(Protocol):
         """Send, and give the answer once its head is there. Raises what `classify` names."""
         ...
 
-    async def stream(self, host: str, port: int, timeline: Timeline) -> Stream:
+    async def stream(self, host: str, port: int, timeline: Timeline, hop: Header | None = None) -> Stream:
         """Give a new connection that bytes can be sent on. Raises what `classify` names."""
         ...
 
@@ -186,9 +190,9 @@ class AiohttpUpstream:
             raise ProxyRefusedError(forward, incoming.head.status, list(incoming.head.headers), b"")
         return incoming
 
-    async def stream(self, host: str, port: int, timeline: Timeline) -> Stream:
+    async def stream(self, host: str, port: int, timeline: Timeline, hop: Header | None = None) -> Stream:
         """See `Dialer.stream`."""
-        return await self._dialer.stream(host, port, timeline)
+        return await self._dialer.stream(host, port, timeline, hop)
 
     async def look(self, origin: Origin, failure: NetFailure) -> NetFailure:
         """See `look.around`."""

@@ -11,6 +11,7 @@ import aiohttp
 import h11
 
 from gateway.egress.network import Via
+from gateway.model.call import Header
 from gateway.model.failure import NetCode
 
 PROXY_ANSWER_SECONDS = 20.0
@@ -66,8 +67,13 @@ def reader_of(transport: asyncio.Transport) -> asyncio.StreamReader:
     return reader
 
 
-async def ask_for_tunnel(transport: asyncio.Transport, via: Via, host: str, port: int) -> bytes:
+async def ask_for_tunnel(
+    transport: asyncio.Transport, via: Via, host: str, port: int, hop: Header | None = None
+) -> bytes:
     """Send CONNECT and read the answer; give what came behind it. The transport is closed when this raises.
+
+    Args:
+        hop: A header against circles, or None.
 
     Raises:
         ProxyRefusedError: It answered with something else than a tunnel, or not in time.
@@ -77,9 +83,7 @@ async def ask_for_tunnel(transport: asyncio.Transport, via: Via, host: str, port
     reader = reader_of(transport)
     client = h11.Connection(h11.CLIENT)
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    headers = [("host", target), ("user-agent", "whygate")]
-    if via.authorization is not None:
-        headers.append(("proxy-authorization", via.authorization.decode("ascii")))
+    headers = _asking(via, target, hop)
     answer: Any = None
     body = b""
     opened = False
@@ -110,6 +114,15 @@ async def ask_for_tunnel(transport: asyncio.Transport, via: Via, host: str, port
         message = f"the proxy {via} closed the connection without an answer"
         raise ProxyUnreachableError(message)
     raise ProxyRefusedError(via, answer.status_code, list(answer.headers), body)
+
+
+def _asking(via: Via, target: str, hop: Header | None) -> list[tuple[str, str]]:
+    headers = [("host", target), ("user-agent", "whygate")]
+    if hop is not None:
+        headers.append((hop[0].decode("latin-1"), hop[1].decode("latin-1")))
+    if via.authorization is not None:
+        headers.append(("proxy-authorization", via.authorization.decode("ascii")))
+    return headers
 
 
 async def _next_event(client: h11.Connection, reader: asyncio.StreamReader) -> Any:

@@ -96,6 +96,10 @@ class FairQueue[T: Waiting]:
         (line.again if front else line.items)[item] = None
         self._count(line, item, 1)
 
+    def charge(self, item: Waiting) -> float:
+        """Give how far its turn moves its tenant on: what it takes, by its tenant's weight."""
+        return item.weight / self.shares.get(item.tenant, 1.0)
+
     def peek(self) -> T | None:
         """Give who is next."""
         tenant = self._first()
@@ -115,7 +119,7 @@ class FairQueue[T: Waiting]:
         item, _ = line.first.popitem(last=False)
         self._count(line, item, -1)
         # Time goes on for all who wait together; else whoever is new would always come first.
-        weight = item.weight / self.shares.get(tenant, 1.0)
+        weight = self.charge(item)
         self._virtual = max(self._virtual, line.start) + weight / (2 * len(self._lines))
         line.start += weight
         if len(line):
@@ -134,7 +138,7 @@ class FairQueue[T: Waiting]:
             line.again[item] = None
             self._count(line, item, 1)
         line.again.move_to_end(item, last=False)
-        line.start -= item.weight
+        line.start -= self.charge(item)
         self._rank(item.tenant, line)
 
     def lines(self) -> Iterator[tuple[str, int, T]]:

@@ -345,7 +345,8 @@ class Turns:
             scope="\0".join(scope.key),
             meters=meters,
             items=tuple(
-                Item(waiter.tenant, waiter.weight, tuple(waiter.cost.of(kind) for kind in kinds)) for waiter in waiters
+                Item(waiter.tenant, scope.queue.charge(waiter), tuple(waiter.cost.of(kind) for kind in kinds))
+                for waiter in waiters
             ),
             waiting=waiting,
             running=max(0, scope.in_flight - len(waiters)),
@@ -357,10 +358,9 @@ class Turns:
             pause=pause,
         )
 
-    @staticmethod
-    def _line(waiter: "Waiter", meters: tuple[SharedMeter, ...], kinds: list[str], number: int) -> Line:
+    def _line(self, waiter: "Waiter", meters: tuple[SharedMeter, ...], kinds: list[str], number: int) -> Line:
         amounts = {meter.id: waiter.cost.of(kind) for meter, kind in zip(meters, kinds, strict=True)}
-        return Line(number, waiter.weight, amounts)
+        return Line(number, self._scope.queue.charge(waiter), amounts)
 
     def _meters(self) -> tuple[SharedMeter, ...]:
         found = []

@@ -38,7 +38,8 @@ class Attempt:
 
     Attributes:
         number: 1 for the first.
-        waited_seconds: What we waited before it (queue apart).
+        waited_seconds: From the attempt before it to this one, our queue included; 0 for the first.
+        queued_seconds: In our queue before it. The call's time in the queue holds it, too: take it off once.
         head: None when no head came.
         failure: None when the answer came whole.
         fallback: The name of the fallback that was asked instead of the provider; empty for one at the provider.
@@ -54,3 +55,4 @@ class Attempt:
     fallback: str = ""
     began: float = 0.0
     cause: Cause | None = None
+    queued_seconds: float = 0.0

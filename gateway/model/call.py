@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
-Headers = tuple[tuple[bytes, bytes], ...]
+Header = tuple[bytes, bytes]
+Headers = tuple[Header, ...]
 """Names lower-cased, values and order as on the wire, duplicates kept."""
 
 
@@ -45,6 +46,7 @@ class Call:
         no_room: Why the listener has no room for its body, empty when it has; what came of the body is let go.
         signed_in: The app presented the listener's credential, which no web page knows.
         tenant: Whose credential that was.
+        sni: The name that its TLS handshake asked for, where that is another one than the origin's; else empty.
     """
 
     id: str
@@ -61,6 +63,7 @@ class Call:
     signed_in: bool = False
     tenant: str = "default"
     no_room: str = ""
+    sni: str = ""
     index: Mapping[bytes, bytes] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -29,8 +29,8 @@ class FlowRow:
         started_at: ISO 8601, UTC, milliseconds, ``Z``.
         ended_at: The same, None while it runs.
         cause: None on success.
-        attempts: ``{n, waited_ms, phases: [{name, start_ms, end_ms, ok}], status, failure}``, and ``fallback``, a name,
-            of one that did not go to the provider.
+        attempts: ``{n, waited_ms, queued_ms, phases: [{name, start_ms, end_ms, ok}], status, failure}``, and
+            ``fallback``, a name, of one that did not go to the provider.
         upstream: The host that a call by base URL went to: ``host`` is then our own address. Empty for all others.
         app: The program behind ``client`` and its process id, where it runs on this machine and could be found out.
         events: When the events of a stream came: ``{count, bytes, began_ms, bucket_ms, counts, gap_ms, gap_at_ms}``, in

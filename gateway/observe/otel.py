@@ -203,7 +203,7 @@ class Otel:
     def _children(self, tracer: trace.Tracer, ended: Ended, root: trace.Span, inside: Context) -> None:
         attempts = [one for one in ended.attempts if one.began and not one.fallback]
         until = attempts[0].began if attempts else ended.ended
-        queued = min(ended.queued_seconds, until - ended.arrived)
+        queued = min(attempts[0].queued_seconds if attempts else ended.queued_seconds, until - ended.arrived)
         if queued >= _LEAST_QUEUE_SECONDS:
             span = tracer.start_span("queue", inside, SpanKind.INTERNAL, start_time=_at(ended, until - queued))
             span.end(_at(ended, until))

@@ -159,7 +159,8 @@ def _timings(row: Row) -> dict[str, float]:
         "receive": spent.get("body", 0.0),
     }
     told = {name: round(value, 3) for name, value in told.items()}
-    before = (row.get("queue_ms"), *(attempt.get("waited_ms") for attempt in attempts), spent.get("pool"))
+    waits = (max(0.0, (one.get("waited_ms") or 0.0) - (one.get("queued_ms") or 0.0)) for one in attempts)
+    before = (row.get("queue_ms"), *waits, spent.get("pool"))
     total = row.get("total_ms")
     blocked = sum(value or 0.0 for value in before) if total is None else max(0.0, total - _time(told))
     return {"blocked": round(blocked, 3), **told}

@@ -153,10 +153,14 @@ def _times(call: Call, concluded: Concluded) -> dict[str, Any]:
 def times_of(
     arrived: float, ended: float, queued_seconds: float, attempts: tuple[Attempt, ...], first_byte_at: float | None
 ) -> dict[str, Any]:
-    """Give the durations in milliseconds. Overhead is what remains when attempts, queue and waits are taken off."""
+    """Give the durations in milliseconds. Overhead is what remains when attempts, queue and waits are taken off.
+
+    A retry's time in the queue is part of the queue's and of the wait before it, and counts once.
+    """
     total_ms = (ended - arrived) * 1000
     elsewhere_ms = queued_seconds * 1000 + sum(
-        attempt.waited_seconds * 1000 + max((mark.end_ms for mark in attempt.marks), default=0.0)
+        max(0.0, attempt.waited_seconds - attempt.queued_seconds) * 1000
+        + max((mark.end_ms for mark in attempt.marks), default=0.0)
         for attempt in attempts
     )
     return {
@@ -190,6 +194,7 @@ def _finished(attempt: Attempt, secrets: tuple[str, ...]) -> dict[str, Any]:
     told = {
         "n": attempt.number,
         "waited_ms": round(attempt.waited_seconds * 1000, 1),
+        "queued_ms": round(attempt.queued_seconds * 1000, 1),
         "phases": [
             {"name": phase.value, "start_ms": round(start, 2), "end_ms": round(end, 2), "ok": ok}
             for phase, start, end, ok in attempt.marks

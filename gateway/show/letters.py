@@ -143,8 +143,10 @@ def _about_host(host: str, rows: Sequence[Row]) -> Iterable[str]:
 
 
 def _tries(row: Row) -> Iterable[str]:
-    at = float(row.get("queue_ms") or 0.0)
-    for attempt in row.get("attempts") or ():
+    attempts = row.get("attempts") or ()
+    queued = attempts[0].get("queued_ms") if attempts else None  # older rows have the whole call's alone
+    at = float(row.get("queue_ms") or 0.0) if queued is None else float(queued)
+    for attempt in attempts:
         at += attempt.get("waited_ms") or 0.0
         phases, failure = attempt.get("phases") or (), attempt.get("failure") or {}
         took = max((phase["end_ms"] for phase in phases), default=0.0)

@@ -78,7 +78,8 @@ _ATTEMPT = thing(
     "One request that was sent for a flow, or was meant to be.",
     {
         "n": told(COUNT, "From 1."),
-        "waited_ms": told(MS, "Milliseconds of waiting before it."),
+        "waited_ms": told(MS, "Milliseconds from the try before it to this one, our queue included."),
+        "queued_ms": told(MS, "Milliseconds in our queue before it; `queue_ms` holds them, too. Older rows have none."),
         "phases": many(ref("Phase"), "In time; each counts from the attempt's beginning."),
         "status": maybe(told({"type": "integer"}, "Of the answer's head; null where none came.")),
         "failure": maybe(
@@ -89,7 +90,7 @@ _ATTEMPT = thing(
         ),
         "fallback": told(TEXT, "Whom it went to in the provider's place."),
     },
-    frozenset({"fallback"}),
+    frozenset({"fallback", "queued_ms"}),
 )
 
 _CLUE = thing("One thing that was seen.", {"text": told(TEXT, "With placeholders."), "facts": _PAIRS})

@@ -70,8 +70,10 @@ TO_LANE = [
 
 
 class _Tunnels:
-    def begin(self, app: asyncio.Transport, client: str, host: str, port: int, early: Any, tenant: str) -> None:  # noqa: PLR0917
-        assert tenant == "default"
+    def begin(  # noqa: PLR0917
+        self, app: asyncio.Transport, client: str, host: str, port: int, early: Any, tenant: str, hops: Any
+    ) -> None:
+        assert (tenant, hops) == ("default", ())
         app.write(f"tunnel to {host}:{port}".encode() + early())
 
 

@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import itertools
+import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +47,12 @@ def team_key(name: str) -> str:
     return f"sk-proj-{name}-{'t' * 32}"
 
 
+def headers_of(name: str, tokens: Mapping[str, str]) -> dict[str, str]:
+    """Give what a part of the team sends: its key, and its token where it is a tenant."""
+    token = {"x-whygate-token": tokens[name]} if name in tokens else {}
+    return {"authorization": f"Bearer {team_key(name)}"} | token
+
+
 @dataclass
 class Said:
     """What the clients of a crowd were told: when, by which gateway, whose call it was, and the status."""
@@ -66,8 +73,15 @@ class Said:
 class Crowd:
     """Clients in a thread of their own: each calls, waits for its answer, and calls again."""
 
-    def __init__(self, members: Sequence[tuple[GatewayProcess, str]], seconds: float, every: float) -> None:
+    def __init__(
+        self,
+        members: Sequence[tuple[GatewayProcess, str]],
+        seconds: float,
+        every: float,
+        tokens: Mapping[str, str] | None = None,
+    ) -> None:
         self.said = Said()
+        self._tokens = tokens or {}
         self._over = threading.Event()
         self._ends = time.monotonic() + seconds
         self._every, self._members = every, members
@@ -82,13 +96,15 @@ class Crowd:
             self._done.set_exception(error)
 
     async def _all(self) -> None:
+        self._trusted = ssl.create_default_context()  # once: for each client it would take the time of many calls
         async with asyncio.TaskGroup() as tasks:
             for place, (gateway, name) in enumerate(self._members):
                 tasks.create_task(self._one(place, gateway, name))
 
     async def _one(self, place: int, gateway: GatewayProcess, name: str) -> None:
-        headers = {"authorization": f"Bearer {team_key(name)}", "x-whygate-cache": "no-cache"}
-        async with httpx2.AsyncClient(trust_env=False, timeout=70, base_url=gateway.proxy, headers=headers) as client:
+        headers = headers_of(name, self._tokens) | {"x-whygate-cache": "no-cache"}
+        how: dict[str, Any] = {"trust_env": False, "timeout": 70, "verify": self._trusted}
+        async with httpx2.AsyncClient(base_url=gateway.proxy, headers=headers, **how) as client:
             await asyncio.sleep(place % 20 * self._every / 20)
             while time.monotonic() < self._ends and not self._over.is_set():
                 began = time.monotonic()
@@ -124,11 +140,13 @@ class Teamwork:
     gateways: list[GatewayProcess]
     directory: Path
     settings: str
+    tokens: Mapping[str, str] = field(default_factory=dict)
 
     def add(self) -> GatewayProcess:
         """Start one more gateway."""
         place = self.directory / f"gateway-{next(_numbers)}"
-        gateway = GatewayProcess(place, config_for(self.provider.port, self.settings))
+        env = {f"TOKEN_{name.upper()}": token for name, token in self.tokens.items()}
+        gateway = GatewayProcess(place, config_for(self.provider.port, self.settings), env=env)
         self.gateways.append(gateway)
         return gateway
 
@@ -152,12 +170,12 @@ class Teamwork:
         """Let every gateway hear of each key whose account it is."""
         for gateway, name in itertools.product(self.gateways, names):
             body = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": f"{next(_numbers)}"}]}
-            headers = {"authorization": f"Bearer {team_key(name)}"}
+            headers = headers_of(name, self.tokens)
             url = gateway.proxy + PATH
             assert httpx2.post(url, json=body, headers=headers, trust_env=False, timeout=30).status_code == 200
 
     def crowd(self, *members: tuple[GatewayProcess, str], seconds: float, every: float = EVERY_SECONDS) -> Crowd:
-        return Crowd(members, seconds, every)
+        return Crowd(members, seconds, every, self.tokens)
 
     def rows(self, since: float, until: float) -> list[LedgerRow]:
         """Give what the provider was asked from one moment (Unix seconds) to another."""
@@ -182,8 +200,14 @@ def most_in(rows: Sequence[LedgerRow], seconds: float) -> int:
 
 
 @contextlib.contextmanager
-def teamwork(directory: Path, gateways: int = 3, extra: str = "", **provider: Any) -> Iterator[Teamwork]:
-    """Start Redis, a provider without limits of its own, and gateways that may make 100 calls a second together."""
+def teamwork(
+    directory: Path, gateways: int = 3, extra: str = "", tokens: Mapping[str, str] | None = None, **provider: Any
+) -> Iterator[Teamwork]:
+    """Start Redis, a provider without limits of its own, and gateways that may make 100 calls a second together.
+
+    Args:
+        tokens: Of tenants that ``extra`` names, with ``token_env = "TOKEN_<NAME>"``.
+    """
     rule = (
         f'[[limits.rules]]\nprovider = "openai"\nper_second = {PER_SECOND}\n' if "[[limits.rules]]" not in extra else ""
     )
@@ -192,7 +216,7 @@ def teamwork(directory: Path, gateways: int = 3, extra: str = "", **provider: An
     with redis_server(directory / "redis") as redis, contextlib.ExitStack() as ends:
         ends.callback(simulated.close)
         settings = f'[team]\nredis = "{redis.url}"\nreplicas = {gateways}\n{rule}{extra}'
-        made = Teamwork(redis, simulated, [], directory, settings)
+        made = Teamwork(redis, simulated, [], directory, settings, tokens or {})
         ends.callback(lambda: [one.stop() for one in made.gateways])
         for _ in range(gateways):
             made.add()

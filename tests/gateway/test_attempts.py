@@ -22,6 +22,7 @@ from gateway.model.cause import Cause, Precision
 from gateway.model.exchange import Concluded
 from gateway.model.failure import Phase
 from gateway.providers.openai import PROVIDER as OPENAI
+from gateway.record.row import times_of
 from gateway.stages import Stages
 from tests.gateway.driver import CHAT, HEADERS, Exchange, ask, nothing_is_held, only_row, until
 from tests.gateway.factories import (
@@ -79,6 +80,46 @@ def test_a_429_that_names_its_wait_is_waited_for_and_the_app_sees_nothing_of_it(
         assert _cause(row) is None
         assert [attempt.waited_seconds for attempt in row.answered.attempts] == pytest.approx([0.0, 7.0], abs=0.01)
         assert [attempt.head.status for attempt in row.answered.attempts if attempt.head] == [429, 200]
+
+    timed(main)
+
+
+def test_a_retrys_time_in_the_queue_is_taken_off_once() -> None:
+    """A second of our own beside seven that were waited for is seen as that second."""
+
+    async def main(loop: TimedLoop) -> None:
+        refusal = error_answer(429, "rate_limit_exceeded", "slower", (b"retry-after", b"7"))
+        made = stages(refusal, GOOD, clock=loop, sleep=asyncio.sleep)
+        await ask(made)
+        row = only_row(made)
+        assert row.answered.queued_seconds == pytest.approx(7.0, abs=0.01)
+        at = (row.answered.admitted.call.arrived, row.ended + 1.0)
+        times = times_of(*at, row.answered.queued_seconds, row.answered.attempts, None)
+        assert times["overhead_ms"] == pytest.approx(1000, abs=20)
+        first, second = row.answered.attempts
+        assert (first.queued_seconds, second.queued_seconds) == pytest.approx((0.0, 7.0), abs=0.01)
+
+    timed(main)
+
+
+def test_the_first_turn_in_the_queue_is_no_wait_before_a_retry() -> None:
+    async def main(loop: TimedLoop) -> None:
+        held = asyncio.Event()
+        script = (held, GOOD, error_answer(503, None, "no"), GOOD)
+        made = stages(*script, clock=loop, sleep=asyncio.sleep, rules=[LimitRule(concurrency=1)])
+        running = Exchange(made)
+        await until(lambda: _upstream(made).asked)
+        queued = Exchange(made)
+        await until(lambda: made.gate.waiting)
+        loop.call_later(5.0, held.set)
+        await asyncio.gather(running.done(), queued.done())
+        assert isinstance(made.sink, ListSink)
+        row = max(made.sink.rows, key=lambda one: len(one.answered.attempts))
+        first, second = row.answered.attempts
+        assert first.waited_seconds == 0.0
+        assert first.queued_seconds == pytest.approx(5.0, abs=0.01)
+        assert second.waited_seconds > 0.1
+        assert second.queued_seconds == pytest.approx(0.0, abs=0.01)
 
     timed(main)
 

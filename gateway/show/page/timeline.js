@@ -9,7 +9,8 @@ const INTERVALS_MAX = 5;
 // One row for each attempt, or a single one for a call that was never sent. A bar is {name, start, end, ok}.
 // `until` is the end of what else is drawn on the same axis.
 export function timeline(flow, until = 0) {
-  const queued = amount(flow.queue_ms);
+  // A retry's time in the queue is part of its wait; older rows have the whole call's alone.
+  const queued = amount(flow.attempts[0]?.queued_ms ?? flow.queue_ms);
   let at = queued;
   const rows = flow.attempts.map((attempt, index) => {
     const bars = index === 0 && queued >= SHOWN_FROM_MS ? [bar("queue", 0, queued)] : [];

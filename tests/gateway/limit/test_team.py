@@ -34,6 +34,23 @@ def test_a_share_of_two_is_served_twice_as_much() -> None:
     assert {served[at : at + 6].count("big") for at in range(6, 30, 6)} <= {3, 4, 5}
 
 
+@pytest.mark.parametrize("share", [0.25, 2.0, 8.0])
+def test_whoever_was_put_back_is_charged_nothing_whatever_its_share(share: float) -> None:
+    """As when Redis grants fewer than were asked for, again and again."""
+    queue: FairQueue[Item] = FairQueue()
+    queue.shares = {"big": share}
+    for _ in range(400):
+        queue.push(Item("big"))
+        queue.push(Item("small"))
+    served = []
+    for _ in range(180):
+        taken = [queue.pop() for _ in range(6)]
+        for item in reversed(taken[1:]):
+            queue.back(item)
+        served.append(taken[0].tenant)
+    assert served.count("big") / 180 == pytest.approx(share / (share + 1), abs=0.05)
+
+
 def test_who_has_a_large_share_is_told_of_fewer_that_go_first() -> None:
     queue: FairQueue[Item] = FairQueue()
     queue.shares = {"big": 4.0}

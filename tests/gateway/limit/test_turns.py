@@ -10,6 +10,7 @@ from gateway.limit.gate import Gate, Permit
 from gateway.limit.rule import LimitRule
 from gateway.limit.shared import Present, Question, Turn, Word
 from gateway.limit.sharing import Sharing
+from gateway.limit.team import TeamGate
 from gateway.model.cause import Cause
 from gateway.model.event import Live
 from gateway.model.flow import State
@@ -96,6 +97,27 @@ def test_a_crowd_asks_together() -> None:
         assert len(permits) == 60
         assert everybody.items == 60
         assert len(everybody.questions) <= 3
+
+    told(main)
+
+
+def test_a_tenants_share_counts_among_all_gateways() -> None:
+    """What is asked for, and what waits here: both by the tenant's weight."""
+
+    async def main(loop: TimedLoop) -> None:
+        everybody = Everybody(loop, left=0)
+        sharing = Sharing(everybody, loop, expected=1)
+        bounds = {"queue_max": 100, "queue_max_bytes": 1_000_000}
+        gate = TeamGate((RULE,), loop, shares={"big": 4.0}, own={}, sharing=sharing, **bounds)
+        await sharing.begin(1)
+        calls = [asyncio.ensure_future(permitted(gate, a_way(tenant=name))) for name in ("big", "big", "small")]
+        await asyncio.sleep(0.1)
+        weights = {item.tenant: item.weight for question in everybody.questions for item in question.items}
+        lines = {name: line.weight for question in everybody.questions for name, line in question.waiting.items()}
+        assert weights["big"] == weights["small"] / 4
+        assert lines["big"] == lines["small"] / 4
+        everybody.left = 10
+        await asyncio.gather(*calls)
 
     told(main)
 

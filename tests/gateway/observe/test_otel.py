@@ -40,7 +40,7 @@ def a_retried(**changes: Any) -> Ended:
     """Give a call that waited in the queue, failed once and then went well."""
     call = a_call(headers=((b"authorization", f"Bearer {SECRET}".encode()), (b"traceparent", PARENT)), arrived=100.0)
     attempts = (
-        an_attempt(1, status=503, cause=Cause.SERVICE_OVERLOADED, began=100.5),
+        an_attempt(1, status=503, cause=Cause.SERVICE_OVERLOADED, began=100.5, queued_seconds=0.4),
         an_attempt(2, waited_seconds=0.3, began=101.2),
     )
     concluded: Concluded = a_concluded(

@@ -86,6 +86,18 @@ def test_overhead_is_what_attempts_queue_and_waits_leave() -> None:
     assert (row.queue_ms, row.overhead_ms, row.total_ms) == (200.0, 400.0, 1500.0)
 
 
+def test_a_retrys_time_in_the_queue_counts_once() -> None:
+    """1,500 ms less 200 queued, half of them within a wait of 300, and two attempts of 400."""
+    call = a_call()
+    attempts = (
+        an_attempt(1, status=503, queued_seconds=0.1),
+        an_attempt(2, waited_seconds=0.3, queued_seconds=0.1),
+    )
+    row = closed_row(a_live(call), a_concluded(call, attempts=attempts, queued_seconds=0.2, seconds=1.5))
+    assert (row.queue_ms, row.overhead_ms, row.total_ms) == (200.0, 300.0, 1500.0)
+    assert [attempt["queued_ms"] for attempt in row.attempts] == [100.0, 100.0]
+
+
 def test_a_failed_attempt_says_where_and_how_it_failed() -> None:
     """One entry an attempt, phases in milliseconds."""
     call = a_call()

@@ -154,3 +154,15 @@ def test_nothing_in_a_log_can_steer_a_terminal_that_shows_a_text(
     hostile = [make(1, **changes, request_headers=(("cf-ray", said),), response_headers=(("x-request-id", said),))]
     for text in (verdicts(hostile), timeline(hostile), for_provider_support(hostile), for_company_it(hostile, HOSTS)):
         assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", text)
+
+
+def test_a_retrys_time_in_the_queue_moves_the_first_try_no_further() -> None:
+    """The call's time in the queue holds it, too."""
+    first, second = (
+        {**one, "queued_ms": queued} for one, queued in zip(a_failure()["attempts"], (40, 250), strict=True)
+    )
+    text = for_provider_support([a_failure(queue_ms=290.0, attempts=(first, second))])
+    assert "+0.040 s  try 1" in text
+    assert "+0.590 s  try 2" in text
+    older = for_provider_support([a_failure(queue_ms=40.0)])
+    assert "+0.040 s  try 1" in older

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.diagnose.remedy import LANGUAGES
 from tests.gateway.show.browser import Browser
-from tests.gateway.show.drawn import FIRST, a_flow, an_attempt, draw, phase, sign_in
+from tests.gateway.show.drawn import FIRST, SECOND, a_flow, an_attempt, draw, phase, sign_in
 from tests.gateway.show.served import Served
 from tests.gateway.show.test_page_words import tables
 
@@ -45,6 +45,15 @@ def test_every_stretch_is_a_bar_to_scale_from_the_arrival(page: Browser) -> None
     assert len({y for *_, y in bars}) == 2
     assert len({y for *_, y in bars[:3]}) == 1
     assert page.run("return document.querySelector('.waterfall > svg > .first').getAttribute('x1')") == "85.000%"
+
+
+def test_what_a_retry_waited_in_the_queue_is_not_drawn_before_the_first_try_too(page: Browser) -> None:
+    second = SECOND | {"queued_ms": 500.0}
+    draw(page, a_flow(attempts=[FIRST | {"queued_ms": 0.0}, second], total_ms=3500.0, ttft_ms=2900.0))
+    bars = [(name, start) for name, start, *_ in page.run(BARS)]
+    assert bars[0] == ("dns", 0)
+    assert "queue" not in dict(bars)
+    assert dict(bars)["wait"] == pytest.approx(100 * 1000 / 3500, abs=0.1)
 
 
 def test_the_axis_is_marked_at_even_steps(page: Browser) -> None:
