@@ -9,6 +9,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Protocol
 
 from gateway.limit.cost import Cost
@@ -118,28 +119,37 @@ class FairQueue[T: Waiting]:
         heapq.heappop(self._order)
         item, _ = line.first.popitem(last=False)
         self._count(line, item, -1)
-        # Time goes on for all who wait together; else whoever is new would always come first.
-        weight = self.charge(item)
-        self._virtual = max(self._virtual, line.start) + weight / (2 * len(self._lines))
-        line.start += weight
+        self._charge(line, item)
         if len(line):
             self._rank(tenant, line)
         else:
             self._end(tenant, line)
         return item
 
-    def back(self, item: T) -> None:
-        """Put back who was taken out last and could not go: as if it had never been taken."""
+    def in_turn(self, most: int) -> list[T]:
+        """Give the first of each tenant, whose time is earliest first, then the second of each, and so on.
+
+        For who is not the one to say whose turn it is: no tenant is left out.
+        """
+        lines = heapq.nsmallest(most, self._lines.values(), key=lambda line: (line.start, line.number))
+        found: list[T] = []
+        rows = [chain(line.again, line.items) for line in lines]
+        while rows and len(found) < most:
+            firsts = [(row, next(row, None)) for row in rows]
+            found += [item for _, item in firsts if item is not None]
+            rows = [row for row, item in firsts if item is not None]
+        return found[:most]
+
+    def take(self, item: T) -> bool:
+        """Take out one whose turn it is by others' word, and charge its tenant; whether it was still waiting."""
         line = self._lines.get(item.tenant)
-        if line is None:
-            self.push(item, front=True)
-            line = self._lines[item.tenant]
-        else:
-            line.again[item] = None
-            self._count(line, item, 1)
-        line.again.move_to_end(item, last=False)
-        line.start -= self.charge(item)
-        self._rank(item.tenant, line)
+        if line is None or (item not in line.again and item not in line.items):
+            return False
+        self._charge(line, item)
+        self.remove(item)
+        if len(line):
+            self._rank(item.tenant, line)
+        return True
 
     def lines(self) -> Iterator[tuple[str, int, T]]:
         """Give each tenant, how many of it wait, and who of them is first."""
@@ -201,6 +211,12 @@ class FairQueue[T: Waiting]:
                 return tenant
             heapq.heappop(self._order)  # of a tenant whose waiters have left
         return None
+
+    def _charge(self, line: _Line[T], item: T) -> None:
+        # Time goes on for all who wait together; else whoever is new would always come first.
+        weight = self.charge(item)
+        self._virtual = max(self._virtual, line.start) + weight / (2 * len(self._lines))
+        line.start += weight
 
     def _end(self, tenant: str, line: _Line[T]) -> None:
         """Nobody of a tenant waits any more. What it has had stays on its account while others wait."""

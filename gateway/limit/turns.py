@@ -239,27 +239,30 @@ class Turns:
         scope.arm()
 
     def _batch(self, now: float) -> list[tuple[Waiter, list[Taken]]]:
-        """Take out who may go by what is known here."""
+        """Give who may go by what is known here, some of every tenant: whose turn it is all gateways decide.
+
+        They keep their places until that is known.
+        """
         scope = self._scope
         batch: list[tuple[Waiter, list[Taken]]] = []
-        while len(batch) < AT_ONCE_MAX and (first := scope.queue.peek()) is not None:
-            if scope.block(first.cost, now).seconds > 0:
+        for waiter in scope.queue.in_turn(AT_ONCE_MAX):
+            if scope.block(waiter.cost, now).seconds > 0:
                 break
-            waiter = scope.queue.pop()
             if not waiter.is_gone:
                 batch.append((waiter, scope.take(waiter.cost, now)))
         return batch
 
     def _hear(self, question: Question, turn: Turn, batch: list[tuple[Waiter, list[Taken]]]) -> None:
         scope, now = self._scope, self._sharing.clock.now()
-        refused = []
+        home, refused = home_of(scope), []
         for (waiter, taken), granted in zip(batch, turn.granted, strict=True):
             if not granted:
                 refused.append((waiter, taken))
             elif waiter.is_gone:
-                home_of(scope).give_back(taken)
+                home.give_back(taken)
                 self.correct(turn.at_ms, waiter.cost, Cost(0))
             else:
+                home.queue.take(waiter)
                 waiter.granted_ms = turn.at_ms
                 waiter.serve(taken)
         self._back(refused)
@@ -296,17 +299,10 @@ class Turns:
         return Block(turn.wait_seconds, "others who share the limit are next")
 
     def _back(self, batch: Iterable[tuple[Waiter, list[Taken]]]) -> None:
-        """Put back who may not go yet, each in its place."""
+        """Count no longer who may not go yet."""
         home = home_of(self._scope)
-        for waiter, taken in reversed(list(batch)):
+        for _, taken in reversed(list(batch)):
             home.give_back(taken)
-            if waiter.is_gone:
-                continue
-            if home.is_open:
-                waiter.serve(None)
-                continue
-            waiter.scope = home
-            home.queue.back(waiter)
 
     def _alone(self) -> None:
         """The others cannot be asked: go on with this gateway's share."""
@@ -334,13 +330,8 @@ class Turns:
         places = {meter.id: place for place, meter in enumerate(meters)}
         most = scope.most_at_once(now)
         self._runs = most is not None
-        waiting: dict[str, Line] = {}
-        for waiter in waiters:
-            line = waiting.get(waiter.tenant)
-            waiting[waiter.tenant] = self._line(waiter, meters, kinds, 1 if line is None else line.waiting + 1)
-        for tenant, number, first in scope.queue.lines():
-            before = waiting.get(tenant)
-            waiting[tenant] = self._line(first, meters, kinds, number + (before.waiting if before else 0))
+        lines = scope.queue.lines()
+        waiting = {tenant: self._line(first, meters, kinds, number) for tenant, number, first in lines}
         return Question(
             scope="\0".join(scope.key),
             meters=meters,

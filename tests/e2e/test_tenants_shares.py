@@ -94,5 +94,4 @@ def test_over_three_gateways_each_tenant_gets_its_share_of_one_limit(tmp_path: P
     assert said.failures == []
     assert is_fair(by_tenant), by_tenant
     assert keeps_the_limit(rows)
-    # Turns that are kept for a tenant elsewhere, which has nobody left there, are lost: 70 to 88 % on two busy cores.
-    assert by_tenant.total() >= 0.6 * CALLS_PER_SECOND * COUNTED_SECONDS
+    assert by_tenant.total() >= 0.9 * CALLS_PER_SECOND * COUNTED_SECONDS

@@ -294,3 +294,43 @@ def test_who_was_sent_back_comes_first_and_in_order_among_themselves() -> None:
     for one in back:
         queue.push(one, front=True)
     assert [queue.pop() for _ in range(3)] == back
+
+
+def test_in_turn_gives_some_of_every_tenant_and_moves_nothing() -> None:
+    queue: FairQueue[_Waiter] = FairQueue()
+    many = [_Waiter("a", name=name) for name in range(10)]
+    few = [_Waiter("b", name=name) for name in range(2)]
+    for one in (*many, *few):
+        queue.push(one)
+    queue.pop()  # b is next
+    assert queue.in_turn(5) == [few[0], many[1], few[1], many[2], many[3]]
+    assert queue.in_turn(1) == [few[0]]
+    assert queue.in_turn(100) == [few[0], many[1], few[1], *many[2:]]
+    assert len(queue) == 11
+    assert queue.peek() is few[0]
+
+
+def test_who_is_taken_by_others_word_is_charged_and_who_is_not_there_is_not_taken() -> None:
+    queue: FairQueue[_Waiter] = FairQueue()
+    a, b = ([_Waiter(tenant, name=name) for name in range(3)] for tenant in "ab")
+    for one in (*a, *b):
+        queue.push(one)
+    assert queue.take(a[1])
+    assert not queue.take(a[1])
+    assert queue.take(a[0])
+    assert [queue.pop() for _ in range(4)] == [b[0], b[1], a[2], b[2]]
+    assert not queue.take(b[2])
+    assert len(queue) == 0
+
+
+def test_a_tenant_that_comes_back_after_much_asking_in_vain_waits_no_longer_than_its_share_says() -> None:
+    queue: FairQueue[_Waiter] = FairQueue()
+    for name in range(100):
+        queue.push(_Waiter("a", name=name))
+    only = _Waiter("b", name=0)
+    queue.push(only)
+    assert queue.take(only)
+    for _ in range(1_000):
+        queue.in_turn(64)
+    queue.push(back := _Waiter("b", name=1))
+    assert back in [queue.pop() for _ in range(3)]
