@@ -13,12 +13,11 @@ Where several calls share a key, a flow is of the call that heard its id; the ot
 of one of which the upstream got as much.
 """
 
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway.keyed import keyed_digest
 from tests.faults.clients import ClientRow
 from tests.faults.upstream import Row
 
@@ -35,7 +34,7 @@ def fingerprint(key: str, secret: bytes) -> str:
     Args:
         secret: What the gateway's ``fingerprint.key`` holds.
     """
-    return hmac.digest(secret, key.encode(), hashlib.sha256).hex()[:8]
+    return keyed_digest(secret, key.encode()).hex()[:8]
 
 
 def reconcile(clients: Sequence[ClientRow], flows: Sequence[Flow], upstream: Sequence[Row], *, secret: bytes) -> None:

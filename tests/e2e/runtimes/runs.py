@@ -1,6 +1,5 @@
 """Runs each program once by proxy and once by base URL, with the calls of all its clients in one batch."""
 
-import hmac
 import json
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Any
 
 import httpx2
 
+from gateway.keyed import keyed_digest
 from tests.e2e.runtimes.programs import COMMANDS, QUIET
 from tests.e2e.runtimes.protocols import PROMPT, PROTOCOLS
 from tests.e2e.runtimes.table import BASED, BYPASSED, PROVEN, PROVIDERS, PROXIED, Asked, Client
@@ -93,7 +93,7 @@ class Runs:
     def rows(self, cell: Cell) -> list[Row]:
         """Give the rows of the key that nothing but this call had."""
         secret = (self.world.gateway.state / "fingerprint.key").read_bytes()
-        mark = hmac.digest(secret, self.keys[str(cell)].encode(), "sha256").hex()[:8]
+        mark = keyed_digest(secret, self.keys[str(cell)].encode()).hex()[:8]
         found: list[Row] = self._page.get("/api/flows", params={"q": mark}).raise_for_status().json()["flows"]
         return [row for row in found if row["key"] == mark]
 
