@@ -75,6 +75,8 @@ class Front(asyncio.Protocol):
         self._share = crowd.share_of(transport)
         self._no_room = crowd.enter(transport, self._share)
         if not self._no_room:
+            if peer := transport.get_extra_info("peername"):
+                self._lanes.came(f"{peer[0]}:{peer[1]}")
             self._timer = asyncio.get_running_loop().call_later(FIRST_BYTES_SECONDS, self._transport.abort)
             return
         _turned_away(self._lanes, self._transport, self._no_room)

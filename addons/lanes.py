@@ -69,6 +69,7 @@ class Lanes:
 
     Args:
         app: The gateway's ASGI application.
+        came: Told of every connection, as ``address:port`` of its client.
         entrance: Asks for the listener's credential.
         is_provider: Whether calls to a host (lower case) and port are decrypted.
         ca_key: mitmproxy's form of the certificate authority.
@@ -90,6 +91,7 @@ class Lanes:
         self,
         *,
         app: Callable[..., Any],
+        came: Callable[[str], None],
         entrance: Entrance,
         is_provider: Callable[[str, int], bool],
         store: certs.CertStore,
@@ -103,7 +105,7 @@ class Lanes:
         dial: Callable[[str, int, Timeline], Awaitable[Stream]],
         crowd: Crowd,
     ) -> None:
-        self.entrance, self.is_provider, self.crowd = entrance, is_provider, crowd
+        self.came, self.entrance, self.is_provider, self.crowd = came, entrance, is_provider, crowd
         self._store = store
         self._scratch = scratch
         self._contexts: dict[str, tuple[float, SSLContext]] = {}

@@ -122,7 +122,7 @@ class Running:
         self._clock = SystemClock()
         self._shared = Shared(settings, self._clock, secret)
         self._team = TeamParts(team, self._clock, store=self._shared.budgets())
-        self._clients = Clients(self._clock)
+        self._clients = Clients()
         self._observed = Observed(settings, os.environ, insist=not end_with_runs)
         self._stopping = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -132,7 +132,7 @@ class Running:
     async def main(self) -> int:
         """Start, serve, drain, stop."""
         settings = self._settings
-        recorder = open_log(settings.record, self._state, self._clock, self._clients.name)
+        recorder = open_log(settings.record, self._state, self._clock, self._clients)
         async with contextlib.AsyncExitStack() as owned:
             owned.callback(recorder.close)
             owned.callback(self._observed.close)
@@ -241,6 +241,7 @@ class Running:
         upstream, barred = app.stages.upstream, app.stages.barred
         lanes = Lanes(
             app=app if feed is None else feed.hearing(app),
+            came=self._clients.came,
             entrance=Entrance(Credentials(self._team.team.tokens), app.place),
             is_provider=app.is_provider,
             store=store,

@@ -1,8 +1,9 @@
 """Who is behind a connection: the program on this machine that holds its other end.
 
-Theory of operation. A call costs one look into a dictionary. Addresses that are new wait 50 ms for others, then one
-thread looks all of them up in one pass: the kernel's tables of connections tell the inode of the socket at each end
-(docs.kernel.org/networking/proc_net_tcp.html, read 2026-11-22), and the links in ``/proc/PID/fd`` tell who holds it.
+Theory of operation. A call costs one look into a dictionary. The addresses of new connections wait 50 ms for others,
+then one thread looks all of them up in one pass: the kernel's tables of connections tell the inode of the socket at
+each end (docs.kernel.org/networking/proc_net_tcp.html, read 2026-11-22), and the links in ``/proc/PID/fd`` tell who
+holds it. A name is its connection's: the next one from the same port is looked up again.
 An address counts only while the other end of its connection is ours: a port that is used for something else by now
 names nobody. What cannot be found out stays unknown, silently.
 """
@@ -21,16 +22,12 @@ from functools import partial
 from itertools import islice, pairwise
 from pathlib import Path
 
-from gateway.model.clock import Clock
-
 KNOWN_MAX = 10_000
 PENDING_MAX = 1_000
 LIKELY_MAX = 100
 GATHER_SECONDS = 0.05
 PAUSE_RATIO, PAUSE_SECONDS_MAX = 9, 2.0
 """Where looking takes long, the pause before the next pass is so many times longer: a tenth of one core at most."""
-FRESH_SECONDS = 60.0
-"""A port may be another program's after that."""
 NAME_CHARS_MAX = 60
 _COMMAND_BYTES_MAX = 4_096
 _LOOPBACK = ("127.", "::1:", "::ffff:127.")
@@ -67,24 +64,17 @@ class Holder:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    at: float
-    holder: Holder | None
-
-
 class Clients:
     """Names for the addresses of apps on this machine. Used on one event loop.
 
     Args:
-        clock: Tells how old a name is.
         proc: Where the kernel tells about processes; nothing is known where that is not so.
         known_max: How many addresses are remembered; the one that was not seen for longest is forgotten first.
     """
 
-    def __init__(self, clock: Clock, *, proc: Path = Path("/proc"), known_max: int = KNOWN_MAX) -> None:
-        self._clock, self._proc, self._known_max = clock, proc, known_max
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+    def __init__(self, *, proc: Path = Path("/proc"), known_max: int = KNOWN_MAX) -> None:
+        self._proc, self._known_max = proc, known_max
+        self._known: OrderedDict[str, Holder | None] = OrderedDict()
         self._pending: dict[str, None] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._looking: asyncio.Future[dict[str, Holder]] | None = None
@@ -92,23 +82,31 @@ class Clients:
         self._pause_seconds = GATHER_SECONDS
         self._open = sys.platform == "linux"
 
+    def came(self, address: str) -> None:
+        """Hear of a new connection from ``host:port``; its name is there a moment later, if it can be found at all."""
+        self._known.pop(address, None)
+        self._ask(address)
+
     def seen(self, address: str) -> None:
-        """Hear of a call from ``host:port``; its name is there a moment later, if it can be found at all."""
-        known = self._known.get(address)
-        if known is not None:
+        """Hear of a call on a connection that came."""
+        if address in self._known:
             self._known.move_to_end(address)
-            if self._clock.now() - known.at < FRESH_SECONDS:
-                return
-        if not self._open or not address.startswith(_LOOPBACK) or address in self._asked:
-            return
-        if len(self._pending) < PENDING_MAX:
-            self._pending[address] = None
-            self._plan()
+        elif address not in self._asked:
+            self._ask(address)
 
     def name(self, address: str) -> str | None:
-        """Give ``python3 app.py (pid 4242)``; None while it is not known."""
-        known = self._known.get(address)
-        return known.holder.name if known is not None and known.holder is not None else None
+        """Give ``python3 app.py (pid 4242)``; None while it is not known. From any thread."""
+        holder = self._known.get(address)
+        return holder.name if holder is not None else None
+
+    def is_asked(self, address: str) -> bool:
+        """Whether a name may be there soon. From any thread."""
+        return address in self._pending or address in self._asked
+
+    def _ask(self, address: str) -> None:
+        if self._open and address.startswith(_LOOPBACK) and len(self._pending) < PENDING_MAX:
+            self._pending[address] = None
+            self._plan()
 
     def close(self) -> None:
         """Look nothing up any more. What is known stays."""
@@ -128,10 +126,11 @@ class Clients:
 
     def _look(self) -> None:
         self._timer = None
-        asked, self._pending = tuple(self._pending), {}
-        self._asked = frozenset(asked)
+        asked = tuple(self._pending)
+        self._asked = frozenset(asked)  # before they pend no more: who asks from another thread finds them in one place
+        self._pending = {}
         # Most connections are of programs that have others: those are looked at first, the last one seen before all.
-        last = (known.holder.pid for known in reversed(self._known.values()) if known.holder is not None)
+        last = (holder.pid for holder in reversed(self._known.values()) if holder is not None)
         likely = tuple(dict.fromkeys(islice(last, LIKELY_MAX)))
         loop = asyncio.get_running_loop()
         try:
@@ -143,12 +142,13 @@ class Clients:
         looking.add_done_callback(partial(self._found, asked, loop.time()))
 
     def _found(self, asked: tuple[str, ...], began: float, done: "asyncio.Future[dict[str, Holder]]") -> None:
-        self._looking, self._asked = None, frozenset()
         # Asked for even when nobody wants it: asyncio would complain about an exception that was never looked at.
         found = {} if done.cancelled() or done.exception() is not None else done.result()
         for address in asked:
-            self._known[address] = _Known(self._clock.now(), found.get(address))
-            self._known.move_to_end(address)
+            if address not in self._pending:  # the port is another connection's by now
+                self._known[address] = found.get(address)
+                self._known.move_to_end(address)
+        self._looking, self._asked = None, frozenset()
         while len(self._known) > self._known_max:
             self._known.popitem(last=False)
         took = done.get_loop().time() - began

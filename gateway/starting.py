@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import errno
 import gc
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from mitmproxy import master
@@ -12,15 +12,16 @@ from mitmproxy import master
 from gateway.model.clock import Clock
 from gateway.ports import StartError, port_error
 from gateway.record.recorder import Recorder
+from gateway.record.ring import Names
 from gateway.settings import Address, Record
 from gateway.state import State
 
 
-def open_log(kept: Record, state: State, clock: Clock, name: Callable[[str], str | None]) -> Recorder:
+def open_log(kept: Record, state: State, clock: Clock, names: Names) -> Recorder:
     """Open the log of calls.
 
     Args:
-        name: ``address:port`` of an app's connection -> what runs there, None when nobody knows.
+        names: Of apps, by their connections.
 
     Raises:
         StartError: It cannot be used.
@@ -33,7 +34,7 @@ def open_log(kept: Record, state: State, clock: Clock, name: Callable[[str], str
         max_age_days=kept.max_age_days,
         max_bytes=kept.max_bytes,
         bodies=kept.bodies,
-        name=name,
+        names=names,
     )
     try:
         recorder.start()

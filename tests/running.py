@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitabl
 START_SECONDS = 20.0
 OPENED: list[asyncio.StreamWriter] = []
 """Connections of the running test; a fixture of the wire tests closes them, also when the test failed."""
+_LAST_TEST: deque[float] = deque(maxlen=1)
+"""When the one before ended, in seconds since the epoch."""
 
 CLEAN = {
     key: value
@@ -139,6 +143,17 @@ class GatewayProcess:
         rows: list[dict[str, Any]] = answer.raise_for_status().json()["flows"]
         return rows
 
+    def rows_of(self, client: str) -> list[dict[str, Any]]:
+        """Wait for the rows of one connection of the running test; an earlier one may have had its port."""
+        since = datetime.fromtimestamp(_LAST_TEST[-1] if _LAST_TEST else 0, UTC).isoformat()
+        return self.until(
+            lambda: [
+                row
+                for row in self.flows()
+                if row["client"] == client and row["state"] == "done" and row["started_at"] >= since
+            ]
+        )
+
     def flow(self, flow_id: str) -> dict[str, Any]:
         """Give one finished flow; waits for its end."""
         return self.until(lambda: next((r for r in self.flows() if r["id"] == flow_id and r["state"] == "done"), None))
@@ -237,6 +252,7 @@ async def close_opened() -> None:
         with contextlib.suppress(Exception):
             await writer.wait_closed()
     OPENED.clear()
+    _LAST_TEST.append(time.time())
 
 
 @contextlib.contextmanager

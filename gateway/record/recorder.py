@@ -5,7 +5,6 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from gateway.model.flow import FlowRow
 from gateway.record.backends.reading import minute_counts
 from gateway.record.backends.sqlite import FlowStore, Ready, StoreError, open_read_only
 from gateway.record.capture import BODY_BYTES, PENDING_BYTES, Capture
-from gateway.record.ring import Finished, Ring, nobody_known
+from gateway.record.ring import NOBODY, Finished, Names, Ring
 from gateway.record.row import utc_text
 from gateway.record.tally import MINUTES_KEPT, MinuteCount, Tallies
 from gateway.sqlite_file import is_damage, move_aside
@@ -33,6 +32,8 @@ BATCH_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = (0.25, 2.0)
 """Pause after the first failed commit, and the longest one."""
+NAME_SECONDS = 0.5
+"""How long a row waits for the name of its app at most."""
 PURGE_EVERY_SECONDS = 60.0
 HEAVY_BODY_BYTES = 16 * 1024
 BREATH_ROWS = 8
@@ -55,16 +56,16 @@ class Recorder(EventSink):
         max_age_days: float = 7,
         max_bytes: int = 2**29,
         bodies: bool = True,
-        name: Callable[[str], str | None] = nobody_known,
+        names: Names = NOBODY,
     ) -> None:
         """Prepare; nothing is opened before `start`.
 
         Args:
             bodies: Whether the start of failed answers is kept.
-            name: See `Ring`.
+            names: See `Ring`.
         """
         self.path = path
-        self.ring = Ring(name)
+        self.ring = Ring(names)
         self._tally = Tallies()
         self.capture = Capture(clock)
         self._clock = clock
@@ -132,7 +133,8 @@ class Recorder(EventSink):
         if size_bytes > HEAVY_BODY_BYTES or len(body or b"") > kept_bytes:
             # Megabytes shall not wait for the disk.
             live, concluded = _lightened(live, concluded, kept_bytes)
-        item = Finished(live.seq, live, concluded, None, captured, size_bytes, held_bytes if captured else 0)
+        held_bytes = held_bytes if captured else 0
+        item = Finished(live.seq, live, concluded, None, captured, size_bytes, held_bytes, time.monotonic())
         enqueued = self._enqueue(item)
         if wanted:
             self.capture.count(kept=captured and enqueued)
@@ -140,7 +142,7 @@ class Recorder(EventSink):
 
     def recorded(self, row: FlowRow) -> None:
         """See `EventSink`."""
-        self._enqueue(Finished(row.seq or next(self._numbers), None, None, row))
+        self._enqueue(Finished(row.seq or next(self._numbers), None, None, row, ended=time.monotonic()))
 
     def health(self) -> dict[str, Any]:
         """Give the counters, and ``degraded``: None, or in words why rows are not being written."""
@@ -200,7 +202,7 @@ class Recorder(EventSink):
         """Wait for something to do, gather for a moment, and write it."""
         now = time.monotonic()
         pause = max(0.0, (self._next_try if self._has_work() else self._next_purge) - now)
-        self._wake.wait(min(pause, MOVE_SECONDS) if self._is_moving() else pause)
+        self._wake.wait(min(pause, MOVE_SECONDS) if self._is_moving() or self.ring.finished else pause)
         gather = BATCH_SECONDS if len(self.ring.ready) < BATCH_ROWS else 0.0
         if not self._stop.wait(gather):
             self._wake.clear()
@@ -224,7 +226,9 @@ class Recorder(EventSink):
         finished = self.ring.finished
         for count in range(1, len(finished) + 1):
             try:
-                ready = Ready.of(finished[0].as_row(self.ring.name))
+                if self._is_to_wait(finished[0]):
+                    break
+                ready = Ready.of(finished[0].as_row(self.ring.names.name))
                 self.ring.keep_ready(ready)
                 self._tally.add(ready.row)
             except Exception:
@@ -238,6 +242,15 @@ class Recorder(EventSink):
             # The oldest go: whoever looks while the disk fails wants to see what happens now.
             self.ring.forget_oldest_ready()
             self._dropped_by_writer += 1
+
+    def _is_to_wait(self, item: Finished) -> bool:
+        """Whether the app's name may be there in a moment. It takes a twentieth of a second where nobody is busy."""
+        return (
+            self.ring.names.is_asked(item.client)
+            and time.monotonic() - item.ended < NAME_SECONDS
+            and len(self.ring.finished) < BATCH_ROWS
+            and not self._stop.is_set()
+        )
 
     def _commit(self, now: float) -> None:
         try:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gateway.model.event import Live
 from gateway.model.exchange import Concluded
@@ -20,6 +20,7 @@ class Finished(NamedTuple):
         captured: Its bodies are to be kept.
         request_bytes: Of the request's body, which is not held any more when it was long and is not to be kept.
         held_bytes: Of both bodies, as far as they are held to be kept.
+        ended: Monotonic seconds.
     """
 
     seq: int
@@ -29,9 +30,15 @@ class Finished(NamedTuple):
     captured: bool = False
     request_bytes: int = 0
     held_bytes: int = 0
+    ended: float = 0.0
+
+    @property
+    def client(self) -> str:
+        """``address:port`` of the app."""
+        return self.live.call.client if self.live is not None else self.row.client if self.row is not None else ""
 
     def as_row(self, name: Callable[[str], str | None]) -> FlowRow:
-        """Give its row; ``name`` is as of `Ring`."""
+        """Give its row; ``name`` is as of `Names`."""
         if self.live is not None and self.concluded is not None:
             app = name(self.live.call.client) or ""
             return closed_row(self.live, self.concluded, app, captured=self.captured, request_bytes=self.request_bytes)
@@ -49,9 +56,29 @@ class Recent(NamedTuple):
     tenant: str = ""
 
 
-def nobody_known(_: str) -> str | None:
-    """Know no app's name."""
-    return None
+class Names(Protocol):
+    """What runs at the other end of apps' connections. It takes a moment to find out, so the path does not ask."""
+
+    def name(self, address: str, /) -> str | None:
+        """Give what runs at ``address:port``; None while nobody knows."""
+
+    def is_asked(self, address: str, /) -> bool:
+        """Whether it may be known in a moment."""
+
+
+class Nobody(Names):
+    """Knows no app."""
+
+    def name(self, _address: str, /) -> str | None:
+        """See `Names`."""
+        return None
+
+    def is_asked(self, _address: str, /) -> bool:
+        """See `Names`."""
+        return False
+
+
+NOBODY = Nobody()
 
 
 class Ring:
@@ -62,13 +89,12 @@ class Ring:
         finished: Appended by the path, taken from the left by the writer.
         ready: Owned by the writer.
         recent: The last thousand finished rows, committed or not; owned by the writer.
-        name: ``address:port`` of an app's connection -> what runs there. Asked when a row is made, not on the path: it
-            takes a moment to find out.
+        names: Asked when a row is made.
     """
 
-    def __init__(self, name: Callable[[str], str | None] = nobody_known) -> None:
+    def __init__(self, names: Names = NOBODY) -> None:
         """Begin empty."""
-        self.name = name
+        self.names = names
         self.running: dict[int, Live] = {}
         self.finished: deque[Finished] = deque()
         self.ready: deque[Ready] = deque()
@@ -86,7 +112,7 @@ class Ring:
         The places are read in the order in which calls pass through them, so none is missed.
         """
         found = {live.seq: self.row_of(live) for live in tuple(self.running.values())}
-        found.update((item.seq, item.as_row(self.name)) for item in tuple(self.finished))
+        found.update((item.seq, item.as_row(self.names.name)) for item in tuple(self.finished))
         found.update((item.row.seq, item.row) for item in tuple(self.ready))
         return found
 
@@ -96,13 +122,13 @@ class Ring:
         for item in tuple(self.finished):
             known = item.live.call.id if item.live else item.row and item.row.id
             if known == flow_id:
-                return item.as_row(self.name)
+                return item.as_row(self.names.name)
         done = next((item.row for item in tuple(self.ready) if item.row.id == flow_id), None)
         return done or (self.row_of(running) if running else None)
 
     def row_of(self, live: Live) -> FlowRow:
         """Give the row of a running call."""
-        return open_row(live, self.name(live.call.client) or "")
+        return open_row(live, self.names.name(live.call.client) or "")
 
     def keep_ready(self, item: Ready) -> None:
         """Add a row that waits for its commit, and show it to those who follow."""

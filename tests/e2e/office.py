@@ -157,13 +157,6 @@ def leaks(world: World, secrets: tuple[bytes, ...] = SECRETS) -> list[str]:
     return [name for name, data in shown.items() if any(secret in data for secret in secrets)]
 
 
-def rows_of(gateway: GatewayProcess, client: str) -> list[dict[str, Any]]:
-    """Wait for the rows of one connection of an app."""
-    return GatewayProcess.until(
-        lambda: [row for row in gateway.flows() if row["client"] == client and row["state"] == "done"]
-    )
-
-
 async def ask_for_tunnel(
     gateway: GatewayProcess, target: str
 ) -> tuple[int, dict[str, Any], asyncio.StreamReader, asyncio.StreamWriter]:

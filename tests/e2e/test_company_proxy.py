@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of, rows_of
+from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of
 from tests.e2e.sockets import client_of, converse, realtime
 from tests.e2e.squid import LOGIN, USER, Squid, squid
 from tests.e2e.world import World, job, new_key
@@ -96,7 +96,7 @@ async def test_a_realtime_conversation_goes_through_a_tunnel(desk: Desk) -> None
         client = client_of(socket)
     assert text == "Echo: seven eight"
     assert kinds[0] == "session.created"
-    (row,) = await asyncio.to_thread(rows_of, desk.world.gateway, client)
+    (row,) = await asyncio.to_thread(desk.world.gateway.rows_of, client)
     assert (row["kind"], row["status"], row["provider"], row["cause"]) == ("websocket", 101, "openai", None)
 
 
@@ -111,7 +111,7 @@ async def test_a_tunnel_leads_through_it_to_the_other_sides_own_certificate(desk
     writer.write(b"GET / HTTP/1.1\r\nHost: elsewhere.test\r\nConnection: close\r\n\r\n")
     assert (await asyncio.wait_for(read_answer(reader), 10))[1] == b"elsewhere"
     writer.close()
-    (row,) = await asyncio.to_thread(rows_of, desk.world.gateway, client)
+    (row,) = await asyncio.to_thread(desk.world.gateway.rows_of, client)
     assert (row["kind"], row["status"], row["host"], row["cause"]) == ("tunnel", 200, target, None)
     asked = (200, "CONNECT", target, desk.user)
     assert await asyncio.to_thread(desk.world.gateway.until, lambda: asked in desk.squid.asked_for)
@@ -131,7 +131,7 @@ async def test_a_plain_request_to_another_host_is_asked_of_it_by_its_whole_url(d
     assert len(seen) == 2
     assert all(not name.startswith(("proxy-", "x-whygate")) for headers in seen for name in headers)
     assert [bool({"via", "x-forwarded-for"} & headers.keys()) for headers in seen] == [desk.squid.talks] * 2
-    rows = await asyncio.to_thread(rows_of, desk.world.gateway, name_of(writer))
+    rows = await asyncio.to_thread(desk.world.gateway.rows_of, name_of(writer))
     assert [(row["status"], row["host"], row["cause"]) for row in rows] == [(200, authority, None)] * 2
     assert desk.squid.asked_for.count((200, "GET", url, desk.user)) == 2
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.configured import ways
 from gateway.settings import Address, Settings
 from gateway.settings.tree import Listen
-from tests.e2e.office import Office, ask_for_tunnel, name_of, rows_of
+from tests.e2e.office import Office, ask_for_tunnel, name_of
 from tests.e2e.squid import Squid
 from tests.e2e.world import World
 from tests.running import GatewayProcess, plain, read_answer
@@ -31,7 +31,7 @@ async def test_what_no_proxy_names_is_looked_for_straight(desk: World, proxy: Sq
     """Only the proxy knows such names, so straight means that they are not found."""
     status, body, _, writer = await ask_for_tunnel(desk.gateway, target)
     assert (status, body["error"]["code"]) == (502, "network.dns_failure")
-    (row,) = await asyncio.to_thread(rows_of, desk.gateway, name_of(writer))
+    (row,) = await asyncio.to_thread(desk.gateway.rows_of, name_of(writer))
     assert row["cause"] == "network.dns_failure"
     assert target not in {row[2] for row in proxy.asked_for}
 

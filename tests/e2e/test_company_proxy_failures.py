@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import websockets
 
-from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of, rows_of
+from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of
 from tests.e2e.sockets import converse, realtime
 from tests.e2e.squid import LOGIN, Squid, squid
 from tests.e2e.world import World, new_key
@@ -71,14 +71,14 @@ async def upgrade(gateway: GatewayProcess, base: str) -> Refusal:
 async def tunnel(gateway: GatewayProcess, target: str) -> Refusal:
     """Ask for a tunnel."""
     status, body, _, writer = await ask_for_tunnel(gateway, target)
-    (row,) = await asyncio.to_thread(rows_of, gateway, name_of(writer))
+    (row,) = await asyncio.to_thread(gateway.rows_of, name_of(writer))
     return status, body["error"]["code"], body["error"]["message"], row
 
 
 async def _refusal(
     gateway: GatewayProcess, writer: asyncio.StreamWriter, status: int, head: str, body: bytes
 ) -> Refusal:
-    (row,) = await asyncio.to_thread(rows_of, gateway, name_of(writer))
+    (row,) = await asyncio.to_thread(gateway.rows_of, name_of(writer))
     error = json.loads(body)["error"]
     assert f"x-whygate-cause: {error['code']}\r\n" in head
     return status, error["code"], error["message"], row

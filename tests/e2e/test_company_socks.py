@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.e2e.microsocks import LOGIN, PASSWORD, Microsocks, microsocks
-from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of, rows_of
+from tests.e2e.office import Office, ask_for_tunnel, leaks, name_of
 from tests.e2e.sockets import client_of, converse, realtime
 from tests.e2e.test_company_proxy_failures import call, check, tunnel, upgrade
 from tests.e2e.world import World, job, new_key
@@ -75,7 +75,7 @@ async def test_a_realtime_conversation_goes_through_it(desk: Desk) -> None:
         text, _ = await asyncio.wait_for(converse(websocket, "seven eight"), 10)
         client = client_of(websocket)
     assert text == "Echo: seven eight"
-    (row,) = await asyncio.to_thread(rows_of, desk.world.gateway, client)
+    (row,) = await asyncio.to_thread(desk.world.gateway.rows_of, client)
     assert (row["kind"], row["status"], row["cause"]) == ("websocket", 101, None)
 
 
@@ -99,7 +99,7 @@ async def test_a_plain_request_goes_through_it_and_is_asked_as_without_a_proxy(d
     answer, body = await read_answer(reader)
     assert (answer.split(b" ", 2)[1], body) == (b"200", b"elsewhere")
     assert [asked for asked, _ in firm.plain.seen if asked == path] == [path]
-    rows = await asyncio.to_thread(rows_of, desk.world.gateway, name_of(writer))
+    rows = await asyncio.to_thread(desk.world.gateway.rows_of, name_of(writer))
     assert [(row["status"], row["cause"]) for row in rows] == [(200, None)]
 
 

@@ -30,10 +30,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[GatewayProce
 async def row_of(gateway: GatewayProcess, writer: asyncio.StreamWriter) -> Row:
     """Wait for the one row of a connection."""
     client = "{}:{}".format(*writer.get_extra_info("sockname")[:2])
-    rows = await asyncio.to_thread(
-        GatewayProcess.until,
-        lambda: [row for row in gateway.flows() if row["client"] == client and row["state"] == "done"],
-    )
+    rows = await asyncio.to_thread(gateway.rows_of, client)
     assert len(rows) == 1
     return rows[0]
 

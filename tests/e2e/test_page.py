@@ -37,7 +37,7 @@ def test_a_call_that_fails_is_on_the_page_a_moment_later_with_its_cause(page: Br
     page.wait("document.querySelector('#drawer').innerText.includes('What to do')")
     drawer = page.text("#drawer")
     assert drawer.index("What to do") < drawer.index("Facts")
-    assert "pid" in drawer, "the program that called is named"
+    page.wait("document.querySelector('#drawer').innerText.includes('(pid ')", 5)  # the program that called is named
 
 
 def test_a_stream_shows_when_its_events_came(page: Browser, world: World) -> None:

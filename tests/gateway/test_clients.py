@@ -17,7 +17,6 @@ import pytest
 
 from gateway import clients as module
 from gateway.clients import Clients, Holder, _script, look_up
-from tests.gateway.factories import HandClock
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's tables are read on Linux alone")
 
@@ -67,7 +66,7 @@ async def door(clients: Clients, listener: socket.socket | None = None) -> Async
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = writer.get_extra_info("peername")
         opened.addresses.append(f"{peer[0]}:{peer[1]}")
-        clients.seen(opened.addresses[-1])
+        clients.came(opened.addresses[-1])
         with contextlib.suppress(OSError):
             await reader.read()
         writer.close()
@@ -109,7 +108,7 @@ def listening(family: socket.AddressFamily, host: str) -> socket.socket:
 
 
 async def test_an_app_is_named_by_its_program_and_script_and_nothing_else(tmp_path: Path) -> None:
-    async with door(Clients(HandClock())) as opened:
+    async with door(Clients()) as opened:
         with app(tmp_path / "app.py", opened.port) as pid:
             (address,) = await opened.seen(1)
             assert opened.clients.name(address) is None
@@ -119,7 +118,7 @@ async def test_an_app_is_named_by_its_program_and_script_and_nothing_else(tmp_pa
 
 @pytest.mark.parametrize(("host", "to"), [("::1", "::1"), ("::ffff:127.0.0.1", "127.0.0.1")])
 async def test_ipv6_and_ipv4_behind_a_listener_for_both_are_found(host: str, to: str, tmp_path: Path) -> None:
-    async with door(Clients(HandClock()), listening(socket.AF_INET6, host)) as opened:
+    async with door(Clients(), listening(socket.AF_INET6, host)) as opened:
         with app(tmp_path / "six.py", opened.port, host=to) as pid:
             (address,) = await opened.seen(1)
             assert address.startswith(host)
@@ -138,7 +137,7 @@ async def test_many_connections_share_one_pass_on_another_thread(
 
     monkeypatch.setattr(module, "look_up", look)
     monkeypatch.setattr(module, "GATHER_SECONDS", 1.0)
-    async with door(Clients(HandClock())) as opened:
+    async with door(Clients()) as opened:
         with app(tmp_path / "one.py", opened.port, count=20), app(tmp_path / "two.py", opened.port, count=20):
             addresses = await opened.seen(40)
             for address in addresses * 3:
@@ -164,7 +163,7 @@ async def test_one_pass_at_a_time_and_those_that_come_meanwhile_have_the_next(mo
         return {}
 
     monkeypatch.setattr(module, "look_up", look)
-    clients = Clients(HandClock())
+    clients = Clients()
     clients.seen("127.0.0.1:1")
     await until(lambda: asked)
     for port in (1, 2, 3, 2):
@@ -177,23 +176,23 @@ async def test_one_pass_at_a_time_and_those_that_come_meanwhile_have_the_next(mo
     assert most == [1]
 
 
-async def test_a_port_that_another_program_uses_a_minute_later_has_another_name(tmp_path: Path) -> None:
-    clock = HandClock()
+async def test_a_port_that_another_program_uses_next_has_another_name(tmp_path: Path) -> None:
     address = f"127.77.{os.getpid() // 256 % 256}.{os.getpid() % 256}:20001"  # nobody else's
-    async with door(Clients(clock)) as opened:
+    async with door(Clients()) as opened:
         with app(tmp_path / "first.py", opened.port, own=address) as first:
             assert await opened.seen(1) == [address]
             await until(lambda: opened.clients.name(address))
-        clock.seconds += 61
+        assert opened.clients.name(address) == f"{PROGRAM} first.py (pid {first})"
         with app(tmp_path / "second.py", opened.port, own=address) as second:
             await opened.seen(2)
             assert opened.addresses == [address, address]
-            assert opened.clients.name(address) == f"{PROGRAM} first.py (pid {first})"
-            await until(lambda: str(second) in str(opened.clients.name(address)))
+            await until(lambda: opened.clients.name(address) != f"{PROGRAM} first.py (pid {first})")
+            await until(lambda: opened.clients.name(address))
         assert opened.clients.name(address) == f"{PROGRAM} second.py (pid {second})"
 
 
-async def test_a_name_is_asked_for_again_only_when_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_name_is_asked_for_once_in_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where none is found."""
     asked: list[str] = []
 
     def look(addresses: tuple[str, ...], *_: object) -> dict[str, Holder]:
@@ -201,13 +200,38 @@ async def test_a_name_is_asked_for_again_only_when_it_is_old(tmp_path: Path, mon
         return {}
 
     monkeypatch.setattr(module, "look_up", look)
-    clock = HandClock()
-    clients = Clients(clock)
-    for seconds, expected in ((0, 1), (59, 1), (2, 2)):
-        clock.seconds += seconds
-        clients.seen("127.0.0.1:5")
-        await asyncio.sleep(0.15)
-        assert len(asked) == expected
+    clients = Clients()
+    for number in (1, 2):
+        clients.came("127.0.0.1:5")
+        for asking in (True, False):
+            clients.seen("127.0.0.1:5")
+            assert clients.is_asked("127.0.0.1:5") is asking
+            await until(lambda: not clients.is_asked("127.0.0.1:5"))
+        assert len(asked) == number
+    clients.close()
+
+
+async def test_what_is_found_of_the_connection_before_names_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, asked = threading.Event(), [0]
+
+    def look(addresses: tuple[str, ...], *_: object) -> dict[str, Holder]:
+        asked[0] += 1
+        holder = Holder(asked[0], f"number {asked[0]}")
+        gate.wait(10)
+        return dict.fromkeys(addresses, holder)
+
+    monkeypatch.setattr(module, "look_up", look)
+    clients = Clients()
+    clients.came("127.0.0.1:5")
+    await until(lambda: asked[0])
+    clients.came("127.0.0.1:5")
+    gate.set()
+    names = set()
+    while clients.is_asked("127.0.0.1:5"):
+        names.add(clients.name("127.0.0.1:5"))
+        await asyncio.sleep(0)
+    assert names == {None}
+    assert clients.name("127.0.0.1:5") == "number 2"
     clients.close()
 
 
@@ -238,7 +262,7 @@ def test_a_connection_that_is_gone_names_nobody() -> None:
 
 @pytest.mark.parametrize("address", ["192.0.2.7:4000", "2001:db8::1:4000", "", "unix:", "127.0.0.1:x", "::1:99999999"])
 async def test_what_is_no_address_of_this_machine_stays_unknown(address: str) -> None:
-    clients = Clients(HandClock())
+    clients = Clients()
     clients.seen(address)
     await asyncio.sleep(0.15)
     clients.close()
@@ -246,7 +270,7 @@ async def test_what_is_no_address_of_this_machine_stays_unknown(address: str) ->
 
 
 async def test_where_the_kernel_tells_nothing_nobody_is_known_and_nothing_fails(tmp_path: Path) -> None:
-    async with door(Clients(HandClock(), proc=tmp_path / "none")) as opened:
+    async with door(Clients(proc=tmp_path / "none")) as opened:
         with app(tmp_path / "app.py", opened.port):
             (address,) = await opened.seen(1)
             await asyncio.sleep(0.2)
@@ -261,7 +285,7 @@ async def test_a_look_that_fails_stops_nothing(monkeypatch: pytest.MonkeyPatch) 
         raise MemoryError
 
     monkeypatch.setattr(module, "look_up", fail)
-    clients = Clients(HandClock())
+    clients = Clients()
     for address in ("127.0.0.1:1", "127.0.0.1:2"):
         clients.seen(address)
         await until(lambda: clients._looking is None and not clients._pending)
@@ -274,7 +298,7 @@ async def test_what_is_remembered_and_what_waits_is_bounded(monkeypatch: pytest.
     """The address that was not seen for longest goes first."""
     monkeypatch.setattr(module, "look_up", lambda *_: {})
     monkeypatch.setattr(module, "PENDING_MAX", 8)
-    clients = Clients(HandClock(), known_max=8)
+    clients = Clients(known_max=8)
     for port in range(1, 20):
         clients.seen(f"127.0.0.1:{port}")
     assert len(clients._pending) == 8
@@ -287,7 +311,7 @@ async def test_what_is_remembered_and_what_waits_is_bounded(monkeypatch: pytest.
 
 
 async def test_after_its_end_and_without_a_loop_nothing_is_looked_up() -> None:
-    clients = Clients(HandClock())
+    clients = Clients()
     await asyncio.to_thread(clients.seen, "127.0.0.1:1")
     assert not clients._pending
     clients.seen("127.0.0.1:2")

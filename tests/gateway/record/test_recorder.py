@@ -12,7 +12,7 @@ from gateway.record import recorder as recorder_module
 from gateway.record.backends.sqlite import SCHEMA_VERSION, NewerSchemaError
 from gateway.record.query import FlowFilter, Reader
 from gateway.record.recorder import Recorder
-from gateway.record.ring import nobody_known
+from gateway.record.ring import NOBODY, Names
 from tests.gateway.record.made import (
     HandClock,
     a_call,
@@ -55,6 +55,54 @@ def test_rows_reach_the_file_soon_without_being_asked(recorder: Recorder, path: 
     """Within a batch's time."""
     flow_id = run_one(recorder)
     until(lambda: stored_ids(path) == [flow_id])
+
+
+class Slow(Names):
+    """Knows an app's name only after a while."""
+
+    def __init__(self) -> None:
+        self.known = ""
+        self.looks = 0
+
+    def name(self, address: str, /) -> str | None:
+        return self.known or None
+
+    def is_asked(self, address: str, /) -> bool:
+        self.looks += 1
+        return not self.known
+
+
+def apps(path: Path) -> set[str]:
+    return {row["app"] for row in Reader.open(path).page(FlowFilter(), limit=500).flows}
+
+
+def test_a_row_waits_for_the_name_of_its_app(path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "NAME_SECONDS", 30.0)
+    names = Slow()
+    recorder = Recorder(path, clock, names=names)
+    recorder.start()
+    flow_id = run_one(recorder)
+    until(lambda: names.looks > 2)
+    assert stored_ids(path) == []
+    assert recorder.ring.find(flow_id) is not None, "who looks sees it all the same"
+    names.known = "python3 app.py (pid 7)"
+    until(lambda: stored_ids(path) == [flow_id])
+    recorder.close()
+    assert apps(path) == {"python3 app.py (pid 7)"}
+
+
+def test_rows_do_not_wait_for_a_name_that_does_not_come(path: Path, clock: HandClock) -> None:
+    """Nor one for the other, nor while they are many, nor at the end."""
+    recorder = Recorder(path, clock, names=Slow())
+    recorder.start()
+    began = time.monotonic()
+    ids = [run_one(recorder) for _ in range(20)]
+    until(lambda: stored_ids(path) == ids)
+    assert time.monotonic() - began >= recorder_module.NAME_SECONDS
+    ids += [run_one(recorder) for _ in range(3 * recorder_module.BATCH_ROWS)]
+    until(lambda: len(stored_ids(path)) >= 2 * recorder_module.BATCH_ROWS)
+    recorder.close()
+    assert (stored_ids(path), apps(path)) == (ids, {""})
 
 
 def test_numbers_go_on_after_a_restart(path: Path, clock: HandClock) -> None:
@@ -311,5 +359,5 @@ def test_without_bodies_no_part_of_a_failed_answer_is_kept(path: Path, clock: Ha
     call = a_call()
     recorder.closed(a_live(call), a_concluded(call, outcome=a_failed_outcome(), diagnosis=a_diagnosis()))
     [item] = recorder.ring.finished
-    row = item.as_row(nobody_known)
+    row = item.as_row(NOBODY.name)
     assert (row.body, row.cause) == (None, "rate_limit.tokens")

@@ -317,7 +317,7 @@ _WAYS = (
     ),
     Scenario(
         name="the target picks up slowly",
-        faults=(faults.slow_accept(API, seconds=0.25),),
+        faults=(faults.slow_accept(API, seconds=0.1),),
         args=HOST,
         check="reach",
         status="warn",
