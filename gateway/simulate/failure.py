@@ -4,6 +4,7 @@ import html
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from enum import StrEnum
 from functools import cache
 from importlib import resources
@@ -159,7 +160,9 @@ def find(cause: str, provider: Provider) -> Failure:
     failure = _catalogue().get((cause, provider))
     if failure is None:
         here = sorted(slug for slug, whose in _catalogue() if whose is provider)
-        message = f"Cannot simulate {cause!r} as {provider}. Known: {', '.join(here)}."
+        near = get_close_matches(cause, here)
+        meant = f" Perhaps {' or '.join(near)}?" if near else ""
+        message = f"Cannot simulate {cause!r} as {provider}.{meant} All causes: whygate explain."
         raise UnknownFailureError(message)
     return failure
 

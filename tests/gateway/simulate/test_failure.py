@@ -182,22 +182,23 @@ async def test_the_official_client_gets_over_one_overload(start: Start) -> None:
         "request.api_version",
     ],
 )
-async def test_an_unknown_failure_is_refused_with_the_known_ones(start: Start, request_text: str) -> None:
+async def test_an_unknown_failure_is_refused(start: Start, request_text: str) -> None:
     """A mistyped request is never answered as if all were well."""
     client = await (await start()).openai()
     with pytest.raises(openai.BadRequestError) as caught:
         await client.chat.completions.create(**chat_body(model=f"simulate:{request_text}"))  # type: ignore[call-overload]
     assert caught.value.code == "simulate_misuse"
     if "?" not in request_text:
-        assert "quota.exhausted" in caught.value.message
+        assert f"Cannot simulate {request_text!r} as openai." in caught.value.message
+        assert "whygate explain" in caught.value.message
 
 
 async def test_anthropic_is_told_of_misuse_in_its_own_shape(start: Start) -> None:
     """The other client can read it as well."""
     client = await (await start()).anthropic()
-    with pytest.raises(anthropic.BadRequestError, match=r"service\.overloaded"):
+    with pytest.raises(anthropic.BadRequestError, match=r"Perhaps service\.overloaded"):
         await client.messages.create(
-            model="simulate:nothing", max_tokens=9, messages=[{"role": "user", "content": "x"}]
+            model="simulate:service.overload", max_tokens=9, messages=[{"role": "user", "content": "x"}]
         )
 
 
@@ -230,6 +231,11 @@ def test_a_schedule_with_an_unknown_cause_is_refused_at_once() -> None:
     """A mistake in the configuration does not wait for the n-th call."""
     with pytest.raises(UnknownFailureError):
         build(SimulatorConfig(fail_every=2, fail_cause="no.such_cause"))
+
+
+def test_a_cause_that_is_misspelt_is_answered_with_those_that_are_spelt_alike() -> None:
+    with pytest.raises(UnknownFailureError, match=r"Perhaps service\.overloaded.*\? All causes"):
+        find("provider.overloaded", Provider.OPENAI)
 
 
 def test_parameters_override_the_file() -> None:
