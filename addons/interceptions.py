@@ -30,6 +30,8 @@ from gateway.model.tenant import DEFAULT
 
 _NOT_SENT_ON = ("proxy-connection", "proxy-authorization")
 _OURS = "x-whygate-"
+_GIVEN_UP = "stream reset by client"
+"""So mitmproxy (12.2) names the end of one request of HTTP/2 whose connection goes on."""
 _NOT_COUNTED = (
     "a client that speaks HTTP/2 alone cannot be used by a tenant with a budget, limits, a key or a list of what is"
     " allowed, because its calls are not counted. Use one that also speaks HTTP/1.1, or a base URL."
@@ -47,6 +49,7 @@ class Intercepted:
         headers: Of the answer; empty when none came.
         body: The start of the answer's body; empty where a good one was streamed.
         refused: Why we did not carry it; None where we did.
+        client_left: The app gave it up, or closed its connection, before it was over.
     """
 
     id: str
@@ -63,6 +66,7 @@ class Intercepted:
     failure: NetFailure | None
     tenant: str = DEFAULT
     refused: Refuse | None = None
+    client_left: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +115,7 @@ class Interceptions:
         self._mark = instance
         self._place, self._ended, self._http, self.may_carry = place, ended, http or HttpLayer, may_carry
         self._asked: dict[str, Asked] = {}
+        self._running: dict[str, set[HTTPFlow]] = {}  # by client; mitmproxy tells the end of some after it, or never
         self._refused: WeakKeyDictionary[HTTPFlow, Refuse] = WeakKeyDictionary()
         self._providers: WeakKeyDictionary[HTTPFlow, Provider] = WeakKeyDictionary()
         self._starts: WeakKeyDictionary[HTTPFlow, bytearray] = WeakKeyDictionary()
@@ -132,6 +137,7 @@ class Interceptions:
     def requestheaders(self, flow: HTTPFlow) -> None:
         """Send it where the same request would go by the lane; stream what nobody edits."""
         flow.id = new_id(flow.request.timestamp_start)
+        self._running.setdefault(flow.client_conn.id, set()).add(flow)
         request, known = flow.request, self._asked.get(flow.client_conn.id, _NOTHING)
         asked = Origin(request.scheme, request.host, request.port)
         place = known.place or self._place(asked, request.path.encode("utf-8", "surrogateescape"))
@@ -170,14 +176,19 @@ class Interceptions:
 
     def response(self, flow: HTTPFlow) -> None:
         """Record it."""
-        if flow.websocket is None:
-            self._report(flow, None)
+        if self._is_new(flow) and flow.websocket is None:
+            self._report(flow)
 
     def error(self, flow: HTTPFlow) -> None:
         """Record what could not be carried."""
-        words = flow.error.msg if flow.error else ""
+        if not self._is_new(flow):
+            return
+        client, words = flow.client_conn, flow.error.msg if flow.error else ""
+        if words.startswith(_GIVEN_UP) or not client.state & connection.ConnectionState.CAN_READ:
+            self._report(flow, client_left=True)
+            return
         unknown = NetFailure(phase=Phase.FIRST_BYTE, code=NetCode.CONNECTION_RESET, detail=words, sent=True)
-        self._report(flow, self._failures.pop(flow.client_conn.id, unknown))
+        self._report(flow, self._failures.pop(client.id, unknown))
 
     def server_connect_error(self, data: ServerConnectionHookData) -> None:
         """Remember why the far side was not reached; the flow's error follows."""
@@ -197,11 +208,21 @@ class Interceptions:
         return keep
 
     def client_disconnected(self, client: connection.Client) -> None:
-        """Forget it."""
+        """Record what it did not wait for, and forget it."""
+        for flow in sorted(self._running.pop(client.id, ()), key=lambda one: one.id):
+            self._report(flow, client_left=True)
         self._asked.pop(client.id, None)
         self._failures.pop(client.id, None)
 
-    def _report(self, flow: HTTPFlow, failure: NetFailure | None) -> None:
+    def _is_new(self, flow: HTTPFlow) -> bool:
+        """Whether this is the first that is heard of a request's end."""
+        running = self._running.get(flow.client_conn.id, set())
+        if flow not in running:
+            return False
+        running.remove(flow)
+        return True
+
+    def _report(self, flow: HTTPFlow, failure: NetFailure | None = None, *, client_left: bool = False) -> None:
         peer, answer = flow.client_conn.peername, flow.response
         started = flow.request.timestamp_start
         self._ended(
@@ -220,6 +241,7 @@ class Interceptions:
                 failure=failure,
                 tenant=self._asked.get(flow.client_conn.id, _NOTHING).tenant,
                 refused=self._refused.get(flow),
+                client_left=client_left,
             )
         )
 

@@ -130,7 +130,12 @@ class Reports:
     def intercepted(self, ended: Intercepted) -> None:
         """Record a request that mitmproxy carried."""
         diagnosis = None
-        if ended.failure is not None or (ended.status or 0) >= 400:
+        if ended.client_left:
+            left = Evidence(
+                provider=ended.provider, host=ended.host, client_left=True, waited_seconds=ended.seconds, attempts=1
+            )
+            diagnosis = diagnose(left)
+        elif ended.failure is not None or (ended.status or 0) >= 400:
             head = None if ended.status is None else ReplyHead(status=ended.status, headers=ended.headers)
             encoding = None if head is None else head.header(b"content-encoding")
             evidence = Evidence(

@@ -1,6 +1,7 @@
 """Which event loop runs: uvloop where it is sound, else asyncio."""
 
 import asyncio
+import socket
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -8,14 +9,33 @@ from typing import Any
 
 def run(main: Coroutine[Any, Any, int]) -> int:
     """Run on uvloop where it works with mitmproxy's eager tasks, else on asyncio."""
-    factory = None
-    if sys.platform != "win32":
-        import uvloop  # noqa: PLC0415
-
-        if _is_sound(uvloop.new_event_loop):
-            factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=factory()) as runner:
         return runner.run(main)
+
+
+def factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Give what makes uvloop's loops; None where asyncio's are to be used."""
+    if sys.platform == "win32":
+        return None
+    import uvloop  # noqa: PLC0415
+
+    class Loop(uvloop.Loop):
+        """uvloop's (0.21), which closes the descriptor of a connection that is given up as it begins, and no socket.
+
+        The socket would close that number again when it is collected, whoever has it by then: another connection, the
+        listener, a file. Where TLS follows uvloop sees to it itself.
+        """
+
+        async def create_connection(self, *args: Any, sock: socket.socket | None = None, **how: Any) -> Any:
+            """See `asyncio.loop.create_connection`."""
+            try:
+                return await super().create_connection(*args, sock=sock, **how)
+            except BaseException:
+                if sock is not None:
+                    sock.detach()
+                raise
+
+    return Loop if _is_sound(Loop) else None
 
 
 def _is_sound(new_loop: Callable[[], asyncio.AbstractEventLoop]) -> bool:

@@ -3,11 +3,16 @@
 import asyncio
 import json
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import h2.config
+import h2.connection
+import h2.errors
 import pytest
 import trustme
 
@@ -121,8 +126,6 @@ def test_httpx_without_http_1_is_answered(setting: Setting, stream: bool) -> Non
 
 
 async def test_events_reach_a_client_of_http_2_as_they_come(setting: Setting) -> None:
-    import threading
-
     heard = threading.Event()
 
     async def two(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -157,6 +160,50 @@ def test_a_failed_call_of_http_2_has_its_cause_in_the_row(setting: Setting) -> N
         assert client.get("https://closed.test/v1/models?version=closed").status_code == 502
     row = setting.row("version=closed")
     assert (row["provider"], row["cause"]) == ("closed", "network.tcp_refused")
+
+
+@pytest.mark.parametrize("when", ["before the answer", "in the middle of the answer"])
+@pytest.mark.parametrize("leaves", ["the call", "the connection"])
+async def test_a_client_of_http_2_that_leaves_has_one_row_that_says_so(
+    setting: Setting, leaves: str, when: str
+) -> None:
+    """And not one that blames the network, or none."""
+    asked, gone, loop = asyncio.Event(), threading.Event(), asyncio.get_running_loop()
+
+    async def slow(head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if when == "in the middle of the answer":
+            writer.write(
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: 99\r\n\r\ndata: one\n\n"
+            )
+            await writer.drain()
+        loop.call_soon_threadsafe(asked.set)
+        await reader.read()  # until we are left, too
+        gone.set()
+
+    mark = f"version={new_key()[-30:-24]}"
+    reader, writer = await plain(setting.gateway)
+    writer.write(b"CONNECT raw.test:443 HTTP/1.1\r\nHost: raw.test:443\r\n\r\n")
+    assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+    context = ssl.create_default_context(cafile=str(setting.gateway.ca))
+    context.set_alpn_protocols(["h2"])
+    await writer.start_tls(context, server_hostname="raw.test")
+    client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+    client.initiate_connection()
+    path = f"{setting.raw.on(slow)}&{mark}"
+    names = [(":method", "GET"), (":scheme", "https"), (":authority", "raw.test"), (":path", path)]
+    client.send_headers(1, names, end_stream=True)
+    writer.write(client.data_to_send())
+    await asyncio.wait_for(asked.wait(), 10)
+    if leaves == "the call":
+        client.reset_stream(1, h2.errors.ErrorCodes.CANCEL)
+        writer.write(client.data_to_send())
+    else:
+        writer.transport.abort()
+    assert await asyncio.to_thread(gone.wait, 5)
+    row = await asyncio.to_thread(setting.row, mark)
+    assert (row["cause"], row["provider"], row["state"]) == ("client.disconnected", "raw", "done")
+    writer.close()
+    assert len([one for one in setting.gateway.flows() if mark in one["path"]]) == 1
 
 
 @pytest.mark.parametrize("target", ["grpc.test:443"])
