@@ -216,10 +216,13 @@ class Interceptions:
 
     def _is_new(self, flow: HTTPFlow) -> bool:
         """Whether this is the first that is heard of a request's end."""
-        running = self._running.get(flow.client_conn.id, set())
+        client_id = flow.client_conn.id
+        running = self._running.get(client_id, set())
         if flow not in running:
             return False
         running.remove(flow)
+        if not running:
+            del self._running[client_id]
         return True
 
     def _report(self, flow: HTTPFlow, failure: NetFailure | None = None, *, client_left: bool = False) -> None:

@@ -130,12 +130,7 @@ class Reports:
     def intercepted(self, ended: Intercepted) -> None:
         """Record a request that mitmproxy carried."""
         diagnosis = None
-        if ended.client_left:
-            left = Evidence(
-                provider=ended.provider, host=ended.host, client_left=True, waited_seconds=ended.seconds, attempts=1
-            )
-            diagnosis = diagnose(left)
-        elif ended.failure is not None or (ended.status or 0) >= 400:
+        if ended.client_left or ended.failure is not None or (ended.status or 0) >= 400:
             head = None if ended.status is None else ReplyHead(status=ended.status, headers=ended.headers)
             encoding = None if head is None else head.header(b"content-encoding")
             evidence = Evidence(
@@ -145,6 +140,8 @@ class Reports:
                 text=readable(ended.body, encoding, None) or "",
                 failure=ended.failure,
                 refused=ended.refused,
+                client_left=ended.client_left,
+                waited_seconds=ended.seconds,
                 attempts=1,
             )
             diagnosis = diagnose(evidence)

@@ -20,10 +20,10 @@ def factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     import uvloop  # noqa: PLC0415
 
     class Loop(uvloop.Loop):
-        """uvloop's (0.21), which closes the descriptor of a connection that is given up as it begins, and no socket.
+        """uvloop's, which up to 0.22 closes the descriptor of a connection that is given up in its first turn, alone.
 
         The socket would close that number again when it is collected, whoever has it by then: another connection, the
-        listener, a file. Where TLS follows uvloop sees to it itself.
+        listener, a file. From 0.23 on uvloop sees to it itself, and detaching once more does nothing.
         """
 
         async def create_connection(self, *args: Any, sock: socket.socket | None = None, **how: Any) -> Any:

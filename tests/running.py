@@ -13,11 +13,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx2
+
+from gateway.record.row import utc_text
 
 ROOT = Path(__file__).parent.parent
 Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -145,7 +146,7 @@ class GatewayProcess:
 
     def rows_of(self, client: str) -> list[dict[str, Any]]:
         """Wait for the rows of one connection of the running test; an earlier one may have had its port."""
-        since = datetime.fromtimestamp(_LAST_TEST[-1] if _LAST_TEST else 0, UTC).isoformat()
+        since = utc_text(_LAST_TEST[-1] if _LAST_TEST else 0.0)
         return self.until(
             lambda: [
                 row
@@ -200,14 +201,16 @@ def config_for(port: int, extra: str = "") -> str:
 
 
 async def lane(
-    gateway: GatewayProcess, host: str = "api.openai.com", early: bytes = b""
+    gateway: GatewayProcess, host: str = "api.openai.com", early: bytes = b"", alpn: tuple[str, ...] = ()
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Open a connection as an SDK does: CONNECT, then TLS that trusts the gateway's CA. Raw from there on."""
     reader, writer = await plain(gateway)
     writer.write(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode() + early)
     head = await reader.readuntil(b"\r\n\r\n")
     assert b" 200 " in head, head
-    await writer.start_tls(ssl.create_default_context(cafile=str(gateway.ca)), server_hostname=host)
+    context = ssl.create_default_context(cafile=str(gateway.ca))
+    context.set_alpn_protocols(alpn)
+    await writer.start_tls(context, server_hostname=host)
     return reader, writer
 
 

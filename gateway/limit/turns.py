@@ -301,7 +301,7 @@ class Turns:
     def _back(self, batch: Iterable[tuple[Waiter, list[Taken]]]) -> None:
         """Count no longer who may not go yet."""
         home = home_of(self._scope)
-        for _, taken in reversed(list(batch)):
+        for _, taken in batch:
             home.give_back(taken)
 
     def _alone(self) -> None:

@@ -32,8 +32,10 @@ BATCH_SECONDS = 0.1
 CLOSE_SECONDS = 5.0
 RETRY_SECONDS = (0.25, 2.0)
 """Pause after the first failed commit, and the longest one."""
-NAME_SECONDS = 0.5
-"""How long a row waits for the name of its app at most."""
+NAME_SECONDS = 0.15
+"""How long a row waits for the name of its app at most; followers have it within the promised time all the same."""
+LOOK_SECONDS = 0.03
+"""Pause between two looks whether the name is there."""
 PURGE_EVERY_SECONDS = 60.0
 HEAVY_BODY_BYTES = 16 * 1024
 BREATH_ROWS = 8
@@ -81,7 +83,7 @@ class Recorder(EventSink):
         self._moved_aside: Path | None = None
         self._failures = 0
         self._next_try = self._deadline = 0.0
-        self._suspect = False
+        self._suspect = self._waits_for_name = False
 
     def renew(self, *, max_age_days: float, max_bytes: int, bodies: bool) -> None:
         """Keep by other rules from now on."""
@@ -202,8 +204,11 @@ class Recorder(EventSink):
         """Wait for something to do, gather for a moment, and write it."""
         now = time.monotonic()
         pause = max(0.0, (self._next_try if self._has_work() else self._next_purge) - now)
-        self._wake.wait(min(pause, MOVE_SECONDS) if self._is_moving() or self.ring.finished else pause)
         gather = BATCH_SECONDS if len(self.ring.ready) < BATCH_ROWS else 0.0
+        if self._waits_for_name:
+            gather = LOOK_SECONDS
+        else:
+            self._wake.wait(min(pause, MOVE_SECONDS) if self._is_moving() else pause)
         if not self._stop.wait(gather):
             self._wake.clear()
         self._make_ready()
@@ -225,9 +230,10 @@ class Recorder(EventSink):
         """Turn finished calls into rows, pausing between a few so that the event loop is never kept waiting."""
         finished = self.ring.finished
         for count in range(1, len(finished) + 1):
+            self._waits_for_name = self._is_to_wait(finished[0])
+            if self._waits_for_name:
+                break
             try:
-                if self._is_to_wait(finished[0]):
-                    break
                 ready = Ready.of(finished[0].as_row(self.ring.names.name))
                 self.ring.keep_ready(ready)
                 self._tally.add(ready.row)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import ssl
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ import pytest
 import trustme
 
 from tests.e2e.world import APPS, Provider, Row, new_key
-from tests.running import CLEAN, GatewayProcess, RawUpstream, plain, read_answer
+from tests.running import CLEAN, GatewayProcess, RawUpstream, lane, plain, read_answer
 from tests.tools import require_tool
 
 
@@ -181,12 +180,7 @@ async def test_a_client_of_http_2_that_leaves_has_one_row_that_says_so(
         gone.set()
 
     mark = f"version={new_key()[-30:-24]}"
-    reader, writer = await plain(setting.gateway)
-    writer.write(b"CONNECT raw.test:443 HTTP/1.1\r\nHost: raw.test:443\r\n\r\n")
-    assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
-    context = ssl.create_default_context(cafile=str(setting.gateway.ca))
-    context.set_alpn_protocols(["h2"])
-    await writer.start_tls(context, server_hostname="raw.test")
+    _, writer = await lane(setting.gateway, "raw.test", alpn=("h2",))
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     client.initiate_connection()
     path = f"{setting.raw.on(slow)}&{mark}"

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import Callable
 
 import h2.config
@@ -20,7 +19,7 @@ from tests.faults.inject.speaks_h2 import refuses_alpn, speaks_h2, speaks_h2_fir
 from tests.faults.ledgers import Flow
 from tests.faults.never_sent import BACKOFF_SECONDS, SLACK_SECONDS, TRIES, refused
 from tests.faults.upstream import Exchange, Row
-from tests.running import plain
+from tests.running import lane
 
 CHOSEN: list[str | None] = []
 STREAMS, FRAMES = 20, 500
@@ -104,12 +103,7 @@ class Flood:
     async def run(self, frames: "Frames", times: int, seconds: float = 15.0) -> bool:
         """Send what ``frames`` makes, read until we are cut off or have said good-bye; say whether we were cut off."""
         gateway = self._case.field.gateway
-        reader, writer = await plain(gateway)
-        writer.write(b"CONNECT api.openai.com:443 HTTP/1.1\r\nHost: api.openai.com:443\r\n\r\n")
-        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
-        context = ssl.create_default_context(cafile=str(gateway.ca))
-        context.set_alpn_protocols(["h2"])
-        await writer.start_tls(context, server_hostname="api.openai.com")
+        reader, writer = await lane(gateway, alpn=("h2",))
         assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "h2"
         self.connection.initiate_connection()
         frames(self, times)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.loop import factory, run
+from gateway.loop import run
 
 
 @pytest.fixture
@@ -60,12 +60,3 @@ def test_a_connection_that_is_given_up_closes_no_other_later(listener: socket.so
         return others[-1] - number
 
     assert run(main()) == 0
-
-
-def test_uvloop_is_used_where_it_is_sound() -> None:
-    made = factory()
-    if made is None:
-        pytest.skip("asyncio's own is used here")
-    loop = made()
-    assert type(loop).__mro__[1].__module__.startswith("uvloop")
-    loop.close()
