@@ -59,7 +59,7 @@ class Simulator:
                 await self._socket(Socket(scope, receive, send, wall_clock=self.config.wall_clock))
             case kind:
                 message = f"the simulated provider does not speak {kind}"
-                raise NotImplementedError(message)
+                raise ValueError(message)
 
     def reset(self) -> None:
         """Forget the ledger, the limits, and how often a failure was already served."""

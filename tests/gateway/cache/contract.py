@@ -58,10 +58,6 @@ class StoreContract:
     """A subclass gives ``opening``: what opens an empty store that holds at most so many bytes."""
 
     @pytest.fixture
-    def opening(self) -> Opening:
-        raise NotImplementedError
-
-    @pytest.fixture
     async def make(self, opening: Opening) -> AsyncIterator[Opening]:
         """Opens stores that the test need not close."""
         opened: list[Store] = []

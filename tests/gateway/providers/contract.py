@@ -1,6 +1,7 @@
 """What the path expects of every provider. A test module of a provider subclasses this and adds what is its own."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
@@ -128,7 +129,7 @@ def sane(stated: StatedLimit) -> None:
     assert stated.window_seconds is None or 0 < stated.window_seconds < 10**7
 
 
-class ProviderContract:
+class ProviderContract(ABC):
     """Subclasses give the provider and bodies in the shapes it has been seen to send.
 
     Attributes:
@@ -374,8 +375,9 @@ class ProviderContract:
         for host in self.provider.hosts:
             assert str(Origin("https", host, 443)) == f"https://{host}"
 
+    @abstractmethod
     def _envelope(self, code: str, kind: str) -> bytes:
-        raise NotImplementedError
+        """Give an error with this code and type as the provider writes it."""
 
     def _cause(self, status: int, body: bytes) -> Cause | None:
         """Follow the documented order: code with type, code, type; then the message; then the status."""
