@@ -1,12 +1,13 @@
 """The page of a gateway that runs, in a real browser, while real SDKs call through it."""
 
 import json
+import os
 from typing import Any
 
 import httpx2
 import pytest
 
-from tests.e2e.world import MARK, World, job
+from tests.e2e.world import MARK, World, job, new_key
 from tests.gateway.show.browser import Browser
 
 ENTER = "\ue007"
@@ -37,7 +38,22 @@ def test_a_call_that_fails_is_on_the_page_a_moment_later_with_its_cause(page: Br
     page.wait("document.querySelector('#drawer').innerText.includes('What to do')")
     drawer = page.text("#drawer")
     assert drawer.index("What to do") < drawer.index("Facts")
-    page.wait("document.querySelector('#drawer').innerText.includes('(pid ')", 5)  # the program that called is named
+
+
+def test_the_program_that_called_is_named(page: Browser, world: World) -> None:
+    """It takes a moment to find out, which a busy machine makes longer; the connection is kept meanwhile."""
+    with world.gateway.client() as client:
+
+        def ask() -> dict[str, Any] | None:
+            answer = client.get("https://api.openai.com/v1/models", headers={"authorization": f"Bearer {new_key()}"})
+            row = world.gateway.flow(answer.headers["x-whygate-flow-id"])
+            return row if row["app"] else None
+
+        row = world.gateway.until(ask, 10.0)
+    assert f"(pid {os.getpid()})" in row["app"]
+    page.wait(f"document.querySelector('[data-id=\"{row['id']}\"]')", 5)
+    page.run("document.querySelector(arguments[0]).click()", f'[data-id="{row["id"]}"] button')
+    page.wait(f"document.querySelector('#drawer').innerText.includes('(pid {os.getpid()})')", 5)
 
 
 def test_a_stream_shows_when_its_events_came(page: Browser, world: World) -> None:
