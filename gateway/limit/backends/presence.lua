@@ -4,9 +4,8 @@
 -- Answer: how many are here, how many are ready, whether this one was known here before
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
-local known = redis.call('ZSCORE', KEYS[1], ARGV[1]) and 1 or 0
+local until_ms = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[1]) or 0)
+-- What a full server refuses comes first: once a script has taken something away, Redis lets it write all the rest.
 if ARGV[3] == 'gone' then
   redis.call('ZREM', KEYS[1], ARGV[1])
   redis.call('ZREM', KEYS[2], ARGV[1])
@@ -18,4 +17,6 @@ else
     redis.call('ZREM', KEYS[2], ARGV[1])
   end
 end
-return {redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]), known}
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+return {redis.call('ZCARD', KEYS[1]), redis.call('ZCARD', KEYS[2]), until_ms > now and 1 or 0}

@@ -32,6 +32,10 @@ local now = clock[1] * 1000 + clock[2] / 1000
 local last = redis.call('GET', told_before)
 if last and string.sub(last, 1, #ask.op + 1) == ask.op .. ' ' then return string.sub(last, #ask.op + 2) end
 
+-- A full server refuses this, before anything: once a script has taken something away, Redis lets it write all the rest.
+local book = redis.call('HGET', state, 'book') or ask.op
+redis.call('HSET', state, 'book', book)
+
 local function text(number) return string.format('%.17g', number) end
 
 -- Meters. A window is a row of slots; one leaves when even its youngest amount is old enough.
@@ -120,11 +124,6 @@ local function wait_for(meter, amount)
 end
 
 -- What was counted may be lost: who was counted in another book is counted anew, and what it corrects is not here.
-local book = redis.call('HGET', state, 'book')
-if not book then
-  book = ask.op
-  redis.call('HSET', state, 'book', book)
-end
 local is_known = ask.book == book or ask.book == ''
 local ok = {}
 for i = 1, #ask.items do ok[i] = 0 end

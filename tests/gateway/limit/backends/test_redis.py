@@ -218,6 +218,37 @@ async def test_scopes_and_tenants_do_not_mix_and_no_name_stands_there(gateways: 
         assert all(client.pttl(name) > 0 for name in names), "what nobody asks for goes by itself"
 
 
+@pytest.fixture
+def full_server(server: RedisServer) -> Iterator[Callable[[], None]]:
+    """Gives what fills the server."""
+    yield lambda: server.config_set("maxmemory", "1")
+    server.config_set("maxmemory", "0")
+
+
+async def test_a_full_server_refuses_every_question_though_some_of_what_is_there_is_old(
+    gateways: Gateways, full_server: Callable[[], None]
+) -> None:
+    """Once a script has taken something away, Redis lets it write whatever it likes."""
+    counter = gateways("one")
+    await counter.ask(a_question(5))
+    await asyncio.sleep(1.1)
+    full_server()
+    with pytest.raises(UnreachableError, match="its memory is full"):
+        await counter.ask(a_question(5))
+
+
+async def test_a_full_server_refuses_who_says_that_it_is_here_and_lets_go_who_leaves(
+    gateways: Gateways, full_server: Callable[[], None]
+) -> None:
+    counter = gateways("one")
+    await counter.present("ready")
+    full_server()
+    for word in ("here", "ready"):
+        with pytest.raises(UnreachableError, match="its memory is full"):
+            await counter.present(word)
+    assert (await counter.present("gone")).here == 0
+
+
 async def test_who_is_here_and_who_is_ready_is_known_until_it_is_not_heard_of(
     gateways: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
