@@ -7,7 +7,7 @@ local KEPT, MOST = 60000, 1000
 local ask = cjson.decode(ARGV[1])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-for _, name in ipairs(ask.drop) do redis.call('HDEL', KEYS[1], name) end
+-- What a full server refuses comes first, so that all of it is refused.
 local size = redis.call('HLEN', KEYS[1])
 for _, one in ipairs(ask.put) do
   local there = redis.call('HEXISTS', KEYS[1], one[1]) == 1
@@ -17,6 +17,7 @@ for _, one in ipairs(ask.put) do
   end
 end
 if #ask.put > 0 then redis.call('PEXPIRE', KEYS[1], 7200000) end
+for _, name in ipairs(ask.drop) do redis.call('HDEL', KEYS[1], name) end
 local found, all = {ask.op, now}, redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   local at, upto, note = string.match(all[i + 1], '^(%d+) (%d+) (.*)$')

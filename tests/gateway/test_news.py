@@ -215,6 +215,23 @@ async def test_a_board_holds_a_thousand_notes_at_most_and_forgets_those_that_nob
         assert client.hlen("t:news:limits") == 1_000
 
 
+async def test_a_full_server_takes_no_note_though_another_is_taken_away(server: RedisServer, pair: Pair) -> None:
+    pair[0].fail()
+    await heard(*pair)
+    pair[0].breaker.answered(*HERE)
+    for _ in range(FAILURES_MIN):
+        pair[0].breaker.failed("other.example", "key-a", CLOCK.now(), Cause.SERVICE_OVERLOADED)
+    server.config_set("maxmemory", "1")
+    try:
+        with pytest.raises(UnreachableError, match="its memory is full"):
+            await pair[0].news.hosts()
+    finally:
+        server.config_set("maxmemory", "0")
+    await pair[0].news.hosts()
+    with server.client() as client:
+        assert [orjson.loads(name)[0] for name in client.hkeys("t:news:hosts")] == ["other.example"]
+
+
 async def _until(met: Callable[[], bool], seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not met():  # noqa: ASYNC110 - what is waited for happens in other tasks, which tell nobody
