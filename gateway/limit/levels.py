@@ -21,7 +21,6 @@ VERSION = 1
 KEPT_MAX = 200
 """Scopes: the latest used."""
 
-_SPENT_MAX = 64
 _KEPT_SECONDS = 86_400.0
 DAMAGE = (KeyError, TypeError, ValueError, AttributeError, ArithmeticError)
 
@@ -94,15 +93,8 @@ def learned_document(learned: Learned, now: float) -> dict[str, Any]:
 def _held(held: Held, now: float) -> dict[str, Any]:
     kept: dict[str, Any] = {"kind": held.kind, "window_seconds": held.seconds, "burst": held.burst}
     if isinstance(held.meter, Window):
-        return kept | {"spent": _merged(held.meter.entries(now))}
+        return kept | {"spent": held.meter.spent(now)}
     return kept | {"missing": held.meter.capacity - held.meter.level(now)} if isinstance(held.meter, Bucket) else kept
-
-
-def _merged(entries: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Give at most 64 entries; of some together the latest moment counts."""
-    size = max(1, math.ceil(len(entries) / _SPENT_MAX))
-    groups = [entries[at : at + size] for at in range(0, len(entries), size)]
-    return [(group[-1][0], sum(amount for _, amount in group)) for group in groups]
 
 
 def _restore_scope(gate: Gate, entry: dict[str, Any], elapsed: float) -> None:

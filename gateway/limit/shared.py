@@ -11,6 +11,10 @@ LEASE_SECONDS = 5.0
 _numbers = itertools.count(1)
 
 
+Spent = tuple[tuple[float, float], ...]
+"""What was spent of a meter: seconds ago, and how much."""
+
+
 class SharedMeter(NamedTuple):
     """One limit of a scope, as all gateways count it.
 
@@ -75,8 +79,8 @@ class Question:
     running: int = 0
     most: int = 0
     fixes: tuple[Fix, ...] = ()
-    told: tuple[float, ...] | None = None
-    whole: tuple[float, ...] | None = None
+    told: tuple[Spent, ...] | None = None
+    whole: tuple[Spent, ...] | None = None
     book: str = ""
     pause: tuple[float, str] | None = None
     number: int = field(default_factory=lambda: next(_numbers))

@@ -127,6 +127,8 @@ class Sharing:
         until = self.clock.now() + _READY_SECONDS
         while (present := await self.counter.present("ready")).ready < present.here and self.clock.now() < until:
             await asyncio.sleep(_LOOK_SECONDS)
+            for turns in [one for one in self._turns if one.untold]:  # what goes meanwhile goes alone
+                await turns.tell()
         self._count(present.here)
         self.together = True
         for turns in list(self._turns):

@@ -18,8 +18,8 @@ from gateway.limit.block import Block, span
 from gateway.limit.bucket import Bucket
 from gateway.limit.cost import Cost
 from gateway.limit.rule import SKEW_SECONDS, Held
-from gateway.limit.shared import Fix, Item, Line, Question, SharedMeter, Turn
-from gateway.limit.untold import Sum, Untold, spent
+from gateway.limit.shared import Fix, Item, Line, Question, SharedMeter, Spent, Turn
+from gateway.limit.untold import Sum, Untold, spent, spent_when
 from gateway.limit.waiter import Taken, Waiter, home_of
 from gateway.limit.window import Window
 from gateway.model.flow import State
@@ -147,7 +147,7 @@ class Turns:
         if self._lost is not None:
             await self._recover(self._lost)
         now = self._sharing.clock.now()
-        whole = [spent(held, now) for held in self._scope.configured]
+        whole = [spent_when(held, now) for held in self._scope.configured]
         if not any(whole) and not self._scope.in_flight:
             self._fixes.clear()
             return
@@ -312,9 +312,9 @@ class Turns:
         home.pump_alone()
         self._tell_in(AGAIN_SECONDS)
 
-    def _filled(self, amounts: list[float]) -> tuple[float, ...] | None:
-        """Give the amounts of configured limits for all meters; None for nothing."""
-        return (*amounts, *[0.0] * (len(self._meters()) - len(amounts))) if any(amounts) else None
+    def _filled(self, amounts: list[Spent]) -> tuple[Spent, ...] | None:
+        """Give what was spent of configured limits for all meters; None for nothing."""
+        return (*amounts, *[()] * (len(self._meters()) - len(amounts))) if any(amounts) else None
 
     def _question(
         self,
@@ -323,7 +323,7 @@ class Turns:
         *,
         fixes: Iterable[tuple[str, float, float]] = (),
         pause: tuple[float, str] | None = None,
-        whole: tuple[float, ...] | None = None,
+        whole: tuple[Spent, ...] | None = None,
     ) -> Question:
         scope, meters = self._scope, self._meters()
         kinds = [meter.id.partition(":")[0] for meter in meters]

@@ -1,10 +1,13 @@
 """What a gateway of a team let go by itself, and has not told the others yet."""
 
+import math
 from typing import NamedTuple
 
 from gateway.limit.bucket import Bucket
 from gateway.limit.cost import INPUT, REQUESTS, TOKENS, Cost
 from gateway.limit.rule import Held
+from gateway.limit.shared import Spent
+from gateway.limit.window import Window
 
 
 class Sum(NamedTuple):
@@ -41,11 +44,11 @@ class Untold:
         self._add(*other.sum)
         other.sum = Sum()
 
-    def of(self, held: Held, now: float) -> float:
+    def of(self, held: Held, now: float) -> Spent:
         """Give what of it still counts under a limit."""
         requests, tokens_in, tokens_out = self.sum
         tokens = {REQUESTS: requests, TOKENS: tokens_in + tokens_out, INPUT: tokens_in}
-        return min(tokens.get(held.kind, tokens_out), spent(held, now))
+        return spent_when(held, now, tokens.get(held.kind, tokens_out))
 
     def _add(self, requests: float, tokens_in: float, tokens_out: float) -> None:
         before = self.sum
@@ -61,3 +64,15 @@ def spent(held: Held, now: float) -> float:
     meter = held.meter
     whole = meter.capacity if isinstance(meter, Bucket) else meter.limit
     return max(0.0, whole - meter.level(now))
+
+
+def spent_when(held: Held, now: float, amount: float = math.inf) -> Spent:
+    """Give when it has; of a bucket it does not matter.
+
+    Args:
+        amount: So much of what was spent last, and no more.
+    """
+    if isinstance(held.meter, Window):
+        return tuple(held.meter.spent(now, amount))
+    amount = min(amount, spent(held, now))
+    return ((0.0, amount),) if amount else ()

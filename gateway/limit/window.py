@@ -14,6 +14,7 @@ _LOG_MAX = 4_096
 """Above this, calls within a 4,096th of the window share an entry; they leave together, the earliest a little late."""
 
 _WALK_MAX = 256
+_SPENT_MAX = 64
 _ROUNDING = 1e-9
 
 
@@ -126,6 +127,22 @@ class Window:
         self._forget(now)
         found = [(now - entry.at, entry.amount) for entry in self._log if entry.amount]
         return [*found, (0.0, self._pending)] if self._pending else found
+
+    def spent(self, now: float, amount: float = math.inf) -> list[tuple[float, float]]:
+        """Give `entries`, oldest first, in 64 pieces at most; of some together the latest moment counts.
+
+        Args:
+            amount: So much of what was spent last, and no more.
+        """
+        found: list[tuple[float, float]] = []
+        for age, part in reversed(self.entries(now)):
+            if amount <= 0:
+                break
+            found.append((age, min(part, amount)))
+            amount -= part
+        size = max(1, math.ceil(len(found) / _SPENT_MAX))
+        groups = [found[at : at + size] for at in range(0, len(found), size)]
+        return [(group[0][0], sum(part for _, part in group)) for group in reversed(groups)]
 
     def restore(self, age_seconds: float, amount: float, now: float) -> None:
         """Count what another one has spent, some time ago."""

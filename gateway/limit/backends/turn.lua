@@ -13,7 +13,7 @@
 --   running  calls under way; most: how many may be at the same time everywhere, 0 for no such limit
 --   lease    milliseconds for which what this gateway has under way counts without another word of it
 --   fixes    {meter, when it was granted, difference} each: estimates that turned out otherwise
---   told     what this gateway spent of each meter while it counted alone; false when it did not
+--   told     {seconds ago, amount}, ... of each meter: spent by this gateway while it counted alone; false when it did not
 --   whole    all that it spent of each meter, counted instead of that when `book` is not the one that is kept here
 --   again    whether it was asked before, and nobody knows whether it was heard
 --   book     where this gateway's grants were counted so far; empty before the first answer
@@ -25,7 +25,8 @@ local state, fair, told_before = KEYS[1], KEYS[2], KEYS[3]
 local SLOTS, SKEW, GRACE, KEEP = 400, 1.005, 60, 10000
 -- While more is asked than a short window holds, it is given out evenly: else all of it goes at one moment, to who asks
 -- then, and who comes back a moment later finds nothing. A little faster than it comes in, so that nothing is lost.
-local EVEN_SECONDS, EVEN_FASTER, EVEN_SHARE = 5, 1.25, 0.05
+-- Who was told to wait for a whole window comes a little after it.
+local EVEN_SECONDS, EVEN_FASTER, EVEN_SHARE, EVEN_LATE = 5, 1.25, 0.05, 500
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 
@@ -51,12 +52,12 @@ for i, said in ipairs(ask.meters) do
       meter.even_rate = meter.limit / (meter.seconds * 1000) * EVEN_FASTER
       meter.even_most = math.max(1, meter.limit * EVEN_SHARE)
       local full = tonumber(found[3] or 0)
-      if now - full < meter.seconds * 1000 then
+      if now - full < meter.seconds * 1000 + EVEN_LATE then
         meter.even = math.min(meter.even_most, tonumber(found[4] or 0) + math.max(0, now - full) * meter.even_rate)
         meter.was = meter.even
       end
     end
-    local first, used = tonumber(found[1] or meter.now), tonumber(found[2] or 0)
+    local first, used = tonumber(found[1] or meter.now - SLOTS), tonumber(found[2] or 0)
     local upto = meter.now - SLOTS - 1
     if first <= upto then
       local names = {}
@@ -134,7 +135,11 @@ for _, fix in ipairs(ask.fixes) do
 end
 local told = ask.whole and ask.book ~= book and ask.whole or ask.told
 if told then
-  for i, amount in ipairs(told) do take(meters[i], amount, meters[i].now) end
+  for i, spent in ipairs(told) do
+    for _, one in ipairs(spent) do
+      take(meters[i], one[2], meters[i].slot and math.floor((now - one[1] * 1000) / meters[i].slot))
+    end
+  end
 end
 
 -- A provider's "wait" holds everybody, wherever it was said.

@@ -61,6 +61,12 @@ class Everybody:
             raise UnreachableError("it did not answer in time")
         return Present(self.here, self.here, True)
 
+    def spent(self) -> list[tuple[float, float]]:
+        """Give what was told of the first limit: when, and how much."""
+        return [
+            (self.loop.now() - age, amount) for question in self.questions for age, amount in (question.told or [()])[0]
+        ]
+
     @property
     def items(self) -> int:
         return sum(len(question.items) for question in self.questions)
@@ -212,7 +218,7 @@ def test_together_again_whole_limits_are_in_force_and_what_was_spent_alone_has_b
         running = asyncio.ensure_future(sharing.run())
         await asyncio.sleep(0.3)
         assert sharing.together
-        assert [question.told for question in everybody.questions if question.told] == [(5.0,)]
+        assert sum(amount for _, amount in everybody.spent()) == 5.0
         assert everybody.words[0] == "here"
         assert (await asyncio.gather(*(asking(gate) for _ in range(4))))[-1]
         running.cancel()
@@ -237,6 +243,45 @@ def test_whole_limits_wait_for_who_is_here_and_has_not_told_yet() -> None:
         assert sharing.together
         assert sharing.replicas == 2
         await answered(gate)
+        running.cancel()
+
+    told(main)
+
+
+def test_what_was_spent_alone_is_told_as_of_the_moment_in_which_it_was() -> None:
+    async def main(loop: TimedLoop) -> None:
+        gate, everybody, sharing = a_team(loop)
+        sharing.apart()
+        moments = []
+        for _ in range(4):
+            await asyncio.sleep(0.2)
+            moments.append(loop.now())
+            await answered(gate)
+        await asyncio.sleep(0.1)
+        await sharing.begin(1)
+        assert [at for at, _ in everybody.spent()] == pytest.approx(moments, abs=0.01)
+
+    told(main)
+
+
+def test_what_goes_while_the_others_are_waited_for_is_told_at_once() -> None:
+    """Else whoever is first to count together finds more room than there is."""
+
+    async def main(loop: TimedLoop) -> None:
+        gate, everybody, sharing = a_team(loop, LimitRule(per_second=100))
+        sharing.apart()
+
+        async def present(word: Word) -> Present:
+            return Present(2, 1, True)
+
+        everybody.present = present  # type: ignore[method-assign]
+        running = asyncio.ensure_future(sharing.run())
+        await asyncio.sleep(0.5)
+        for _ in range(4):
+            await answered(gate)
+            await asyncio.sleep(0.15)
+        assert not sharing.together
+        assert sum(amount for _, amount in everybody.spent()) == 4.0
         running.cancel()
 
     told(main)

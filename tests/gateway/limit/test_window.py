@@ -1,5 +1,6 @@
 """The sliding window: never more than its limit in any stretch of its length."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -397,6 +398,28 @@ def test_what_was_counted_can_be_counted_again_elsewhere(amounts: list[tuple[int
     if not window._pending:
         assert other.level(moment + later / 8) == window.level(now + later / 8)
     assert other.level(moment + 8.0) == 20
+
+
+@given(
+    amounts=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=200),
+    asked=st.one_of(st.integers(0, 60), st.just(math.inf)),
+)
+def test_what_was_spent_is_told_in_few_pieces_none_of_which_leaves_too_early(
+    amounts: list[tuple[int, int]], asked: float
+) -> None:
+    window, now, kept = Window(10_000, 100.0), 1000.0, []
+    for tenths, amount in amounts:
+        now += tenths / 10
+        _go(window, now, amount)
+        kept += [now] * amount
+    kept = [at for at in kept if at + 100.0 > now]
+    latest = kept[len(kept) - int(min(asked, len(kept))) :]
+    told = window.spent(now, asked)
+    assert len(told) <= 64
+    assert sum(amount for _, amount in told) == len(latest)
+    assert [age for age, _ in told] == sorted((age for age, _ in told), reverse=True)
+    spread = [age for age, amount in told for _ in range(int(amount))]
+    assert all(age <= now - at + 1e-9 for age, at in zip(spread, latest, strict=True))
 
 
 def test_what_is_older_than_the_window_is_not_restored() -> None:

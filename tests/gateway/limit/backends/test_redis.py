@@ -184,8 +184,28 @@ async def test_a_wait_that_a_provider_asked_holds_all_gateways_at_once(gateways:
 
 async def test_what_a_gateway_spent_alone_counts_when_it_comes_back(gateways: Gateways) -> None:
     one, other = gateways("one"), gateways("other")
-    await one.ask(a_question(0, told=(15.0,)))
+    await one.ask(a_question(0, told=(((0.0, 15.0),),)))
     assert sum((await other.ask(a_question(20))).granted) == 5
+
+
+async def test_what_was_spent_alone_leaves_the_window_when_it_is_old_enough(gateways: Gateways) -> None:
+    """Else nobody might go for a whole window, and then everybody at once."""
+    one, other = gateways("one"), gateways("other")
+    spent = ((1.5, 3.0), (0.8, 12.0), (0.1, 5.0))
+    first = await one.ask(a_question(0, told=(spent,)))
+    assert first.used == (17.0,)
+    assert 0.1 < (await other.ask(a_question(20))).wait_seconds < 0.3
+    await asyncio.sleep(0.3)
+    assert (await other.ask(a_question(0))).used[0] <= 8.0
+
+
+async def test_who_waited_for_a_whole_window_comes_evenly(gateways: Gateways) -> None:
+    counter = gateways("one")
+    await counter.ask(a_question(0, told=(((0.0, 20.0),),)))
+    turn = await counter.ask(a_question(20, waiting=waiting(20)))
+    assert turn.wait_seconds > 0.95
+    await asyncio.sleep(turn.wait_seconds + 0.02)
+    assert sum((await counter.ask(a_question(20, waiting=waiting(20)))).granted) < 5
 
 
 async def test_a_question_that_is_asked_twice_is_counted_once(gateways: Gateways, server: RedisServer) -> None:
