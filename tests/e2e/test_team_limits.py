@@ -66,7 +66,8 @@ def test_without_redis_each_keeps_to_its_share_and_no_call_fails_and_no_burst_fo
           f"at most {most_in(alone, 1.0)} and {most_in(after, 1.0)} in any second")  # fmt: skip
     assert said.failures == []
     assert most_in(alone, 1.0) <= PER_SECOND * 1.1
-    assert most_in(after, 1.0) <= PER_SECOND * 1.15
+    # By the provider's clock: on a busy machine some calls arrive a fifth of a second after their turn, others at once.
+    assert most_in(after, 1.0) <= PER_SECOND * 1.25
     assert len(alone) >= PER_SECOND * 0.7 * (back - gone - 1.5), "a share each, not nothing"
     assert met - back <= 5
 
