@@ -74,6 +74,12 @@ class RedisLink:
         """Whether asking makes sense."""
         return self.down_since is None
 
+    @property
+    def advice(self) -> str:
+        """What to do about ``why``, after a space; nothing where waiting is all."""
+        found = _NEXT.get(self.why, "")
+        return found and f" {found}"
+
     def on_heal(self, told: Callable[[], None]) -> None:
         """Have a function called whenever the server is well again, the first time included."""
         self._heal.append(told)
@@ -181,8 +187,10 @@ class RedisLink:
             if why != self._said or now - self._said_at >= SAY_SECONDS:
                 self._said, self._said_at = why, now
                 logger.warning(
-                    "whygate: Redis cannot be used (%s); this gateway keeps to its share of the limits.", why
-                )
+                    "whygate: Redis cannot be used (%s). Calls go on; this gateway keeps to its share of the limits"
+                    " until it can.%s",
+                    why, self.advice,
+                )  # fmt: skip
             for told in self._fall:
                 told()
 
@@ -212,6 +220,36 @@ _TAKES_NOTHING = {"OOM", "READONLY", "NOREPLICAS", "MISCONF"}
 """What a server answers that takes no writes, however often it is asked."""
 
 
+_KNOWN = {
+    "OOM": ("its memory is full", "Raise its maxmemory, or have it drop what is old (maxmemory-policy)."),
+    "READONLY": ("it is a replica that takes nothing", "Name the primary in [team] redis."),
+    "NOAUTH": ("it wants a password", "Put it into [team] redis: redis://:PASSWORD@HOST."),
+    "WRONGPASS": (
+        "it wants a password, or another one",
+        "Put the right one into [team] redis: redis://:PASSWORD@HOST.",
+    ),
+    "NOPERM": (
+        "its rules do not allow what is asked",
+        "Allow its user all that begins with [team] redis_prefix (ACL).",
+    ),
+    "LOADING": ("it is still loading its data", ""),
+    "BUSY": ("it is busy with a script", "If that lasts, end it: redis-cli SCRIPT KILL."),
+    "MISCONF": ("it cannot write to its disk", "Make room on its disk, and read its log."),
+    "WRONGTYPE": (
+        "another program keeps something under the names used here",
+        "Give whygate names of its own ([team] redis_prefix).",
+    ),
+    "CLUSTERDOWN": ("its cluster is down", ""),
+    "MASTERDOWN": ("its primary is gone", ""),
+    "NOREPLICAS": ("it has too few replicas to take anything", "Start them, or lower its min-replicas-to-write."),
+}
+"""What a server says of itself: why it cannot be used, and what ends that where it does not end by itself."""
+
+_NEXT = dict(_KNOWN.values()) | {
+    "it cannot be reached": "Start it, or correct [team] redis.",
+}
+
+
 def _code(error: BaseException) -> str:
     # redis-py takes the code off the text where it has a class for it.
     return _CODES.get(type(error).__name__) or str(error).partition(" ")[0]
@@ -222,22 +260,9 @@ def reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return _LATE
     text = _code(error)
-    known = {
-        "OOM": "its memory is full",
-        "READONLY": "it is a replica that takes nothing",
-        "NOAUTH": "it wants a password",
-        "WRONGPASS": "it wants a password, or another one",
-        "NOPERM": "its rules do not allow what is asked",
-        "LOADING": "it is still loading its data",
-        "BUSY": "it is busy with a script",
-        "MISCONF": "it cannot write to its disk",
-        "WRONGTYPE": "another program keeps something under the names used here",
-        "CLUSTERDOWN": "its cluster is down",
-        "MASTERDOWN": "its primary is gone",
-        "NOREPLICAS": "it has too few replicas to take anything",
-    }
-    if text in known:
-        return known[text]
+    known = _KNOWN.get(text)
+    if known is not None:
+        return known[0]
     if isinstance(error, NonsenseError | InvalidResponse):
         return "what it answers is no answer to what was asked"
     if isinstance(error, LostError | OSError):

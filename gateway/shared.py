@@ -103,7 +103,8 @@ class Shared:
             else "this gateway takes a secret of its own. Until it is started again, it shares no answers with others"
             " and names keys differently ([team] secret_file gives one to them all)"
         )
-        logger.warning("whygate: Redis cannot be used (%s); %s.", self.link.why or "it did not answer in time", alone)
+        why = self.link.why or "it did not answer in time"
+        logger.warning("whygate: Redis cannot be used (%s); %s.%s", why, alone, self.link.advice)
 
     async def run(self) -> None:
         """Look after the way to Redis, until cancelled. A server that came back empty is given the secret again."""

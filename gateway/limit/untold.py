@@ -67,7 +67,7 @@ def spent(held: Held, now: float) -> float:
 
 
 def spent_when(held: Held, now: float, amount: float = math.inf) -> Spent:
-    """Give when it has; of a bucket it does not matter.
+    """Give when this gateway has spent what of a limit; of a bucket the moment does not matter.
 
     Args:
         amount: So much of what was spent last, and no more.

@@ -61,6 +61,20 @@ async def test_a_server_that_takes_nothing_is_left_after_three_writes_whatever_c
     await made.ask(write, seconds=2, writes=True)
 
 
+@pytest.mark.parametrize(
+    ("setting", "next_step"), [("maxmemory", "Raise its maxmemory"), ("min-replicas-to-write", "Start them")]
+)
+async def test_whoever_reads_that_it_cannot_be_used_reads_what_ends_that(
+    link: tuple[RedisLink, RedisServer], caplog: pytest.LogCaptureFixture, setting: str, next_step: str
+) -> None:
+    made, server = link
+    server.config_set(setting, "1")
+    assert not await made.look()
+    (record,) = caplog.records
+    assert "Calls go on" in record.getMessage()
+    assert next_step in record.getMessage()
+
+
 async def test_a_write_that_is_taken_makes_up_for_those_that_were_not(link: tuple[RedisLink, RedisServer]) -> None:
     made, server = link
     for _ in range(3):

@@ -191,19 +191,18 @@ async def test_what_a_gateway_spent_alone_counts_when_it_comes_back(gateways: Ga
 async def test_what_was_spent_alone_leaves_the_window_when_it_is_old_enough(gateways: Gateways) -> None:
     """Else nobody might go for a whole window, and then everybody at once."""
     one, other = gateways("one"), gateways("other")
-    spent = ((1.5, 3.0), (0.8, 12.0), (0.1, 5.0))
-    first = await one.ask(a_question(0, told=(spent,)))
-    assert first.used == (17.0,)
-    assert 0.1 < (await other.ask(a_question(20))).wait_seconds < 0.3
-    await asyncio.sleep(0.3)
-    assert (await other.ask(a_question(0))).used[0] <= 8.0
+    spent = ((1500.0, 300.0), (58.0, 600.0), (6.0, 50.0))
+    assert (await one.ask(a_question(0, TOKENS, told=(spent,)))).used == (650.0,)
+    async with asyncio.timeout(20):
+        while (await other.ask(a_question(0, TOKENS))).used != (50.0,):  # noqa: ASYNC110 - time passes at the server
+            await asyncio.sleep(0.1)
 
 
 async def test_who_waited_for_a_whole_window_comes_evenly(gateways: Gateways) -> None:
     counter = gateways("one")
     await counter.ask(a_question(0, told=(((0.0, 20.0),),)))
     turn = await counter.ask(a_question(20, waiting=waiting(20)))
-    assert turn.wait_seconds > 0.95
+    assert turn.wait_seconds > 0.5
     await asyncio.sleep(turn.wait_seconds + 0.02)
     assert sum((await counter.ask(a_question(20, waiting=waiting(20)))).granted) < 5
 
