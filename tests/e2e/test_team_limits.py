@@ -32,10 +32,13 @@ def test_three_gateways_and_sixty_clients_keep_one_limit_use_all_of_it_and_share
     said = crowd.wait()
     rows = team.rows(began, began + 10)
     by_tenant = shares(rows, "a", "b", "c")
-    most = max(most_in(rows[at : at + 400], 1.0) for at in range(0, len(rows), 200))
-    print(f"{len(rows) / 10:.1f} calls/s, {dict(by_tenant)}, at most {most} in any second")
+    most, late = most_in(rows, 1.0), team.provider.late(began - 1, began + 10)
+    print(
+        f"{len(rows) / 10:.1f} calls/s, {dict(by_tenant)}, at most {most} in any second; provider late by {late:.2f} s"
+    )
     assert said.failures == []
-    assert len(rows) / 10 <= PER_SECOND * 1.01
+    assert len(rows) <= PER_SECOND * (10.1 + late)
+    assert most <= PER_SECOND * (1.15 + late)
     assert len(rows) / 10 >= PER_SECOND * 0.9, "within 2 % on a quiet machine; see tests/bench/team.py"
     assert all(abs(count - len(rows) / 3) <= 0.1 * len(rows) / 3 for count in by_tenant.values()), by_tenant
     assert team.is_together()
@@ -61,13 +64,15 @@ def test_without_redis_each_keeps_to_its_share_and_no_call_fails_and_no_burst_fo
     threading.Event().wait(3)
     said = crowd.stop()
     alone, after = team.rows(gone + 1.5, back), team.rows(back, met + 3)
+    late = team.provider.late(gone, met + 3)
     print(f"{len(said.answers)} calls, {len(said.failures)} failed, the slowest {said.slowest():.2f} s; "
           f"gone for {back - gone:.1f} s: alone {len(alone) / (back - gone - 1.5):.1f} calls/s, back after {met - back:.1f} s, "
-          f"at most {most_in(alone, 1.0)} and {most_in(after, 1.0)} in any second")  # fmt: skip
+          f"at most {most_in(alone, 1.0)} and {most_in(after, 1.0)} in any second; "
+          f"provider late by {late:.2f} s")  # fmt: skip
     assert said.failures == []
-    assert most_in(alone, 1.0) <= PER_SECOND * 1.1
+    assert most_in(alone, 1.0) <= PER_SECOND * (1.1 + late)
     # By the provider's clock: on a busy machine some calls arrive a fifth of a second after their turn, others at once.
-    assert most_in(after, 1.0) <= PER_SECOND * 1.25
+    assert most_in(after, 1.0) <= PER_SECOND * (1.25 + late)
     assert len(alone) >= PER_SECOND * 0.7 * (back - gone - 1.5), "a share each, not nothing"
     assert met - back <= 5
 

@@ -26,6 +26,7 @@ APPS = Path(__file__).parent / "apps"
 MARK = "canary-"
 """Stands in every API key of these tests, so that it can be looked for where no key may be."""
 
+PULSE_SECONDS = 0.02
 MIB = 1024 * 1024
 ANSWER_SECONDS = 25.0
 Job = dict[str, Any]
@@ -76,11 +77,16 @@ class Overheard(Simulator):
 
 
 class Provider:
-    """The simulated provider on a port of its own, in a thread of its own."""
+    """The simulated provider on a port of its own, in a thread of its own.
+
+    Attributes:
+        stalls: When it could do nothing (Unix seconds) for how long: what came meanwhile was taken at one moment.
+    """
 
     def __init__(self, *, simulator: type[Overheard] = Overheard, **settings: Any) -> None:
         self.simulator = simulator(SimulatorConfig(**settings))
         self.port = 0
+        self.stalls: list[tuple[float, float]] = []
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
@@ -96,7 +102,20 @@ class Provider:
         async with await serve(self.simulator) as handle:
             self.port = handle.port
             self._ready.set()
+            pulse = self._loop.create_task(self._pulse())
             await self._end.wait()
+            pulse.cancel()
+
+    async def _pulse(self) -> None:
+        while True:
+            before = time.time()
+            await asyncio.sleep(PULSE_SECONDS)
+            if (late := time.time() - before - PULSE_SECONDS) > PULSE_SECONDS:
+                self.stalls.append((before, late))
+
+    def late(self, since: float, until: float) -> float:
+        """Give for how long at most (seconds) it could do nothing, from one moment (Unix seconds) to another."""
+        return max((late for at, late in self.stalls if at + late > since and at < until), default=0.0)
 
     def close(self) -> None:
         if self._thread.is_alive():
