@@ -63,6 +63,8 @@ class RedisLink:
         self._failures, self._takes_nothing, self._answered_at = 0, False, 0.0
         self._was_late = False
         self._said, self._said_at = "", -SAY_SECONDS
+        self.is_missed = False
+        """Somebody was told that it cannot be used, and not yet that it can."""
         self._heal: list[Callable[[], None]] = []
         self._fall: list[Callable[[], None]] = []
         self.down_since: float | None = clock.now()
@@ -185,7 +187,7 @@ class RedisLink:
             self.down_since = now = self._clock.now()
             self._was_late = why == _LATE
             if why != self._said or now - self._said_at >= SAY_SECONDS:
-                self._said, self._said_at = why, now
+                self._said, self._said_at, self.is_missed = why, now, True
                 logger.warning(
                     "whygate: Redis cannot be used (%s). Calls go on; this gateway keeps to its share of the limits"
                     " until it can.%s",
@@ -198,7 +200,9 @@ class RedisLink:
         self._failures, self._takes_nothing = 0, False
         self._answered_at = asyncio.get_running_loop().time()
         if self.down_since is not None:
-            self.down_since, self.why = None, ""
+            if self.is_missed:
+                logger.warning("whygate: Redis can be used again, after %.0f s.", self._clock.now() - self.down_since)
+            self.down_since, self.why, self.is_missed = None, "", False
             for told in self._heal:
                 told()
 

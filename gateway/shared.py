@@ -105,6 +105,7 @@ class Shared:
         )
         why = self.link.why or "it did not answer in time"
         logger.warning("whygate: Redis cannot be used (%s); %s.%s", why, alone, self.link.advice)
+        self.link.is_missed = not self.link.is_up
 
     async def run(self) -> None:
         """Look after the way to Redis, until cancelled. A server that came back empty is given the secret again."""

@@ -96,3 +96,19 @@ async def test_other_failures_count_to_three_in_a_row(link: tuple[RedisLink, Red
             with pytest.raises(UnreachableError):
                 await made.ask(question, seconds=2)
         assert made.is_up is is_up
+
+
+async def test_whoever_was_told_that_it_cannot_be_used_is_told_that_it_can_again(
+    link: tuple[RedisLink, RedisServer], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once for each time; what falls and comes back in silence says neither."""
+    made, server = link
+    for _ in range(2):
+        server.config_set("maxmemory", "1")
+        assert not await made.look()
+        server.config_set("maxmemory", "0")
+        assert await made.look()
+        assert await made.look()
+    fell, back = (record.getMessage() for record in caplog.records)
+    assert "cannot be used" in fell
+    assert "can be used again, after 0 s" in back

@@ -74,17 +74,23 @@ async def test_who_has_the_teams_file_leaves_nothing_in_redis(server: RedisServe
     assert left(server) is None
 
 
-@pytest.mark.parametrize("end", [RedisServer.kill, RedisServer.freeze])
+@pytest.mark.parametrize(
+    ("end", "again"), [(RedisServer.kill, RedisServer.start), (RedisServer.freeze, RedisServer.thaw)]
+)
 async def test_without_redis_a_gateway_starts_with_its_own_secret_and_says_so(
-    server: RedisServer, caplog: pytest.LogCaptureFixture, end: object
+    server: RedisServer, caplog: pytest.LogCaptureFixture, end: object, again: object
 ) -> None:
     end(server)  # type: ignore[operator]
-    async with asyncio.timeout(5), a_team(server) as team:
+    async with asyncio.timeout(10), a_team(server) as team:
         await team.meet()
         assert team.secret == OWN
-    (record,) = caplog.records
-    assert "a secret of its own" in record.getMessage()
-    assert "secret_file" in record.getMessage()
+        (record,) = caplog.records
+        assert "a secret of its own" in record.getMessage()
+        assert "secret_file" in record.getMessage()
+        again(server)  # type: ignore[operator]
+        assert team.link is not None
+        assert await team.link.look()
+    assert "Redis can be used again" in caplog.records[-1].getMessage()
     assert CANARY not in caplog.text
 
 
