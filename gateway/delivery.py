@@ -3,6 +3,7 @@
 What comes here is decided: `gateway.attempts` makes no further attempt once something of an answer was given.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -20,6 +21,7 @@ from gateway.egress.retry import Fate, fate_of
 from gateway.egress.send import Incoming
 from gateway.egress.timeline import Timeline
 from gateway.excerpt import readable
+from gateway.lessons import refusal_in
 from gateway.limit.block import Block
 from gateway.limit.gate import Permit
 from gateway.model.attempt import Attempt, ReplyHead
@@ -37,6 +39,8 @@ from gateway.stages import Stages
 from gateway.testimony import evidence_of
 
 KEEP_BYTES = 4_194_304
+
+logger = logging.getLogger("whygate.path")
 
 _NOT_ALLOWED = {error.cause: error.status for error in (LoopError, BarredError)}
 
@@ -321,6 +325,8 @@ def _answered(
                 stream_error=events,
             )
         )
+    if diagnosis is not None:
+        _tell_the_gate(trip, diagnosis)
     outcome = Outcome(
         head=head,
         excerpt=(relayed.body or b"")[:EXCERPT_BYTES] if inside else events,
@@ -332,6 +338,17 @@ def _answered(
         diagnosis=diagnosis,
     )
     return over(trip, outcome)
+
+
+def _tell_the_gate(trip: Trip, diagnosis: Diagnosis) -> None:
+    """Hold others back, too, after a refusal for speed in the middle of a stream, or inside a 200."""
+    refusal = refusal_in(diagnosis)
+    if refusal is None or trip.permit is None or trip.fallback:
+        return
+    try:
+        trip.permit.refused_late(refusal)
+    except Exception:
+        logger.exception("call %s: nothing was learned from its refusal", trip.admitted.call.id)  # the app has it
 
 
 def _left(trip: Trip, relayed: Relayed) -> None:

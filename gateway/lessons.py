@@ -18,14 +18,14 @@ def lesson(
 
     Args:
         body: Of a refusal: its words may state what its headers do not.
-        diagnosis: None for a good answer.
+        diagnosis: None for a good answer. A stream that begins with an error is none, whatever its status.
     """
     refusal = refusal_of(head, diagnosis)
     if refusal is not None:
         refusal = replace(refusal, stated=provider.read_refusal(body, head.headers))
     named = [value for name in provider.account_headers if (value := head.header(name))]
     return Answer(
-        good=head.status < 400,
+        good=head.status < 400 and diagnosis is None,
         account=identifier.fingerprint("\0".join(named)) if named else None,
         stated=provider.read_limits(head.headers),
         refusal=refusal,
@@ -35,10 +35,18 @@ def lesson(
 def refusal_of(head: ReplyHead | None, diagnosis: Diagnosis | None) -> Refusal | None:
     """Give what a refusal for speed means for everybody; None for any other answer.
 
+    One inside a good status is a refusal like any other: in a stream, or in the body of a relay.
+    """
+    if head is None or diagnosis is None or (head.status >= 400 and head.status not in REFUSED_STATUSES):
+        return None
+    return refusal_in(diagnosis)
+
+
+def refusal_in(diagnosis: Diagnosis) -> Refusal | None:
+    """Give what a verdict means for everybody, wherever in an answer its reason stood.
+
     A call that is larger than the whole limit says nothing about others, and neither do a day's limit or a quota.
     """
-    if head is None or diagnosis is None or head.status not in REFUSED_STATUSES or not is_pacing(diagnosis.cause):
-        return None
-    if never_fits(diagnosis.facts):
+    if not is_pacing(diagnosis.cause) or never_fits(diagnosis.facts):
         return None
     return Refusal(cause=diagnosis.cause, wait_seconds=diagnosis.wait_seconds)

@@ -129,7 +129,9 @@ def fate_of(head: ReplyHead | None, failure: NetFailure | None, cause: Cause) ->
         return Fate.FINAL
     if head.status in REFUSED_STATUSES or (head.status in UNREACHED_STATUSES and helps):
         return Fate.REFUSED  # such a status says "not now" by itself, whoever wrote it
-    return Fate.AMBIGUOUS if helps or head.status in _AMBIGUOUS_STATUSES else Fate.FINAL
+    # A stream may begin with a refusal for speed: nobody says whether something was worked on by then.
+    late = head.status < 400 and cause.again is Again.AFTER_STATED_WAIT
+    return Fate.AMBIGUOUS if helps or late or head.status in _AMBIGUOUS_STATUSES else Fate.FINAL
 
 
 def next_step(

@@ -99,6 +99,16 @@ class Permit:
         if scope.queue:
             scope.pump()
 
+    def refused_late(self, refusal: Refusal) -> None:
+        """Take in a refusal that came behind a good beginning: in the middle of a stream, or inside a 200."""
+        if not self._is_good or self._sent_at is None:
+            return
+        self._is_good = False
+        scope = self._home()
+        scope.refused(refusal, self._cost, self._sent_at, self._gate.clock.now(), frozenset())
+        if scope.queue:
+            scope.pump()
+
     def settle(self, tokens_in: int | None, tokens_out: int | None) -> None:
         """Count what the provider counted, once; None keeps the estimate."""
         given = self._cost

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.limit.gate import Answer, Gate, LimitRule, Permit
+from gateway.limit.refusal import Refusal
 from gateway.limit.scope import Scope, ScopeKey
 from gateway.model.clock import Clock
 from gateway.model.decision import Refuse
@@ -36,6 +37,10 @@ class Joined(Permit):
         permit, own = self._both
         own.answered(Answer(good=answer.good))
         permit.answered(answer)
+
+    def refused_late(self, refusal: Refusal) -> None:
+        """Let the provider's limits hear it: it has not refused for the tenant's own."""
+        self._both[0].refused_late(refusal)
 
     def settle(self, tokens_in: int | None, tokens_out: int | None) -> None:
         """See `Permit`."""

@@ -223,6 +223,37 @@ async def test_an_error_event_of_the_provider_is_passed_on_byte_for_byte_and_nev
     assert stream.whole
 
 
+WAIT_SECONDS = 1.5
+TOO_FAST = (
+    b'data: {"error":{"message":"Rate limit reached for gpt-4o-mini on requests per min (RPM). Please try again in 1.5s.",'
+    b'"type":"requests","code":"rate_limit_exceeded"}}\n\n'
+)
+
+
+async def test_an_error_event_that_asks_to_wait_holds_the_next_call_of_the_key(case: Case) -> None:
+    mark = case.plan(stream_of([*CHAT.opening, CHAT.event("words"), TOO_FAST], in_order, gap_seconds=GAP_SECONDS))
+    async with listening_to(case, mark, body=asking()) as stream:
+        assert (await stream.to_end()).endswith(TOO_FAST)
+        stream.told = True
+    async with listening_to(case, case.plan(answer()), key=stream.row.key, body=asking()) as other:
+        await other.to_end()
+    first, second = case.flows(stream.row)
+    assert (first["cause"], len(first["attempts"]), second["cause"]) == ("rate_limit.requests", 1, None)
+    assert 0.5 * WAIT_SECONDS * 1000 <= second["queue_ms"] <= (WAIT_SECONDS + SLACK_SECONDS) * 1000
+
+
+async def test_a_stream_that_begins_with_a_refusal_for_speed_is_asked_for_again_when_it_says(case: Case) -> None:
+    refused = stream_of([TOO_FAST], in_order)
+    async with listening_to(case, case.plan(refused, answer()), body=asking()) as stream:
+        heard = await stream.to_end()
+    assert TOO_FAST not in heard
+    flow = case.flow(stream.row)
+    assert (flow["cause"], flow["possible_duplicate"]) == (None, True)
+    assert [one["status"] for one in flow["attempts"]] == [200, 200]
+    first, second = case.received(stream.row)
+    assert second.at - first.at >= WAIT_SECONDS
+
+
 @pytest.mark.parametrize("api", FACES)
 async def test_the_sdk_raises_the_providers_own_words_for_it(case: Case, api: Api) -> None:
     _, error, causes = ERRORS[api]

@@ -51,9 +51,16 @@ def test_a_refusal_for_speed_is_one_whichever_of_the_three_statuses_it_has(statu
     assert (found.cause, found.wait_seconds, found.stated) == (cause, 7.0, ())
 
 
-@pytest.mark.parametrize("status", [200, 400, 401, 403, 408, 413, 500, 502, 504])
+@pytest.mark.parametrize("status", [400, 401, 403, 408, 413, 500, 502, 504])
 def test_other_statuses_hold_nobody_whatever_they_mean(status: int) -> None:
     assert refusal_of(_head(status), a_diagnosis(Cause.RATE_LIMIT_REQUESTS, wait_seconds=7.0)) is None
+
+
+def test_a_refusal_inside_a_good_status_is_one_like_any_other() -> None:
+    """Of a stream whose first event it is, or of a relay that answers everything with 200."""
+    found = refusal_of(_head(200), a_diagnosis(Cause.RATE_LIMIT_TOKENS, wait_seconds=7.0))
+    assert found is not None
+    assert (found.kind, found.wait_seconds) == ("tokens", 7.0)
 
 
 @pytest.mark.parametrize("cause", [cause for cause in Cause if cause not in PACING])

@@ -103,6 +103,12 @@ def test_an_answer_that_is_no_refusal_may_have_been_paid_for(status: int, cause:
     assert fate_of(_head(status), None, cause) is Fate.AMBIGUOUS
 
 
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.again is Again.AFTER_STATED_WAIT])
+def test_a_stream_that_begins_with_a_refusal_for_speed_may_have_been_paid_for(cause: Cause) -> None:
+    assert fate_of(_head(200), None, cause) is Fate.AMBIGUOUS
+    assert fate_of(_head(400), None, cause) is Fate.FINAL
+
+
 @pytest.mark.parametrize("status", [521, 522, 523, 525])
 def test_what_never_reached_the_origin_was_not_worked_on(status: int) -> None:
     assert fate_of(_head(status), None, Cause.EDGE_ORIGIN_ERROR) is Fate.REFUSED

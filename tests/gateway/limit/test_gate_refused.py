@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.limit.gate import Gate, Permit
+from gateway.limit.gate import Answer, Gate, Permit
 from gateway.limit.rule import LimitRule
 from gateway.model.cause import Cause
 from gateway.model.decision import Refuse
@@ -78,6 +78,40 @@ def test_who_waits_already_is_held_by_a_refusal_that_comes_later() -> None:
         running.release()
         await waiter
         assert loop.now() == pytest.approx(BEGAN + 10.5, abs=LATE)
+
+    timed(main)
+
+
+def test_a_refusal_behind_a_good_beginning_holds_everybody_and_is_told_once() -> None:
+    async def main(loop: TimedLoop) -> None:
+        gate = a_gate(loop)
+        running = await permitted(gate)
+        running.answered(GOOD)
+        await asyncio.sleep(3)
+        late = refusal(7).refusal
+        assert late is not None
+        running.refused_late(late)
+        await asyncio.sleep(1)
+        running.refused_late(late)
+        running.release()
+        assert (await moments(gate, 1))[0] == pytest.approx(6, abs=LATE)
+        assert is_at_rest(gate, loop)
+
+    timed(main)
+
+
+@pytest.mark.parametrize("answer", [None, refusal(None)])
+def test_what_never_had_a_good_beginning_cannot_be_refused_late(answer: Answer | None) -> None:
+    async def main(loop: TimedLoop) -> None:
+        gate = a_gate(loop)
+        running = await permitted(gate)
+        if answer is not None:
+            running.answered(answer)
+        late = refusal(60).refusal
+        assert late is not None
+        running.refused_late(late)
+        running.release()
+        assert (await moments(gate, 1))[0] < 10
 
     timed(main)
 

@@ -7,9 +7,11 @@ import pytest
 
 from gateway.limit.cost import Cost
 from gateway.limit.fair_queue import FairQueue
-from gateway.limit.gate import LimitRule, Permit
+from gateway.limit.gate import Answer, LimitRule, Permit
+from gateway.limit.refusal import Refusal
 from gateway.limit.team import TeamGate, scopes_of
 from gateway.limit.view import view
+from gateway.model.cause import Cause
 from gateway.model.decision import Refuse
 from gateway.model.event import Live
 from tests.gateway.factories import HandClock, a_call, a_route
@@ -96,6 +98,19 @@ async def test_both_permits_are_given_back_together() -> None:
     second.release()
     second.release()
     assert (gate.reservations, gate.own["alpha"].reservations) == (0, 0)
+
+
+async def test_a_refusal_that_comes_late_is_the_providers_and_not_the_tenants_own() -> None:
+    gate = a_gate({"alpha": [LimitRule(provider="openai", per_minute=100)]})
+    permit = await ask(gate, "alpha")
+    assert isinstance(permit, Permit)
+    permit.sent()
+    permit.answered(Answer(good=True))
+    permit.refused_late(Refusal(cause=Cause.RATE_LIMIT_REQUESTS, wait_seconds=60.0))
+    permit.release()
+    (scope,), (own,) = gate.scopes.values(), gate.own["alpha"].scopes.values()
+    assert scope.paused_until > gate.clock.now() + 50
+    assert own.paused_until < gate.clock.now()
 
 
 @pytest.mark.parametrize("how", ["refused", "cancelled"])
