@@ -6,6 +6,7 @@ from typing import NamedTuple
 from gateway.limit.cost import REQUESTS
 from gateway.limit.learn import Learned
 from gateway.limit.rule import Held
+from gateway.limit.shared import Question, Turn
 
 _SPANS = {1.0: "second", 60.0: "minute", 3_600.0: "hour", 86_400.0: "day"}
 _NAMES = {"input_tokens": "input tokens", "output_tokens": "output tokens"}
@@ -47,6 +48,22 @@ def learned_limit(learned: Learned, seconds: float) -> Block:
     limit = 0.0 if learned.meter is None else learned.meter.limit
     reason = f"the provider's limit of {limit:,.6g} {_NAMES.get(learned.kind, learned.kind)} per {span(length)}"
     return Block(seconds, reason, learned.kind, limit, length)
+
+
+def shared_limit(question: Question, turn: Turn) -> Block:
+    """Name what all gateways together are held by."""
+    if turn.why == "limit" and turn.meter is not None:
+        meter = question.meters[turn.meter]
+        kind = meter.id.partition(":")[0]
+        words = f"{meter.limit:,.6g} {kind.replace('_', ' ')} per {span(meter.seconds)}"
+        reason = f"limit of {words}, counted by all gateways together"
+        return Block(turn.wait_seconds, reason, kind, meter.limit, meter.seconds)
+    if turn.why == "concurrency":
+        reason = f"limit of {question.most:,} requests at the same time, counted by all gateways together"
+        return Block(turn.wait_seconds, reason)
+    if turn.why == "pause":
+        return Block(turn.wait_seconds, turn.reason)
+    return Block(turn.wait_seconds, "others who share the limit are next")
 
 
 def span(seconds: float) -> str:

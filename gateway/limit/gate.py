@@ -174,6 +174,8 @@ class Gate:
             else:
                 scope.key = named
                 self.scopes[named] = scope
+                if scope.turns is not None:
+                    scope.turns.renamed()
             self.scopes[named].is_organisation = True
 
     def scope_at(self, key: ScopeKey) -> Scope:

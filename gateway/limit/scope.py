@@ -20,6 +20,7 @@ from gateway.limit.retell import retell
 from gateway.limit.rule import Held, LimitRule, held_by
 from gateway.limit.starting import Starting
 from gateway.limit.turns import Turns
+from gateway.limit.untold import spent_in
 from gateway.limit.users import Users
 from gateway.limit.waiter import Taken, Waiter
 from gateway.limit.window import Window
@@ -46,6 +47,11 @@ class ScopeKey(NamedTuple):
     provider: str
     account: str
     model: str
+
+    @property
+    def joined(self) -> str:
+        """One text, the same in every gateway."""
+        return "\0".join(self)
 
 
 class Scope:
@@ -328,6 +334,7 @@ class Scope:
         """Take over what another scope holds: two keys have turned out to be of one account."""
         other.successor = self
         now = self._clock.now()
+        spent = spent_in(other.configured, now)
         for ours, theirs in zip(self.configured, other.configured, strict=True):
             ours.meter.join(theirs.meter, now)
         if other.paused_until > self.paused_until:
@@ -337,8 +344,8 @@ class Scope:
         self.starting.over = self.starting.over or other.starting.over
         self.in_flight += other.in_flight
         self.users.join(other.users)
-        if self.turns is not None and other.turns is not None:
-            self.turns.untold.join(other.turns.untold)
+        if self.turns is not None:
+            self.turns.inherit(spent)
         for waiter in other.queue.clear():
             waiter.scope = self
             self.queue.push(waiter)

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.limit.block import Block, span
+from gateway.limit.block import Block, shared_limit
 from gateway.limit.bucket import Bucket
 from gateway.limit.cost import Cost
 from gateway.limit.rule import SKEW_SECONDS, Held
@@ -61,7 +61,7 @@ class Turns:
         self._until, self._why = -math.inf, Block(0.0, "")
         self._fixes: list[tuple[str, float, float]] = []
         self._pause: tuple[float, str] | None = None
-        self._runs = self._telling = False
+        self._runs = self._telling = self._is_new = False
         self._divided = 1.0
         self._lost: Lost | None = None
         self._book = ""
@@ -90,6 +90,21 @@ class Turns:
         by, self._divided = self._divided, 1.0
         self.divide(by)
 
+    def renamed(self) -> None:
+        """Count under another name: nothing of ours is counted there yet, so all of it is told before anything else."""
+        now = self._sharing.clock.now()
+        self._book, self._lost, self._fixes, self._is_new = "", None, [], True
+        if (left := self._scope.paused_until - now) > 0:
+            self._pause = (left, self._scope.pause_reason)
+        if self._sharing.together:
+            self.wake()
+
+    def inherit(self, spent: Sum) -> None:
+        """Tell what another scope, which this one has taken over, has spent under its own name."""
+        self.untold.inherit(spent)
+        if self._sharing.together:
+            self.wake()
+
     def wake(self) -> None:
         """Ask, soon."""
         if self._task is not None:
@@ -103,6 +118,8 @@ class Turns:
         if not granted_ms:
             self.untold.correct(counted, true)
             return
+        if self._is_new:
+            return  # what is told then is right already
         for meter in self._meters():
             kind = meter.id.partition(":")[0]
             if more := true.of(kind) - counted.of(kind):
@@ -146,7 +163,7 @@ class Turns:
         """
         if self._lost is not None:
             await self._recover(self._lost)
-        now = self._sharing.clock.now()
+        now, self._is_new = self._sharing.clock.now(), False
         whole = [spent_when(held, now) for held in self._scope.configured]
         if not any(whole) and not self._scope.in_flight:
             self._fixes.clear()
@@ -155,13 +172,16 @@ class Turns:
         await self._asked(self._question([], now, fixes=fixes, whole=self._filled(whole)), now)
 
     async def _asked(self, question: Question, now: float) -> Turn:
-        self._lost = Lost(question, now, self.untold.sum if question.told else Sum())
+        lost = self._lost = Lost(question, now, self.untold.sum if question.told else Sum())
         turn = await self._sharing.counter.ask(question)
-        self._heard(self._lost, turn)
+        self._heard(lost, turn)
         return turn
 
     def _heard(self, lost: Lost, turn: Turn, *, again: bool = False) -> None:
-        question, self._lost = lost.question, None
+        question = lost.question
+        if question.scope != self._scope.key.joined:
+            return  # it was told under a name that counts no more
+        self._lost = None
         self.untold.told(lost.untold)
         if turn.book == self._book or (self._book and again):
             return
@@ -185,6 +205,8 @@ class Turns:
         pause = (left, question.pause[1]) if question.pause is not None and left > 0 else None
         turn = await self._sharing.counter.ask(replace(question, pause=pause, again=True))
         self._heard(lost, turn, again=True)
+        if question.scope != self._scope.key.joined:
+            return
         for item, granted in zip(question.items, turn.granted, strict=True):
             if granted:
                 pairs = zip(question.meters, item.amounts, strict=True)
@@ -219,6 +241,8 @@ class Turns:
             try:
                 if self._lost is not None:
                     await self._recover(self._lost)
+                if self._is_new:
+                    await self.tell()
                 now = self._sharing.clock.now()
                 batch = self._batch(now)
                 if not (batch or self._fixes or self._pause or self._runs or self.untold):
@@ -255,23 +279,27 @@ class Turns:
     def _hear(self, question: Question, turn: Turn, batch: list[tuple[Waiter, list[Taken]]]) -> None:
         scope, now = self._scope, self._sharing.clock.now()
         home, refused = home_of(scope), []
+        turns = home.turns or self
+        moved = question.scope != home.key.joined
         for (waiter, taken), granted in zip(batch, turn.granted, strict=True):
             if not granted:
                 refused.append((waiter, taken))
             elif waiter.is_gone:
                 home.give_back(taken)
-                self.correct(turn.at_ms, waiter.cost, Cost(0))
+                turns.correct(turn.at_ms, waiter.cost, Cost(0))
             else:
                 home.queue.take(waiter)
                 waiter.granted_ms = turn.at_ms
                 waiter.serve(taken)
+            if moved and not granted:
+                turns.correct(turn.at_ms, waiter.cost, Cost(0))  # it was told with all that is counted here
         self._back(refused)
         if turn.paused_seconds and now + turn.paused_seconds > scope.paused_until:
             scope.paused_until, scope.pause_reason = now + turn.paused_seconds, turn.reason
         self._measure(question, turn, now)
         if refused:
             self._until = now + turn.wait_seconds
-            self._why = self._block(question, turn)
+            self._why = shared_limit(question, turn)
             for waiter, _ in refused:
                 if waiter.live is not None and not waiter.is_gone:
                     waiter.live.enter(State.QUEUED, self._why.reason, round(turn.wait_seconds * 1000))
@@ -284,19 +312,6 @@ class Turns:
             if used > held.limit / 2:
                 ratios.append(used / max(own, 1.0))
         self.crowding = min(max(ratios), float(max(1, self._sharing.replicas)))
-
-    def _block(self, question: Question, turn: Turn) -> Block:
-        if turn.why == "limit" and turn.meter is not None:
-            meter = question.meters[turn.meter]
-            kind = meter.id.partition(":")[0].replace("_", " ")
-            reason = f"limit of {meter.limit:,.6g} {kind} per {span(meter.seconds)}, counted by all gateways together"
-            return Block(turn.wait_seconds, reason, meter.id.partition(":")[0], meter.limit, meter.seconds)
-        if turn.why == "concurrency":
-            reason = f"limit of {question.most:,} requests at the same time, counted by all gateways together"
-            return Block(turn.wait_seconds, reason)
-        if turn.why == "pause":
-            return Block(turn.wait_seconds, turn.reason)
-        return Block(turn.wait_seconds, "others who share the limit are next")
 
     def _back(self, batch: Iterable[tuple[Waiter, list[Taken]]]) -> None:
         """Count no longer who may not go yet."""
@@ -333,7 +348,7 @@ class Turns:
         lines = scope.queue.lines()
         waiting = {tenant: self._line(first, meters, kinds, number) for tenant, number, first in lines}
         return Question(
-            scope="\0".join(scope.key),
+            scope=self._scope.key.joined,
             meters=meters,
             items=tuple(
                 Item(waiter.tenant, scope.queue.charge(waiter), tuple(waiter.cost.of(kind) for kind in kinds))

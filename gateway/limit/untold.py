@@ -1,6 +1,7 @@
 """What a gateway of a team let go by itself, and has not told the others yet."""
 
 import math
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from gateway.limit.bucket import Bucket
@@ -39,10 +40,9 @@ class Untold:
         """Count no more what all have counted now."""
         self._add(*(-amount for amount in some))
 
-    def join(self, other: "Untold") -> None:
-        """Take over what another scope has not told."""
-        self._add(*other.sum)
-        other.sum = Sum()
+    def inherit(self, spent: Sum) -> None:
+        """Count what another scope has spent under another name."""
+        self._add(*spent)
 
     def of(self, held: Held, now: float) -> Spent:
         """Give what of it still counts under a limit."""
@@ -64,6 +64,14 @@ def spent(held: Held, now: float) -> float:
     meter = held.meter
     whole = meter.capacity if isinstance(meter, Bucket) else meter.limit
     return max(0.0, whole - meter.level(now))
+
+
+def spent_in(configured: Iterable[Held], now: float) -> Sum:
+    """Give what this gateway has spent itself of all limits of a scope."""
+    most: dict[str, float] = {}
+    for held in configured:
+        most[held.kind] = max(most.get(held.kind, 0.0), spent(held, now))
+    return Sum(most.get(REQUESTS, 0.0), most.get(TOKENS, 0.0))
 
 
 def spent_when(held: Held, now: float, amount: float = math.inf) -> Spent:

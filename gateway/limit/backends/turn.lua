@@ -129,10 +129,6 @@ local is_known = ask.book == book or ask.book == ''
 local ok = {}
 for i = 1, #ask.items do ok[i] = 0 end
 if ask.again and not is_known then ask.items, ask.told, ask.whole = {}, false, false end
-for _, fix in ipairs(ask.fixes) do
-  local meter = meters[fix[1]]
-  if meter and is_known then take(meter, fix[3], meter.slot and math.floor(fix[2] / meter.slot)) end
-end
 local told = ask.whole and ask.book ~= book and ask.whole or ask.told
 if told then
   for i, spent in ipairs(told) do
@@ -140,6 +136,11 @@ if told then
       take(meters[i], one[2], meters[i].slot and math.floor((now - one[1] * 1000) / meters[i].slot))
     end
   end
+end
+-- What is less than was thought may be less of what was told just now.
+for _, fix in ipairs(ask.fixes) do
+  local meter = meters[fix[1]]
+  if meter and is_known then take(meter, fix[3], meter.slot and math.floor(fix[2] / meter.slot)) end
 end
 
 -- A provider's "wait" holds everybody, wherever it was said.
