@@ -284,6 +284,8 @@ class Turns:
         for (waiter, taken), granted in zip(batch, turn.granted, strict=True):
             if not granted:
                 refused.append((waiter, taken))
+                if moved:  # it was told with all that is counted here
+                    turns.correct(turn.at_ms, waiter.cost, Cost(0))
             elif waiter.is_gone:
                 home.give_back(taken)
                 turns.correct(turn.at_ms, waiter.cost, Cost(0))
@@ -291,8 +293,6 @@ class Turns:
                 home.queue.take(waiter)
                 waiter.granted_ms = turn.at_ms
                 waiter.serve(taken)
-            if moved and not granted:
-                turns.correct(turn.at_ms, waiter.cost, Cost(0))  # it was told with all that is counted here
         self._back(refused)
         if turn.paused_seconds and now + turn.paused_seconds > scope.paused_until:
             scope.paused_until, scope.pause_reason = now + turn.paused_seconds, turn.reason
@@ -348,7 +348,7 @@ class Turns:
         lines = scope.queue.lines()
         waiting = {tenant: self._line(first, meters, kinds, number) for tenant, number, first in lines}
         return Question(
-            scope=self._scope.key.joined,
+            scope=scope.key.joined,
             meters=meters,
             items=tuple(
                 Item(waiter.tenant, scope.queue.charge(waiter), tuple(waiter.cost.of(kind) for kind in kinds))

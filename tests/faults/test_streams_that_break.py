@@ -224,33 +224,50 @@ async def test_an_error_event_of_the_provider_is_passed_on_byte_for_byte_and_nev
 
 
 WAIT_SECONDS = 1.5
-TOO_FAST = (
-    b'data: {"error":{"message":"Rate limit reached for gpt-4o-mini on requests per min (RPM). Please try again in 1.5s.",'
-    b'"type":"requests","code":"rate_limit_exceeded"}}\n\n'
-)
+_WORDS = b"Rate limit reached for gpt-4o-mini on requests per min (RPM). Please try again in 1.5s."
+TOO_FAST: dict[Api, bytes] = {
+    "chat": b'data: {"error":{"message":"%b","type":"requests","code":"rate_limit_exceeded"}}\n\n' % _WORDS,
+    "responses": (
+        b'event: response.failed\ndata: {"type":"response.failed","sequence_number":4,"response":{"id":"r1",'
+        b'"object":"response","status":"failed","error":{"code":"rate_limit_exceeded","message":"%b"}}}\n\n' % _WORDS
+    ),
+    "messages": (
+        b'event: error\ndata: {"type":"error","error":{"type":"rate_limit_error","message":"This request would exceed your'
+        b" organization's rate limit of 50 requests per minute. Please try again in 1.5s.\"}}\n\n"
+    ),
+}
 
 
-async def test_an_error_event_that_asks_to_wait_holds_the_next_call_of_the_key(case: Case) -> None:
-    mark = case.plan(stream_of([*CHAT.opening, CHAT.event("words"), TOO_FAST], in_order, gap_seconds=GAP_SECONDS))
-    async with listening_to(case, mark, body=asking()) as stream:
-        assert (await stream.to_end()).endswith(TOO_FAST)
-        stream.told = True
-    async with listening_to(case, case.plan(answer()), key=stream.row.key, body=asking()) as other:
-        await other.to_end()
-    first, second = case.flows(stream.row)
-    assert (first["cause"], len(first["attempts"]), second["cause"]) == ("rate_limit.requests", 1, None)
-    assert 0.5 * WAIT_SECONDS * 1000 <= second["queue_ms"] <= (WAIT_SECONDS + SLACK_SECONDS) * 1000
+@pytest.mark.parametrize("api", FACES)
+async def test_a_refusal_for_speed_inside_a_stream_holds_the_next_call_of_the_key(case: Case, api: Api) -> None:
+    sdk: Any = "anthropic" if api == "messages" else "openai"
+    begun = [*FACES[api].opening, FACES[api].event("words")]
+    mark = case.plan(stream_of([*begun, TOO_FAST[api]], in_order, gap_seconds=GAP_SECONDS))
+    first = await case.sdk(mark, sdk=sdk, api=api, stream=True, max_retries=0)
+    assert (first.text, first.requests) == ("words", 1)
+    first.outcome = "exception"  # of Responses, the SDK gives it to the app as an event
+    assert case.flow(first)["cause"] == "rate_limit.requests"
+    second = await case.sdk(case.plan(answer()), sdk=sdk, api=api, key=first.key)
+    assert second.outcome == "answer"
+    refused, held = case.flows(first)
+    assert (len(refused["attempts"]), held["cause"]) == (1, None)
+    (ended,), (asked,) = case.received(first), case.received(second)
+    assert asked.at - ended.ended_at >= WAIT_SECONDS - 4 * GAP_SECONDS  # the app leaves with the event, before the end
+    assert held["queue_ms"] <= (WAIT_SECONDS + SLACK_SECONDS) * 1000
 
 
-async def test_a_stream_that_begins_with_a_refusal_for_speed_is_asked_for_again_when_it_says(case: Case) -> None:
-    refused = stream_of([TOO_FAST], in_order)
-    async with listening_to(case, case.plan(refused, answer()), body=asking()) as stream:
-        heard = await stream.to_end()
-    assert TOO_FAST not in heard
-    flow = case.flow(stream.row)
+@pytest.mark.parametrize("api", ["chat", "messages"])
+async def test_a_stream_that_begins_with_a_refusal_for_speed_is_asked_for_again_when_it_says(
+    case: Case, api: Api
+) -> None:
+    sdk: Any = "anthropic" if api == "messages" else "openai"
+    mark = case.plan(stream_of([TOO_FAST[api]], in_order), answer())
+    call = await case.sdk(mark, sdk=sdk, api=api, stream=True, max_retries=0)
+    assert (call.outcome, call.text) == ("answer", "words" * 3)
+    flow = case.flow(call)
     assert (flow["cause"], flow["possible_duplicate"]) == (None, True)
     assert [one["status"] for one in flow["attempts"]] == [200, 200]
-    first, second = case.received(stream.row)
+    first, second = case.received(call)
     assert second.at - first.at >= WAIT_SECONDS
 
 
